@@ -1,0 +1,1 @@
+"""symdgm: a symbolic-mathematics-first language for deep generative models."""

@@ -1,0 +1,153 @@
+"""The root of all nodes: an immutable SymPy expression whose whole identity is in its arguments.
+
+Operators build nodes in written order; nothing is evaluated, sorted or simplified.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, ClassVar, cast
+
+from sympy import Basic, Expr, Integer, Rational
+from sympy.core.symbol import Str
+
+
+class Node(Expr):  # type: ignore[misc]
+    """A node of the language.
+
+    Subclasses state what their arguments are in `kinds`, one entry an argument; a last entry that is a
+    one-element list stands for any number of arguments of that kind.
+    """
+
+    __slots__ = ()
+    is_commutative = True
+    is_number = False
+    _op_priority = 20.0
+    kinds: ClassVar[tuple[Any, ...]] = ([Basic],)
+
+    def __new__(cls, *args: Any) -> Node:
+        nodes = tuple(to_node(a) for a in args)
+        _check(cls, nodes)
+        return cast(Node, Basic.__new__(cls, *nodes))
+
+    def __add__(self, other: Any) -> Node:
+        from symdgm.expressions.arithmetic import plus
+
+        return plus(self, to_node(other))
+
+    def __radd__(self, other: Any) -> Node:
+        return cast(Node, Node.__add__(to_node(other), self))
+
+    def __sub__(self, other: Any) -> Node:
+        from symdgm.expressions.arithmetic import Minus
+
+        return self + Minus(to_node(other))
+
+    def __rsub__(self, other: Any) -> Node:
+        return cast(Node, Node.__sub__(to_node(other), self))
+
+    def __mul__(self, other: Any) -> Node:
+        from symdgm.expressions.arithmetic import times
+
+        return times(self, to_node(other))
+
+    def __rmul__(self, other: Any) -> Node:
+        return cast(Node, Node.__mul__(to_node(other), self))
+
+    def __truediv__(self, other: Any) -> Node:
+        from symdgm.expressions.arithmetic import quotient
+
+        return quotient(self, to_node(other))
+
+    def __rtruediv__(self, other: Any) -> Node:
+        return cast(Node, Node.__truediv__(to_node(other), self))
+
+    def __pow__(self, other: Any, mod: Any = None) -> Node:
+        from symdgm.expressions.arithmetic import Power
+
+        return Power(self, to_node(other))
+
+    def __rpow__(self, other: Any) -> Node:
+        from symdgm.expressions.arithmetic import Power
+
+        return Power(to_node(other), self)
+
+    def __neg__(self) -> Node:
+        from symdgm.expressions.arithmetic import Minus
+
+        return Minus(self)
+
+    def __pos__(self) -> Node:
+        return self
+
+    def _latex(self, printer: Any) -> str:
+        from symdgm.expressions.notation import latex
+
+        return latex(self)
+
+    def _sympystr(self, printer: Any) -> str:
+        return str(self)
+
+    def _sympyrepr(self, printer: Any) -> str:
+        return f"{type(self).__name__}({', '.join(printer._print(a) for a in self.args)})"
+
+    def _pretty(self, printer: Any) -> Any:
+        from sympy.printing.pretty.stringpict import prettyForm
+
+        from symdgm.expressions.notation import unicode
+
+        return prettyForm(unicode(self))
+
+    def __str__(self) -> str:
+        from symdgm.expressions.notation import ascii
+
+        return ascii(self)
+
+    def _repr_latex_(self) -> str:
+        from symdgm.expressions.notation import latex
+
+        return f"$\\displaystyle {latex(self)}$"
+
+
+def to_node(value: Any) -> Basic:
+    """A SymPy object for a node, a number or a name; a float becomes the decimal fraction that it prints as.
+
+    Raises:
+        TypeError: for anything else; text is never evaluated.
+    """
+    if isinstance(value, Basic):
+        return value
+    if isinstance(value, bool):
+        raise TypeError("a truth value is no part of a formula")
+    if isinstance(value, int):
+        return Integer(value)
+    if isinstance(value, float):
+        return Rational(Decimal(repr(value)))
+    raise TypeError(f"{type(value).__name__} is no part of a formula: use a node or a number")
+
+
+def _check(cls: type[Node], args: tuple[Basic, ...]) -> None:
+    kinds = cls.kinds
+    if kinds and isinstance(kinds[-1], list):
+        head, rest = kinds[:-1], kinds[-1][0]
+        kinds = (*head, *(rest for _ in args[len(head) :]))
+    if len(kinds) != len(args):
+        raise TypeError(f"{cls.__name__} takes {len(kinds)} arguments, not {len(args)}")
+    for arg, kind in zip(args, kinds, strict=True):
+        if not isinstance(arg, kind):
+            raise TypeError(f"{cls.__name__} does not take {type(arg).__name__} here")
+
+
+def text(value: str) -> Str:
+    """An inert piece of text as an argument of a node."""
+    return Str(value)
+
+
+def walk(expression: Basic, visit: Callable[[Basic], None]) -> None:
+    """Call ``visit`` on every node below ``expression``, parents first, in written order."""
+    stack = [expression]
+    while stack:
+        node = stack.pop()
+        visit(node)
+        stack.extend(reversed(node.args))
