@@ -1,0 +1,239 @@
+"""Data as an iterable of batches ``{name: [batch, *event]}``."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast, final
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
+
+from symdgm.errors import DataError, OptionError
+from symdgm.training.forms import named, placed
+
+BATCH_SIZE = 128
+"""Rows of a batch, where nothing else is said."""
+
+RESIDENT_BYTES = 2**30
+"""Data in memory up to this size are moved to the model's device once; larger data batch by batch."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How batches are cut from data, and where they go; None means that the caller said nothing.
+
+    Args:
+        batch_size: rows of a batch; default 128.
+        shuffle: whether the rows are drawn in a new random order in each epoch; default True.
+        drop_last: whether a smaller last batch is left out; default False.
+        device: where the model's parameters are.
+        dtype: the dtype to which floating data are cast.
+    """
+
+    batch_size: int | None = None
+    shuffle: bool | None = None
+    drop_last: bool | None = None
+    device: torch.device = torch.device("cpu")
+    dtype: torch.dtype = torch.float32
+
+    @property
+    def given(self) -> list[str]:
+        """The options about the cutting of batches that the caller gave."""
+        options = {"batch_size": self.batch_size, "shuffle": self.shuffle, "drop_last": self.drop_last}
+        return [name for name, value in options.items() if value is not None]
+
+
+class Batches(ABC):
+    """A data set that can be gone through, epoch after epoch."""
+
+    @property
+    @abstractmethod
+    def steps(self) -> int | None:
+        """Batches in one epoch, or None where that is not known."""
+
+    @property
+    @abstractmethod
+    def whole(self) -> Mapping[str, Tensor] | None:
+        """All rows at once, where they are in memory."""
+
+    @property
+    @abstractmethod
+    def order(self) -> torch.Generator | None:
+        """The generator that decides the order of the rows, if it is not torch's own stream."""
+
+    @property
+    @abstractmethod
+    def description(self) -> str:
+        """What decides the sequence of batches, in words; a resumed run must have the same."""
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[dict[str, Tensor]]: ...
+
+
+@final
+class InMemory(Batches):
+    """Rows in memory, cut by index: no row is ever touched alone."""
+
+    def __init__(self, tensors: Mapping[str, Tensor], layout: Layout, seed: int) -> None:
+        size = sum(value.nbytes for value in tensors.values())
+        self.layout = layout
+        self.tensors = placed(tensors, layout.device, layout.dtype) if size <= RESIDENT_BYTES else dict(tensors)
+        self.rows = next(iter(tensors.values())).shape[0]
+        self.batch_size = layout.batch_size or BATCH_SIZE
+        self.shuffle = layout.shuffle is not False
+        self.drop_last = bool(layout.drop_last)
+        self._generator = torch.Generator().manual_seed(seed)
+        if self.steps == 0:
+            raise DataError(
+                f"`drop_last` leaves nothing: {self.rows} rows, a batch has {self.batch_size}",
+                hint="take a smaller batch_size",
+            )
+
+    @property
+    def steps(self) -> int:
+        """Batches in one epoch."""
+        return self.rows // self.batch_size if self.drop_last else -(-self.rows // self.batch_size)
+
+    @property
+    def whole(self) -> Mapping[str, Tensor]:
+        """All rows, in the order in which they were given."""
+        return self.tensors
+
+    @property
+    def order(self) -> torch.Generator | None:
+        """A stream of its own, so that the order of the rows does not depend on the model's noise."""
+        return self._generator if self.shuffle else None
+
+    @property
+    def description(self) -> str:
+        """The number of rows and how they are cut."""
+        return (
+            f"{self.rows} rows, batch_size={self.batch_size}, shuffle={self.shuffle}, drop_last={self.drop_last}"
+        )
+
+    def __iter__(self) -> Iterator[dict[str, Tensor]]:
+        order = torch.randperm(self.rows, generator=self._generator) if self.shuffle else None
+        for step in range(self.steps):
+            rows = slice(step * self.batch_size, (step + 1) * self.batch_size)
+            yield placed(self._cut(rows, order), self.layout.device, self.layout.dtype)
+
+    def _cut(self, rows: slice, order: Tensor | None) -> dict[str, Tensor]:
+        if order is None:
+            return {name: value[rows] for name, value in self.tensors.items()}
+        index = order[rows]
+        return {name: value.index_select(0, index.to(value.device)) for name, value in self.tensors.items()}
+
+
+@final
+class Loaded(Batches):
+    """Batches that somebody else makes: a DataLoader or any iterable of batches."""
+
+    def __init__(self, source: Iterable[Any], variables: Sequence[str], layout: Layout) -> None:
+        self.source = source
+        self.variables = variables
+        self.layout = layout
+        self._loader: DataLoader[Any] | None = source if isinstance(source, DataLoader) else None
+
+    @property
+    def steps(self) -> int | None:
+        """The length of the source, if it has one."""
+        if self._loader is not None and isinstance(self._loader.dataset, IterableDataset):
+            return None
+        return len(self.source) if isinstance(self.source, (DataLoader, Sequence)) else None
+
+    @property
+    def whole(self) -> None:
+        """Never: the rows are seen batch by batch."""
+        return
+
+    @property
+    def order(self) -> torch.Generator | None:
+        """The DataLoader's own generator, if it was given one."""
+        return None if self._loader is None else self._loader.generator
+
+    @property
+    def description(self) -> str:
+        """How many batches there are, and who makes them."""
+        return f"{'any number of' if self.steps is None else self.steps} batches of a {type(self.source).__name__}"
+
+    def __iter__(self) -> Iterator[dict[str, Tensor]]:
+        for batch in self.source:
+            yield placed(named(batch, self.variables), self.layout.device, self.layout.dtype)
+
+
+def batches(data: object, variables: Sequence[str], layout: Layout, *, seed: int, epochs: int = 1) -> Batches:
+    """Any accepted form of data as `Batches`.
+
+    Args:
+        data: tensors or NumPy arrays (one, a tuple in the order of ``variables``, or a mapping by name), a torch
+            Dataset, a DataLoader, or any iterable of batches in one of these forms.
+        variables: the names of the data variables.
+        layout: how batches are cut, for data that do not come as batches already.
+        seed: of the order of the rows.
+        epochs: how often the data are gone through.
+
+    Raises:
+        DataError: if the data have no such form, or cannot be gone through ``epochs`` times.
+        OptionError: if a layout is given for data that come as batches.
+    """
+    if isinstance(data, Dataset):
+        tensors = _tensors(data)
+        if tensors is None:
+            return Loaded(_loader(data, layout, seed), variables, layout)
+        data = tensors
+    if isinstance(data, (Tensor, np.ndarray, Mapping)) or _is_parts(data):
+        return InMemory(named(data, variables), layout, seed)
+    _check_iterable(data, epochs)
+    if layout.given:
+        raise OptionError(
+            f"`{layout.given[0]}` has no effect on data that come as batches already",
+            hint="leave it out, or set it where the batches are made",
+        )
+    return Loaded(cast("Iterable[Any]", data), variables, layout)
+
+
+def _is_parts(data: object) -> bool:
+    return isinstance(data, (tuple, list)) and all(isinstance(part, (Tensor, np.ndarray)) for part in data)
+
+
+def _tensors(dataset: Dataset[Any]) -> tuple[Tensor, ...] | None:
+    """The tensors behind a TensorDataset or a subset of one; a subclass may do something of its own."""
+    if type(dataset) is TensorDataset:
+        return dataset.tensors
+    if type(dataset) is not Subset:
+        return None
+    inner = _tensors(dataset.dataset)
+    rows = torch.as_tensor(dataset.indices)
+    return None if inner is None else tuple(value.index_select(0, rows.to(value.device)) for value in inner)
+
+
+def _loader(dataset: Dataset[Any], layout: Layout, seed: int) -> DataLoader[Any]:
+    streamed = isinstance(dataset, IterableDataset)
+    if streamed and layout.shuffle:
+        raise OptionError(
+            "`shuffle` has no effect on an IterableDataset, which decides its own order", hint="leave it out"
+        )
+    return DataLoader(
+        dataset,
+        batch_size=layout.batch_size or BATCH_SIZE,
+        shuffle=not streamed and layout.shuffle is not False,
+        drop_last=bool(layout.drop_last),
+        generator=torch.Generator().manual_seed(seed),
+    )
+
+
+def _check_iterable(data: object, epochs: int) -> None:
+    if not isinstance(data, Iterable) or isinstance(data, (str, bytes)):
+        raise DataError(
+            f"a {type(data).__name__} is no data",
+            hint="known: a tensor, a NumPy array, a tuple or dict of them, a Dataset, a DataLoader, batches",
+        )
+    if isinstance(data, Iterator) and epochs > 1:
+        raise DataError(
+            f"a {type(data).__name__} can be gone through only once, and there are {epochs} epochs",
+            hint="give a list, a DataLoader, or an object whose __iter__ begins anew",
+        )

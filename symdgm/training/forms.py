@@ -1,0 +1,107 @@
+"""The forms in which data come: one tensor, a tuple, a mapping, NumPy arrays; all become named tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from symdgm.errors import DataError, suggest
+
+
+def named(data: object, variables: Sequence[str]) -> dict[str, Tensor]:
+    """Assigns data to the names of the data variables.
+
+    A single tensor or array belongs to the only variable, the parts of a tuple or list to the variables in
+    order, the entries of a mapping to the variables of those names.
+
+    Args:
+        data: tensors or NumPy arrays ``[N, *event]`` in one of these forms.
+        variables: the names that the model observes.
+
+    Raises:
+        DataError: for a missing or unknown name, a wrong number of parts, different lengths, or no rows.
+
+    Example:
+        >>> {name: tuple(value.shape) for name, value in named(np.zeros((3, 2)), ["x"]).items()}
+        {'x': (3, 2)}
+    """
+    parts = _parts(data, variables)
+    tensors = {name: as_tensor(parts[name], name) for name in variables}
+    _check_lengths(tensors)
+    return tensors
+
+
+def _parts(data: object, variables: Sequence[str]) -> Mapping[str, object]:
+    if isinstance(data, Mapping):
+        _check_names([str(name) for name in data], variables)
+        return data
+    parts = list(data) if isinstance(data, (tuple, list)) else [data]
+    if len(parts) != len(variables):
+        names = ", ".join(f"`{name}`" for name in variables) or "none"
+        raise DataError(
+            f"the data have {_count(len(parts), 'part')}, the model has "
+            f"{_count(len(variables), 'data variable')}: {names}",
+            hint=f"name them: {{{', '.join(f'{name!r}: ...' for name in variables)}}}",
+        )
+    return dict(zip(variables, parts, strict=True))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _check_names(given: Sequence[str], variables: Sequence[str]) -> None:
+    for name in given:
+        if name not in variables:
+            raise DataError(f"the model has no data variable `{name}`", hint=suggest(name, variables))
+    for name in variables:
+        if name not in given:
+            raise DataError(f"the data variable `{name}` is missing", hint=f"given: {', '.join(given) or 'nothing'}")
+
+
+def _check_lengths(tensors: Mapping[str, Tensor]) -> None:
+    lengths = {name: value.shape[0] for name, value in tensors.items()}
+    if len(set(lengths.values())) > 1:
+        table = ", ".join(f"`{name}` has {length}" for name, length in lengths.items())
+        raise DataError(f"the data have different numbers of rows: {table}")
+    if 0 in lengths.values():
+        raise DataError("the data have no rows")
+
+
+def as_tensor(value: object, name: str) -> Tensor:
+    """A tensor ``[N, *event]`` that shares memory with ``value`` where it can."""
+    if isinstance(value, np.ndarray):
+        value = _from_numpy(value, name)
+    if not isinstance(value, Tensor):
+        raise DataError(
+            f"`{name}` is a {type(value).__name__}, not a tensor or a NumPy array",
+            hint="convert it first, e.g. with torch.as_tensor(...) or .to_numpy()",
+        )
+    if value.ndim == 0:
+        raise DataError(f"`{name}` is a single number", hint="the first axis of data is the batch: [N, ...]")
+    return value.detach()
+
+
+def _from_numpy(array: np.ndarray, name: str) -> Tensor:
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    # torch warns about memory that it may not write to, and cannot express negative strides.
+    array = np.ascontiguousarray(array) if array.flags.writeable else array.copy()
+    try:
+        return torch.from_numpy(array)
+    except TypeError as error:
+        raise DataError(
+            f"`{name}` has the NumPy dtype `{array.dtype}`, which is no number type of torch",
+            hint="encode it as numbers first, e.g. array.astype('float32')",
+        ) from error
+
+
+def placed(tensors: Mapping[str, Tensor], device: torch.device, dtype: torch.dtype) -> dict[str, Tensor]:
+    """Tensors on the model's device; floating data in the dtype of its parameters, the rest left alone."""
+    return {
+        name: value.to(device, dtype if value.is_floating_point() else None, non_blocking=True)
+        for name, value in tensors.items()
+    }

@@ -1,0 +1,169 @@
+"""What stands between a bad number and the weights: a step whose loss or gradient is not finite is not made."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+
+from symdgm.errors import NonFiniteError, SymdgmError
+from symdgm.training.optimizers import Player
+from symdgm.training.protocol import Trainable
+from symdgm.training.randomness import RandomState
+
+PENDING = 64
+"""Steps whose flags an accelerator keeps at most before the host looks at them; their batches stay alive."""
+
+
+@dataclass(frozen=True, eq=False)
+class Attempt:
+    """All that is needed to make one evaluation again: who, on what, with which noise."""
+
+    player: Player
+    batch: Mapping[str, Tensor]
+    rng: RandomState
+
+
+class Guard(ABC):
+    """Decides whether an optimiser may step; raises what explains the first bad number."""
+
+    @abstractmethod
+    def loss(self, attempt: Attempt, loss: Tensor) -> None:
+        """Called before the backward pass."""
+
+    @abstractmethod
+    def gradient(self, attempt: Attempt, loss: Tensor, size: Tensor) -> None:
+        """Called before the step; ``size`` ``[]`` is not finite if some gradient is not."""
+
+    @abstractmethod
+    def settle(self) -> None:
+        """Raises the error of any step that is still undecided."""
+
+    @abstractmethod
+    def release(self) -> None:
+        """Leaves the optimisers as they were found."""
+
+
+@final
+class ImmediateGuard(Guard):
+    """Looks at every number when it is there: on the CPU this costs some microseconds a step."""
+
+    def __init__(self, trainable: Trainable) -> None:
+        self._trainable = trainable
+
+    def loss(self, attempt: Attempt, loss: Tensor) -> None:
+        """Raises what `Trainable.diagnose` finds if the loss is not finite."""
+        if not math.isfinite(loss.item()):
+            raise self._trainable.diagnose(attempt.batch, attempt.rng)
+
+    def gradient(self, attempt: Attempt, loss: Tensor, size: Tensor) -> None:
+        """Raises an error that names the parameters and the term if a gradient is not finite."""
+        if not math.isfinite(size.item()):
+            raise explain_gradient(self._trainable, attempt)
+
+    def settle(self) -> None:
+        """Nothing is ever undecided."""
+
+    def release(self) -> None:
+        """Nothing was changed."""
+
+
+@final
+class DeferredGuard(Guard):
+    """Lets the device itself skip the steps after a bad number, and looks at the flags now and then.
+
+    Fused optimisers make no step while their ``found_inf`` is 1 (the mechanism of gradient scaling). The flag stays up
+    once it is up, so that the weights remain those of the first bad step until the host looks, and the
+    step can be made again to explain it. No step waits for the device.
+    """
+
+    def __init__(self, trainable: Trainable, players: Sequence[Player], device: torch.device) -> None:
+        self._trainable = trainable
+        self._players = players
+        self._bad = torch.zeros((), device=device)
+        self._attempts: list[Attempt] = []
+        self._flags: list[Tensor] = []
+        for player in players:
+            player.optimizer.found_inf = self._bad  # type: ignore[attr-defined]
+            player.optimizer.grad_scale = None  # type: ignore[attr-defined]
+
+    def loss(self, attempt: Attempt, loss: Tensor) -> None:
+        """The loss is judged together with the gradient."""
+
+    def gradient(self, attempt: Attempt, loss: Tensor, size: Tensor) -> None:
+        """Raises the flag on the device."""
+        self._bad.logical_or_(~torch.isfinite(loss.detach() + size))
+        self._attempts.append(attempt)
+        self._flags.append(self._bad.clone())
+
+    def settle(self) -> None:
+        """Looks at the flags; waits for the device."""
+        flags, attempts = self._flags, self._attempts
+        if flags and bool(self._bad):
+            first = int(torch.stack(flags).argmax())
+            raise _explain(self._trainable, attempts[first])
+        self._flags, self._attempts = [], []
+
+    def release(self) -> None:
+        """Takes the flag off the optimisers."""
+        for player in self._players:
+            del player.optimizer.found_inf  # type: ignore[attr-defined]
+            del player.optimizer.grad_scale  # type: ignore[attr-defined]
+
+    @property
+    def full(self) -> bool:
+        """Whether so many steps are undecided that the host should look."""
+        return len(self._flags) >= PENDING
+
+
+def make_guard(trainable: Trainable, players: Sequence[Player], device: torch.device) -> Guard:
+    """The guard that costs least on this device and still lets no bad number into the weights."""
+    fused = all(group.get("fused") for player in players for group in player.optimizer.param_groups)
+    if device.type != "cpu" and fused:
+        return DeferredGuard(trainable, players, device)
+    return ImmediateGuard(trainable)
+
+
+def _explain(trainable: Trainable, attempt: Attempt) -> SymdgmError:
+    with attempt.rng.replayed():
+        loss = trainable.evaluate(attempt.batch, attempt.player.name).loss
+    if not math.isfinite(loss.item()):
+        return trainable.diagnose(attempt.batch, attempt.rng)
+    return explain_gradient(trainable, attempt)
+
+
+def explain_gradient(trainable: Trainable, attempt: Attempt) -> NonFiniteError:
+    """The error for a finite loss with a gradient that is not: which parameters, and through which terms."""
+    with attempt.rng.replayed():
+        evaluation = trainable.evaluate(attempt.batch, attempt.player.name)
+    parameters = attempt.player.parameters
+    terms = [name for name, term in evaluation.terms.items() if _is_bad(_gradients(term, parameters))]
+    gradients = _gradients(evaluation.loss, parameters)
+    bad = [p for p, g in zip(parameters, gradients, strict=True) if g is not None and _is_bad([g])]
+    through = f" through the term {' and '.join(terms)}" if terms else ""
+    return NonFiniteError(
+        f"the objective is finite, but its gradient is not{through}: {_names(trainable, bad)}",
+        hint="the usual causes are sqrt or a norm at 0, log or a power near 0, and exp of a large number; "
+        "the weights are those from before this step",
+    )
+
+
+def _gradients(value: Tensor, parameters: Sequence[Tensor]) -> list[Tensor | None]:
+    if not value.requires_grad:
+        return [None] * len(parameters)
+    return list(torch.autograd.grad(value, parameters, retain_graph=True, allow_unused=True))
+
+
+def _is_bad(gradients: Sequence[Tensor | None]) -> bool:
+    return any(not bool(torch.isfinite(g).all()) for g in gradients if g is not None)
+
+
+def _names(trainable: Trainable, parameters: Sequence[Tensor]) -> str:
+    names = {(value.data_ptr(), value.shape): name for name, value in trainable.state().items()}
+    found = [names.get((p.data_ptr(), p.shape), f"a parameter of shape {list(p.shape)}") for p in parameters]
+    return ", ".join(f"`{name}`" for name in found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")

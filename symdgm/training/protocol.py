@@ -1,0 +1,68 @@
+"""What can be trained: the protocol between `fit` and a model. Nothing here knows of formulas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from symdgm.errors import SymdgmError
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """One evaluation of an objective on one batch.
+
+    Args:
+        loss: ``[]``, differentiable, to be minimised (the negated objective where it is maximised).
+        value: ``[]``, the objective as its author wrote it.
+        terms: each term of the objective by its mathematical name, ``[]``; the same names in every step.
+    """
+
+    loss: Tensor
+    value: Tensor
+    terms: Mapping[str, Tensor]
+
+
+class Trainable(Protocol):
+    """What `fit`, `Stepper`, `save` and `load` need of a model."""
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The names of the data, in the order in which unnamed data are assigned to them."""
+
+    @property
+    def players(self) -> Mapping[str, Sequence[nn.Parameter]]:
+        """Each player's parameters, in the order of the updates; one player ``""`` unless it is a game."""
+
+    @property
+    def identity(self) -> Mapping[str, str]:
+        """``equation``, the text for people, and ``digest``, its structure, by which files are compared."""
+
+    def evaluate(self, batch: Mapping[str, Tensor], player: str = "") -> Evaluation:
+        """The objective of ``player`` on a batch ``{name: [batch, *event]}``."""
+
+    def schedule(self, step: int) -> None:
+        """Sets the scheduled scalars (``beta``) for the optimisation step ``step``, counted from 0."""
+
+    def check(self, data: Mapping[str, Tensor]) -> None:
+        """Raises the `SymdgmError` that says which shape, dtype or support of a data set does not fit."""
+
+    def diagnose(self, batch: Mapping[str, Tensor], rng: Any) -> SymdgmError:
+        """The error that names the bad term, its first bad intermediate and its variable.
+
+        Args:
+            batch: the batch on which the loss was not finite.
+            rng: a `RandomState`; ``with rng.replayed():`` draws the very noise of that evaluation again.
+        """
+
+    def train_mode(self, on: bool) -> None:
+        """Puts all networks into training or into evaluation mode."""
+
+    def state(self) -> dict[str, Tensor]:
+        """All weights and buffers by name."""
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Copies weights and buffers back; the names and shapes are those of `state`."""

@@ -1,0 +1,116 @@
+"""One optimisation step, for `fit` and for loops of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from symdgm.errors import OptionError
+from symdgm.training.guard import Attempt, DeferredGuard, make_guard
+from symdgm.training.optimizers import OptimizerSpec, Player, make_players
+from symdgm.training.protocol import Evaluation, Trainable
+from symdgm.training.randomness import RandomState
+
+
+@final
+class Stepper:
+    """The training step of a model: every player in turn evaluates, differentiates and updates.
+
+    For each player: ``evaluate``, a look at the loss, ``backward`` into that player's parameters only, clipping,
+    a look at the gradient, and the optimiser's step. What is not finite stops the run before the weights move.
+
+    Args:
+        trainable: the model.
+        optimizer: see `make_players`.
+        lr: the step size, default 1e-3.
+        clip_norm: the largest Euclidean norm of a player's whole gradient (Pascanu et al. 2013, Algorithm 1).
+        clip_value: the largest absolute entry of a gradient; before the norm is taken.
+
+    Raises:
+        OptionError: for a limit that is not positive, and as `make_players` does.
+    """
+
+    def __init__(
+        self,
+        trainable: Trainable,
+        *,
+        optimizer: OptimizerSpec | Mapping[str, OptimizerSpec] = None,
+        lr: float | None = None,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+    ) -> None:
+        for name, value in {"lr": lr, "clip_norm": clip_norm, "clip_value": clip_value}.items():
+            if value is not None and not value > 0:
+                raise OptionError(f"`{name}` must be positive, not {value}")
+        self.trainable = trainable
+        self.players: list[Player] = make_players(trainable.players, optimizer, lr)
+        self.step = 0
+        self._clip_norm = clip_norm
+        self._clip_value = clip_value
+        self._device = self.players[0].parameters[0].device
+        self._guard = make_guard(trainable, self.players, self._device)
+
+    def __call__(self, batch: Mapping[str, Tensor]) -> dict[str, Evaluation]:
+        """Makes one step of every player on a batch that is already on the device.
+
+        Args:
+            batch: ``{name: [batch, *event]}``.
+
+        Returns:
+            Each player's evaluation from before its own update.
+
+        Raises:
+            SymdgmError: what `Trainable.diagnose` found, if a loss is not finite.
+            NonFiniteError: if a gradient is not finite.
+        """
+        self.trainable.schedule(self.step)
+        evaluations = {player.name: self._move(player, batch) for player in self.players}
+        self.step += 1
+        if isinstance(self._guard, DeferredGuard) and self._guard.full:
+            self._guard.settle()
+        return evaluations
+
+    def settle(self) -> None:
+        """Raises the error of a bad step that an accelerator has not reported yet; waits for the device."""
+        self._guard.settle()
+
+    def release(self) -> None:
+        """Leaves the optimisers as they were found; the last call to a stepper."""
+        self._guard.release()
+
+    def _move(self, player: Player, batch: Mapping[str, Tensor]) -> Evaluation:
+        attempt = Attempt(player, batch, RandomState.capture(self._device))
+        evaluation = self.trainable.evaluate(batch, player.name)
+        self._guard.loss(attempt, evaluation.loss)
+        player.optimizer.zero_grad(set_to_none=True)
+        # Only this player's own gradients are formed: nobody else's weights, and no more work than that.
+        evaluation.loss.backward(inputs=player.parameters)
+        self._guard.gradient(attempt, evaluation.loss, self._clip(player.parameters))
+        player.optimizer.step()
+        return evaluation
+
+    def _clip(self, parameters: Sequence[nn.Parameter]) -> Tensor:
+        """Clips in place; a scalar which is finite exactly if the gradient was."""
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        size = gradient_size(gradients)
+        if self._clip_value is not None:
+            nn.utils.clip_grad_value_(parameters, self._clip_value)
+        if self._clip_norm is not None:
+            size = size + nn.utils.clip_grad_norm_(parameters, self._clip_norm)
+        return size
+
+
+def gradient_size(gradients: Sequence[Tensor]) -> Tensor:
+    """A scalar that is not finite if some entry of the gradients is not.
+
+    On the CPU the plain sum (NaN and infinity survive it), which costs half of a norm; on an accelerator the norm,
+    which is two kernels for all tensors together.
+    """
+    if not gradients:
+        return torch.zeros(())
+    if gradients[0].device.type == "cpu":
+        return torch.stack([gradient.sum() for gradient in gradients]).sum()
+    return nn.utils.get_total_norm(gradients)
