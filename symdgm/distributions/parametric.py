@@ -1,0 +1,240 @@
+"""Where the parameters of a distribution come from: numbers, tensors, trained parameters, networks."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from symdgm.distributions.constants import (
+    ParameterValue,
+    check_complete,
+    check_names,
+    left_open,
+    read_parameter,
+)
+from symdgm.distributions.declaration import Declaration
+from symdgm.distributions.distribution import Distribution
+from symdgm.distributions.networks import (
+    Alternatives,
+    Network,
+    NetworkSource,
+    check_own_forward,
+    label_of,
+    register_network,
+    takes_by_name,
+)
+from symdgm.distributions.shapes import Shape, element_shapes, read_shape, same_elements, show
+from symdgm.errors import ParameterError
+
+NETWORK = "network"
+"""The attribute under which the one network of a distribution is registered."""
+
+
+class Parametric(Distribution):
+    """A distribution over one variable with named parameters, and the record of what gives each of them.
+
+    Args:
+        declaration: the name, the variable and its conditions, such as ``q(z|x)``.
+        network: gives all parameters that are not written by name.
+        event_shape: the shape of one value without its batch, where numbers alone leave it open.
+        parameters: by name a number, a tensor (kept as a buffer), an `nn.Parameter` (trained), or a network.
+    """
+
+    family: ClassVar[str]
+    """The name of the family, such as ``Normal``."""
+    parameter_names: ClassVar[tuple[str, ...]]
+    """The canonical parameters, in the order in which a network returns them."""
+    alternatives: ClassVar[Alternatives]
+    """All parameter sets that are accepted, the canonical one first."""
+    parameter_ranks: ClassVar[Mapping[str, int]]
+    """For each parameter, its trailing axes that belong to one element, such as the class axis of logits."""
+    event_rank: ClassVar[int]
+    """The axes of one element: 0 for an elementwise family, 1 where the last axis is a vector or the classes."""
+    discrete: ClassVar[bool]
+    """Whether the values are discrete, so that a draw carries no gradient."""
+
+    _anchor: Tensor
+
+    def __init__(
+        self,
+        declaration: str | Declaration,
+        network: Network | None = None,
+        /,
+        *,
+        event_shape: Shape | None = None,
+        **parameters: ParameterValue,
+    ) -> None:
+        super().__init__(declaration)
+        self._check_one_variable()
+        check_names(parameters, self.alternatives, self.described)
+        # An empty tensor follows `.to(...)`, so that numbers alone are drawn where, and as what, the module is.
+        self.register_buffer("_anchor", torch.empty(0), persistent=False)
+        self._numbers: dict[str, float] = {}
+        self._tensors: tuple[str, ...] = ()
+        self._networks: tuple[str, ...] = ()
+        if network is not None:
+            self._register_network(NETWORK, network)
+        for name, value in parameters.items():
+            self._register(name, read_parameter(name, value, self.described))
+        self._check_sources(network, parameters)
+        self._by_keyword = self._has_own_forward() and takes_by_name(self, self.given)
+        self._event_shape = self._read_event_shape(event_shape)
+        self.check_parameters(self._constant_tensors(self._anchor))
+
+    @abstractmethod
+    def check_parameters(self, parameters: Mapping[str, Tensor]) -> None:
+        """Refuse parameters outside their range; those that are absent are not looked at.
+
+        Raises:
+            ParameterError: with the parameter, its values and its range.
+        """
+
+    @property
+    def variable(self) -> str:
+        """The one random variable."""
+        return self.variables[0]
+
+    @property
+    def described(self) -> str:
+        """The family and the declaration, such as ``Normal q(z|x)``."""
+        return f"{self.family} {self.declaration.text}"
+
+    @property
+    def event_shape(self) -> torch.Size | None:
+        """The shape of one value, if it is declared or follows from tensors; None if only a network knows it."""
+        return self._event_shape
+
+    @property
+    def constants(self) -> Mapping[str, float | Tensor]:
+        """The parameters that no network gives: numbers as floats, tensors as they are now."""
+        tensors = {name: getattr(self, name) for name in self._tensors}
+        return MappingProxyType(self._numbers | tensors)
+
+    @property
+    def sources(self) -> tuple[NetworkSource, ...]:
+        """The networks, each with what it is called on and which parameters it gives."""
+        if self._has_own_forward():
+            return (*self._registered_sources(), self._source(NETWORK, self, self._by_keyword))
+        return self._registered_sources()
+
+    def __repr__(self) -> str:
+        parts = [f"network {s.label}" for s in self.sources if s.names is None or len(s.names) > 1]
+        parts += [f"{s.names[0]}={s.text}" for s in self.sources if s.names is not None and len(s.names) == 1]
+        parts += [f"{name}={_show_constant(value)}" for name, value in self.constants.items()]
+        if self.event_shape is not None:
+            parts.append(f"event_shape={show(self.event_shape)}")
+        return f"{self.described} with {', '.join(parts)}"
+
+    def _registered_sources(self) -> tuple[NetworkSource, ...]:
+        return tuple(self._source(name, getattr(self, name), False) for name in self._networks)
+
+    def _source(self, name: str, call: Network, by_keyword: bool) -> NetworkSource:
+        if name == NETWORK:
+            fixed = [*self.constants, *(n for n in self._networks if n != NETWORK)]
+            alternatives = left_open(fixed, self.alternatives)
+            names = alternatives[0] if fixed else None
+        else:
+            names = (name,)
+            alternatives = (names,)
+        return NetworkSource(
+            label_of(call), call, self.given, by_keyword, names, alternatives, self.described
+        )
+
+    def _register(self, name: str, value: float | Tensor | Network) -> None:
+        if isinstance(value, Tensor):
+            self._tensors += (name,)
+            self._register_tensor(name, value)
+        elif isinstance(value, float):
+            self._register_number(name, value)
+        else:
+            self._register_network(name, value)
+
+    def _register_tensor(self, name: str, value: Tensor) -> None:
+        if isinstance(value, nn.Parameter):
+            self.register_parameter(name, value)
+        else:
+            self.register_buffer(name, value)
+
+    def _register_number(self, name: str, value: float) -> None:
+        if self.parameter_ranks[name]:
+            raise ParameterError(
+                f"`{name}` of {self.described} is the number {value:g}, but it has an axis of its own",
+                hint=f"give a tensor, such as `{name}=torch.tensor([...])`",
+            )
+        self._numbers[name] = value
+
+    def _register_network(self, name: str, network: Network) -> None:
+        register_network(self, name, network, self.given, self.described)
+        self._networks += (name,)
+
+    def _check_one_variable(self) -> None:
+        if len(self.variables) > 1:
+            raise ParameterError(
+                f"{self.described} is over {len(self.variables)} variables, but a {self.family} is over one",
+                hint="write one distribution for each variable",
+            )
+
+    def _check_sources(self, network: Network | None, parameters: Mapping[str, ParameterValue]) -> None:
+        if self._has_own_forward():
+            check_own_forward(self, self.given, self.described)
+            if network is not None:
+                raise ParameterError(
+                    f"{self.described} has a network, and {type(self).__name__} also defines `forward`",
+                    hint="give one of the two",
+                )
+        networked = network is not None or self._has_own_forward()
+        check_complete(parameters, self.alternatives, networked, self.described)
+
+    def _read_event_shape(self, declared: Shape | None) -> torch.Size | None:
+        tensors = {name: getattr(self, name) for name in self._tensors}
+        shapes = element_shapes(tensors, self.parameter_ranks, torch.Size(), self.described)
+        elements, tail = same_elements(shapes, self.described), self._tail(tensors)
+        if declared is not None:
+            return self._check_event_shape(read_shape(declared, "event_shape"), elements, tail)
+        if tail is None or (elements is None and (self._is_networked() or not tensors)):
+            return None
+        return (elements or torch.Size()) + tail
+
+    def _check_event_shape(
+        self, declared: torch.Size, elements: torch.Size | None, tail: torch.Size | None
+    ) -> torch.Size:
+        if self._is_networked():
+            raise ParameterError(
+                f"{self.described} has a network and `event_shape`",
+                hint="leave it out: the network gives the shape",
+            )
+        split = len(declared) - self.event_rank
+        if elements not in (None, declared[:split]) or tail not in (None, declared[split:]):
+            found = (elements or torch.Size()) + (tail or torch.Size())
+            raise ParameterError(
+                f"{self.described} has event_shape {show(declared)}, but its parameters have {show(found)}",
+                hint="leave it out: tensors give the shape",
+            )
+        return declared
+
+    def _tail(self, parameters: Mapping[str, Tensor]) -> torch.Size | None:
+        """The shape of one element; None if the parameter that shows it is not there."""
+        if self.event_rank == 0:
+            return torch.Size()
+        ranks = self.parameter_ranks
+        showing = [t for name, t in parameters.items() if ranks[name] == self.event_rank]
+        return showing[0].shape[-self.event_rank :] if showing else None
+
+    def _is_networked(self) -> bool:
+        return bool(self._networks) or self._has_own_forward()
+
+    def _constant_tensors(self, anchor: Tensor) -> dict[str, Tensor]:
+        tensors: dict[str, Tensor] = {name: getattr(self, name) for name in self._tensors}
+        like = next(iter(tensors.values()), anchor)
+        return tensors | {name: like.new_tensor(number) for name, number in self._numbers.items()}
+
+
+def _show_constant(value: float | Tensor) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    return f"{'parameter' if isinstance(value, nn.Parameter) else 'tensor'} {show(value.shape)}"
