@@ -24,27 +24,23 @@ RESIDENT_BYTES = 2**30
 
 @dataclass(frozen=True)
 class Layout:
-    """How batches are cut from data, and where they go; None means that the caller said nothing.
+    """How batches are cut from data, and where they go.
 
     Args:
-        batch_size: rows of a batch; default 128.
-        shuffle: whether the rows are drawn in a new random order in each epoch; default True.
-        drop_last: whether a smaller last batch is left out; default False.
         device: where the model's parameters are.
         dtype: the dtype to which floating data are cast.
+        batch_size: rows of a batch.
+        shuffle: whether the rows are drawn in a new random order in each epoch.
+        drop_last: whether a smaller last batch is left out.
+        asked: which of these a caller asked for; refused where they would have no effect.
     """
 
-    batch_size: int | None = None
-    shuffle: bool | None = None
-    drop_last: bool | None = None
-    device: torch.device = torch.device("cpu")
-    dtype: torch.dtype = torch.float32
-
-    @property
-    def given(self) -> list[str]:
-        """The options about the cutting of batches that the caller gave."""
-        options = {"batch_size": self.batch_size, "shuffle": self.shuffle, "drop_last": self.drop_last}
-        return [name for name, value in options.items() if value is not None]
+    device: torch.device
+    dtype: torch.dtype
+    batch_size: int = BATCH_SIZE
+    shuffle: bool = True
+    drop_last: bool = False
+    asked: tuple[str, ...] = ()
 
 
 class Batches(ABC):
@@ -81,22 +77,22 @@ class InMemory(Batches):
     def __init__(self, tensors: Mapping[str, Tensor], layout: Layout, seed: int) -> None:
         size = sum(value.nbytes for value in tensors.values())
         self.layout = layout
-        self.tensors = placed(tensors, layout.device, layout.dtype) if size <= RESIDENT_BYTES else dict(tensors)
+        self.tensors = (
+            placed(tensors, layout.device, layout.dtype) if size <= RESIDENT_BYTES else dict(tensors)
+        )
         self.rows = next(iter(tensors.values())).shape[0]
-        self.batch_size = layout.batch_size or BATCH_SIZE
-        self.shuffle = layout.shuffle is not False
-        self.drop_last = bool(layout.drop_last)
         self._generator = torch.Generator().manual_seed(seed)
         if self.steps == 0:
             raise DataError(
-                f"`drop_last` leaves nothing: {self.rows} rows, a batch has {self.batch_size}",
+                f"`drop_last` leaves nothing: {self.rows} rows, batch_size={layout.batch_size}",
                 hint="take a smaller batch_size",
             )
 
     @property
     def steps(self) -> int:
         """Batches in one epoch."""
-        return self.rows // self.batch_size if self.drop_last else -(-self.rows // self.batch_size)
+        full, rest = divmod(self.rows, self.layout.batch_size)
+        return full + (rest > 0 and not self.layout.drop_last)
 
     @property
     def whole(self) -> Mapping[str, Tensor]:
@@ -106,19 +102,21 @@ class InMemory(Batches):
     @property
     def order(self) -> torch.Generator | None:
         """A stream of its own, so that the order of the rows does not depend on the model's noise."""
-        return self._generator if self.shuffle else None
+        return self._generator if self.layout.shuffle else None
 
     @property
     def description(self) -> str:
         """The number of rows and how they are cut."""
-        return (
-            f"{self.rows} rows, batch_size={self.batch_size}, shuffle={self.shuffle}, drop_last={self.drop_last}"
-        )
+        cut = self.layout
+        options = f"batch_size={cut.batch_size}, shuffle={cut.shuffle}, drop_last={cut.drop_last}"
+        return f"{self.rows} rows, {options}"
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
-        order = torch.randperm(self.rows, generator=self._generator) if self.shuffle else None
+        order = torch.randperm(self.rows, generator=self._generator) if self.layout.shuffle else None
+        if order is not None:
+            order = order.to(next(iter(self.tensors.values())).device)
         for step in range(self.steps):
-            rows = slice(step * self.batch_size, (step + 1) * self.batch_size)
+            rows = slice(step * self.layout.batch_size, (step + 1) * self.layout.batch_size)
             yield placed(self._cut(rows, order), self.layout.device, self.layout.dtype)
 
     def _cut(self, rows: slice, order: Tensor | None) -> dict[str, Tensor]:
@@ -158,7 +156,8 @@ class Loaded(Batches):
     @property
     def description(self) -> str:
         """How many batches there are, and who makes them."""
-        return f"{'any number of' if self.steps is None else self.steps} batches of a {type(self.source).__name__}"
+        number = "any number of" if self.steps is None else self.steps
+        return f"{number} batches of a {type(self.source).__name__}"
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         for batch in self.source:
@@ -169,8 +168,8 @@ def batches(data: object, variables: Sequence[str], layout: Layout, *, seed: int
     """Any accepted form of data as `Batches`.
 
     Args:
-        data: tensors or NumPy arrays (one, a tuple in the order of ``variables``, or a mapping by name), a torch
-            Dataset, a DataLoader, or any iterable of batches in one of these forms.
+        data: tensors or NumPy arrays (one, a tuple in the order of ``variables``, or a mapping by name), a
+            torch Dataset, a DataLoader, or any iterable of batches in one of these forms.
         variables: the names of the data variables.
         layout: how batches are cut, for data that do not come as batches already.
         seed: of the order of the rows.
@@ -188,9 +187,9 @@ def batches(data: object, variables: Sequence[str], layout: Layout, *, seed: int
     if isinstance(data, (Tensor, np.ndarray, Mapping)) or _is_parts(data):
         return InMemory(named(data, variables), layout, seed)
     _check_iterable(data, epochs)
-    if layout.given:
+    if layout.asked:
         raise OptionError(
-            f"`{layout.given[0]}` has no effect on data that come as batches already",
+            f"`{layout.asked[0]}` has no effect on data that come as batches already",
             hint="leave it out, or set it where the batches are made",
         )
     return Loaded(cast("Iterable[Any]", data), variables, layout)
@@ -213,15 +212,15 @@ def _tensors(dataset: Dataset[Any]) -> tuple[Tensor, ...] | None:
 
 def _loader(dataset: Dataset[Any], layout: Layout, seed: int) -> DataLoader[Any]:
     streamed = isinstance(dataset, IterableDataset)
-    if streamed and layout.shuffle:
+    if streamed and "shuffle" in layout.asked:
         raise OptionError(
             "`shuffle` has no effect on an IterableDataset, which decides its own order", hint="leave it out"
         )
     return DataLoader(
         dataset,
-        batch_size=layout.batch_size or BATCH_SIZE,
-        shuffle=not streamed and layout.shuffle is not False,
-        drop_last=bool(layout.drop_last),
+        batch_size=layout.batch_size,
+        shuffle=not streamed and layout.shuffle,
+        drop_last=layout.drop_last,
         generator=torch.Generator().manual_seed(seed),
     )
 

@@ -59,7 +59,9 @@ def _check_names(given: Sequence[str], variables: Sequence[str]) -> None:
             raise DataError(f"the model has no data variable `{name}`", hint=suggest(name, variables))
     for name in variables:
         if name not in given:
-            raise DataError(f"the data variable `{name}` is missing", hint=f"given: {', '.join(given) or 'nothing'}")
+            raise DataError(
+                f"the data variable `{name}` is missing", hint=f"given: {', '.join(given) or 'nothing'}"
+            )
 
 
 def _check_lengths(tensors: Mapping[str, Tensor]) -> None:

@@ -1,4 +1,4 @@
-"""What stands between a bad number and the weights: a step whose loss or gradient is not finite is not made."""
+"""Between a bad number and the weights: a step whose loss or gradient is not finite is not made."""
 
 from __future__ import annotations
 
@@ -77,9 +77,9 @@ class ImmediateGuard(Guard):
 class DeferredGuard(Guard):
     """Lets the device itself skip the steps after a bad number, and looks at the flags now and then.
 
-    Fused optimisers make no step while their ``found_inf`` is 1 (the mechanism of gradient scaling). The flag stays up
-    once it is up, so that the weights remain those of the first bad step until the host looks, and the
-    step can be made again to explain it. No step waits for the device.
+    Fused optimisers make no step while their ``found_inf`` is 1 (the mechanism of gradient scaling). The flag
+    stays up once it is up, so that the weights remain those of the first bad step until the host looks, and
+    the step can be made again to explain it. No step waits for the device.
     """
 
     def __init__(self, trainable: Trainable, players: Sequence[Player], device: torch.device) -> None:
@@ -88,9 +88,6 @@ class DeferredGuard(Guard):
         self._bad = torch.zeros((), device=device)
         self._attempts: list[Attempt] = []
         self._flags: list[Tensor] = []
-        for player in players:
-            player.optimizer.found_inf = self._bad  # type: ignore[attr-defined]
-            player.optimizer.grad_scale = None  # type: ignore[attr-defined]
 
     def loss(self, attempt: Attempt, loss: Tensor) -> None:
         """The loss is judged together with the gradient."""
@@ -98,8 +95,12 @@ class DeferredGuard(Guard):
     def gradient(self, attempt: Attempt, loss: Tensor, size: Tensor) -> None:
         """Raises the flag on the device."""
         self._bad.logical_or_(~torch.isfinite(loss.detach() + size))
+        attempt.player.optimizer.found_inf = self._bad  # type: ignore[attr-defined]
+        attempt.player.optimizer.grad_scale = None  # type: ignore[attr-defined]
         self._attempts.append(attempt)
         self._flags.append(self._bad.clone())
+        if len(self._flags) >= PENDING:
+            self.settle()
 
     def settle(self) -> None:
         """Looks at the flags; waits for the device."""
@@ -112,13 +113,8 @@ class DeferredGuard(Guard):
     def release(self) -> None:
         """Takes the flag off the optimisers."""
         for player in self._players:
-            del player.optimizer.found_inf  # type: ignore[attr-defined]
-            del player.optimizer.grad_scale  # type: ignore[attr-defined]
-
-    @property
-    def full(self) -> bool:
-        """Whether so many steps are undecided that the host should look."""
-        return len(self._flags) >= PENDING
+            for name in ("found_inf", "grad_scale"):
+                player.optimizer.__dict__.pop(name, None)
 
 
 def make_guard(trainable: Trainable, players: Sequence[Player], device: torch.device) -> Guard:
@@ -145,6 +141,11 @@ def explain_gradient(trainable: Trainable, attempt: Attempt) -> NonFiniteError:
     terms = [name for name, term in evaluation.terms.items() if _is_bad(_gradients(term, parameters))]
     gradients = _gradients(evaluation.loss, parameters)
     bad = [p for p, g in zip(parameters, gradients, strict=True) if g is not None and _is_bad([g])]
+    if not bad:
+        return NonFiniteError(
+            "the gradient is finite, but so large that its size cannot be computed",
+            hint="take a smaller lr, or `clip_value`",
+        )
     through = f" through the term {' and '.join(terms)}" if terms else ""
     return NonFiniteError(
         f"the objective is finite, but its gradient is not{through}: {_names(trainable, bad)}",
@@ -166,4 +167,6 @@ def _is_bad(gradients: Sequence[Tensor | None]) -> bool:
 def _names(trainable: Trainable, parameters: Sequence[Tensor]) -> str:
     names = {(value.data_ptr(), value.shape): name for name, value in trainable.state().items()}
     found = [names.get((p.data_ptr(), p.shape), f"a parameter of shape {list(p.shape)}") for p in parameters]
-    return ", ".join(f"`{name}`" for name in found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
+    return ", ".join(f"`{name}`" for name in found[:3]) + (
+        f" and {len(found) - 3} more" if len(found) > 3 else ""
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import final
+from typing import NamedTuple, final
 
 import torch
 from torch import Tensor
@@ -11,9 +11,17 @@ from torch import Tensor
 from symdgm.training.protocol import Evaluation
 
 
+class Means(NamedTuple):
+    """Averages over rows: the loss that is minimised, the objective as written, its terms by name."""
+
+    loss: float
+    value: float
+    terms: dict[str, float]
+
+
 @final
 class Meter:
-    """Sums ``rows · (value, terms…)`` on the device; only `means` brings numbers to the host.
+    """Sums ``rows · (loss, value, terms…)`` on the device; only `means` brings numbers to the host.
 
     Example:
         >>> meter = Meter()
@@ -21,7 +29,7 @@ class Meter:
         >>> meter.add({"": Evaluation(one, one, {"KL": one})}, rows=3)
         >>> meter.add({"": Evaluation(one, one * 5, {"KL": one * 2})}, rows=1)
         >>> meter.means()
-        (2.0, {'KL': 1.25})
+        Means(loss=1.0, value=2.0, terms={'KL': 1.25})
     """
 
     def __init__(self) -> None:
@@ -36,16 +44,16 @@ class Meter:
         if self._total is None:
             # Ten thousand batches would cost a float32 sum four digits; Apple's devices know no float64.
             dtype = torch.float32 if batch.device.type == "mps" else torch.float64
-            self._names, self._total = list(values), torch.zeros_like(batch, dtype=dtype)
+            self._names, self._total = list(values)[2:], torch.zeros_like(batch, dtype=dtype)
         self._total.add_(batch, alpha=rows)
         self._rows += rows
 
-    def means(self) -> tuple[float, dict[str, float]]:
-        """The objective and its terms, averaged over the rows so far."""
+    def means(self) -> Means:
+        """The averages over the rows so far."""
         if self._total is None:
-            return float("nan"), {}
-        value, *terms = (self._total / self._rows).tolist()
-        return value, dict(zip(self._names[1:], terms, strict=True))
+            return Means(float("nan"), float("nan"), {})
+        loss, value, *terms = (self._total / self._rows).tolist()
+        return Means(loss, value, dict(zip(self._names, terms, strict=True)))
 
     def state(self) -> dict[str, object]:
         """What a checkpoint within an epoch keeps."""
@@ -60,11 +68,11 @@ class Meter:
 
 
 def _flat(evaluations: Mapping[str, Evaluation]) -> dict[str, Tensor]:
-    """One list of named scalars, the first being the objective (of the first player)."""
+    """Named scalars: the loss and the objective (of the first player), then the terms."""
+    first = next(iter(evaluations.values()))
+    flat = {"loss of the run": first.loss, "objective of the run": first.value}
     if len(evaluations) == 1:
-        only = next(iter(evaluations.values()))
-        return {"": only.value, **only.terms}
-    flat = {"": next(iter(evaluations.values())).value}
+        return flat | dict(first.terms)
     for player, evaluation in evaluations.items():
         flat[player] = evaluation.value
         flat |= {f"{player}: {name}": value for name, value in evaluation.terms.items()}

@@ -98,7 +98,7 @@ def _player(name: str, trained: list[nn.Parameter], spec: OptimizerSpec, lr: flo
         who = f"player `{name}`" if name else "the model"
         raise OptionError(
             f"the optimiser holds no parameter of {who}",
-            hint="it was made for other parameters, perhaps for those of a copy; make it anew, or give its class",
+            hint="it was made for others, perhaps for those of a copy; make it anew, or give its class",
         )
     return Player(name, updated, optimizer)
 
@@ -114,7 +114,9 @@ def _make(trained: list[nn.Parameter], spec: OptimizerSpec, lr: float | None) ->
     if isinstance(spec, type) and issubclass(spec, Optimizer):
         return cast("Callable[..., Optimizer]", spec)(trained, lr=rate)
     if lr is not None:
-        raise OptionError("`lr` has no effect on an optimiser that is made already", hint="set it where it is made")
+        raise OptionError(
+            "`lr` has no effect on an optimiser that is made already", hint="set it where it is made"
+        )
     made: object = spec
     if not isinstance(spec, Optimizer) and callable(spec):
         made = cast("Callable[[list[nn.Parameter]], object]", spec)(trained)

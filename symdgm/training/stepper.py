@@ -8,8 +8,8 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from symdgm.errors import OptionError
-from symdgm.training.guard import Attempt, DeferredGuard, make_guard
+from symdgm.errors import OptionError, ParameterError
+from symdgm.training.guard import Attempt, make_guard
 from symdgm.training.optimizers import OptimizerSpec, Player, make_players
 from symdgm.training.protocol import Evaluation, Trainable
 from symdgm.training.randomness import RandomState
@@ -19,8 +19,9 @@ from symdgm.training.randomness import RandomState
 class Stepper:
     """The training step of a model: every player in turn evaluates, differentiates and updates.
 
-    For each player: ``evaluate``, a look at the loss, ``backward`` into that player's parameters only, clipping,
-    a look at the gradient, and the optimiser's step. What is not finite stops the run before the weights move.
+    For each player: ``evaluate``, a look at the loss, ``backward`` into that player's parameters only,
+    clipping, a look at the gradient, and the optimiser's step. What is not finite stops the run before the
+    weights move.
 
     Args:
         trainable: the model.
@@ -69,8 +70,6 @@ class Stepper:
         self.trainable.schedule(self.step)
         evaluations = {player.name: self._move(player, batch) for player in self.players}
         self.step += 1
-        if isinstance(self._guard, DeferredGuard) and self._guard.full:
-            self._guard.settle()
         return evaluations
 
     def settle(self) -> None:
@@ -85,18 +84,28 @@ class Stepper:
         attempt = Attempt(player, batch, RandomState.capture(self._device))
         evaluation = self.trainable.evaluate(batch, player.name)
         self._guard.loss(attempt, evaluation.loss)
+        if not evaluation.loss.requires_grad:
+            whose = f" of player `{player.name}`" if player.name else ""
+            raise ParameterError(
+                f"the objective{whose} depends on no parameter",
+                hint="a network that is bound here does not take part, or its result was detached",
+            )
         player.optimizer.zero_grad(set_to_none=True)
         # Only this player's own gradients are formed: nobody else's weights, and no more work than that.
-        evaluation.loss.backward(inputs=player.parameters)
+        torch.autograd.backward(evaluation.loss, inputs=player.parameters)
         self._guard.gradient(attempt, evaluation.loss, self._clip(player.parameters))
         player.optimizer.step()
         return evaluation
 
     def _clip(self, parameters: Sequence[nn.Parameter]) -> Tensor:
-        """Clips in place; a scalar which is finite exactly if the gradient was."""
+        """Clips in place; a scalar that is not finite if some gradient was not."""
         gradients = [p.grad for p in parameters if p.grad is not None]
-        size = gradient_size(gradients)
+        if self._clip_value is None and self._clip_norm is None:
+            return gradient_size(gradients)
+        size = torch.zeros((), device=self._device)
         if self._clip_value is not None:
+            # Clipping an infinite entry would hide it.
+            size = size + gradient_size(gradients)
             nn.utils.clip_grad_value_(parameters, self._clip_value)
         if self._clip_norm is not None:
             size = size + nn.utils.clip_grad_norm_(parameters, self._clip_norm)
@@ -106,8 +115,8 @@ class Stepper:
 def gradient_size(gradients: Sequence[Tensor]) -> Tensor:
     """A scalar that is not finite if some entry of the gradients is not.
 
-    On the CPU the plain sum (NaN and infinity survive it), which costs half of a norm; on an accelerator the norm,
-    which is two kernels for all tensors together.
+    On the CPU the plain sum (NaN and infinity survive it), which costs half of a norm; on an accelerator the
+    norm, which is two kernels for all tensors together.
     """
     if not gradients:
         return torch.zeros(())
