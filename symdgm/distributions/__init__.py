@@ -9,9 +9,9 @@
 | `Deterministic` | a network, ``x = f(z)`` | any |
 | `Data` (`Empirical`) | rows, or none | what is observed |
 
-A value is a tensor ``[*samples, batch, *event]``. What is needed besides: `Declaration` (the head ``q(z|x)``),
-`Distribution` (the interface), `Family` (the interface from formulas), `NetworkSource` (a network and what it gives),
-`read_parameters` and `apply_over_leading_axes` (how a network is called and read).
+A value is a tensor ``[*samples, batch, *event]``. Besides: `Declaration` (the head ``q(z|x)``),
+`Distribution` (the interface), `Family` (the interface from formulas), `NetworkSource` (a network and what it
+gives), `read_parameters` and `apply_over_leading_axes` (how a network is called and read).
 
 Example:
     >>> import torch

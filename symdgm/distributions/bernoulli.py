@@ -17,9 +17,9 @@ from symdgm.distributions.support import check_floating, check_interval, check_r
 class Bernoulli(Family):
     r"""Zero or one for each element, with the probability of one given as such or by its logit.
 
-    .. math:: \log p(x) = \sum_i x_i \log \pi_i + (1 - x_i) \log (1 - \pi_i), \qquad \pi = \sigma(\text{logits})
+    .. math:: \log p(x) = \sum_i x_i \log \pi_i + (1 - x_i) \log (1 - \pi_i), \; \pi = \sigma(\text{logits})
 
-    Values between 0 and 1 are accepted, as for grey images: then this is minus the cross-entropy, not a density.
+    Values between 0 and 1 are accepted, as for grey images: then this is minus a cross-entropy, no density.
 
     Args:
         declaration: such as ``p(x|z)``.
@@ -59,7 +59,8 @@ class Bernoulli(Family):
         if "probs" in parameters:
             probs = parameters["probs"]
             return times_log(value, probs) + times_log1p(1 - value, -probs)
-        logits, target = torch.broadcast_tensors(parameters["logits"], value)
+        logits = parameters["logits"]
+        target = value.expand_as(logits) if value.ndim < logits.ndim else value
         return -F.binary_cross_entropy_with_logits(logits, target, reduction="none")
 
     @final

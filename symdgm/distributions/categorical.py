@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from symdgm.distributions.family import Family
+from symdgm.distributions.shapes import broadcast
 from symdgm.distributions.stable import times_log, weighted_logs
 from symdgm.distributions.support import (
     check_floating,
@@ -22,7 +23,7 @@ from symdgm.errors import SupportError
 
 
 class Categorical(Family):
-    r"""One of K classes for each element, as an index 0 … K-1; logits and probs have the classes on a last axis.
+    r"""One of K classes for each element, as an index 0 … K-1; logits and probs have the classes last.
 
     .. math:: \log p(y) = \text{logits}_y - \log \sum_k e^{\text{logits}_k} = \log \pi_y
 
@@ -106,7 +107,7 @@ class OneHotCategorical(Family):
 
     .. math:: \log p(y) = \sum_k y_k \log \pi_k, \qquad \pi = \text{softmax}(\text{logits})
 
-    Rows of probabilities are accepted, as for soft labels: then this is minus the cross-entropy, not a density.
+    Rows of probabilities are accepted, as for soft labels: this is then minus a cross-entropy, not a density.
 
     Args:
         declaration: such as ``q(y|x)``.
@@ -178,7 +179,7 @@ class OneHotCategorical(Family):
 
 def pick(table: Tensor, index: Tensor) -> Tensor:
     """The entries of the last axis of ``table`` at ``index``; the other axes broadcast."""
-    shape = torch.broadcast_shapes(index.shape, table.shape[:-1])
+    shape = broadcast(index.shape, table.shape[:-1])
     rows = table.expand(*shape, table.shape[-1])
     return rows.gather(-1, index.expand(shape).unsqueeze(-1)).squeeze(-1)
 

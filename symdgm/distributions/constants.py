@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from numbers import Real
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 
-from symdgm.distributions.networks import Alternatives, Network, check_network
+from symdgm.distributions.networks import Alternatives, Network, check_network, is_number
 from symdgm.errors import ParameterError, suggest
 
 ParameterValue = float | Tensor | nn.Parameter | Network
@@ -39,11 +38,12 @@ def left_open(fixed: Iterable[str], alternatives: Alternatives) -> Alternatives:
 def check_complete(fixed: Iterable[str], alternatives: Alternatives, has_network: bool, owner: str) -> None:
     """Refuse parameters that nothing gives, and a network for which nothing is left to give."""
     fixed = list(fixed)
+    listing = " and ".join(f"`{name}`" for name in fixed)
     missing = left_open(fixed, alternatives)
     complete = any(not names for names in missing)
     if has_network and complete:
         raise ParameterError(
-            f"{owner} has a network and also {' and '.join(f'`{n}`' for n in fixed)}, which leaves it nothing to give",
+            f"{owner} has a network and also {listing}, which leaves it nothing to give",
             hint="give either the network or the parameters",
         )
     if not has_network and not fixed:
@@ -72,7 +72,7 @@ def read_parameter(name: str, value: object, owner: str) -> float | Tensor | Net
         return _floating(name, value, owner)
     if isinstance(value, Tensor):
         return _own_copy(name, _floating(name, value, owner), owner)
-    if isinstance(value, Real) and not isinstance(value, bool):
+    if is_number(value):
         return float(value)
     if isinstance(value, type) or callable(value):
         check_network(value, f"`{name}` of {owner}")

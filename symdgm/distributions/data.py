@@ -21,8 +21,8 @@ class Data(Distribution):
 
     Args:
         declaration: such as ``data(x)`` or ``p_data(x, y)``.
-        tensors: rows to sample from, by variable, each ``[N, *event]``; without them the distribution only says which
-            variables are observed.
+        tensors: rows to sample from, by variable, each ``[N, *event]``; without them the distribution only
+            says which variables are observed.
         named: the same by keyword.
 
     Raises:
@@ -41,6 +41,7 @@ class Data(Distribution):
         self, declaration: str | Declaration, tensors: Mapping[str, Tensor] | None = None, /, **named: Tensor
     ) -> None:
         super().__init__(declaration)
+        self.described = f"{self.family} {self.declaration.text}"
         if self.given:
             raise ParameterError(
                 f"{self.described} has conditions, which data does not",
@@ -50,11 +51,6 @@ class Data(Distribution):
         self._has_rows = bool(rows)
         if rows:
             self._register_rows(read_values(rows, self.variables, self.described))
-
-    @property
-    def described(self) -> str:
-        """The family and the declaration, such as ``Data data(x)``."""
-        return f"{self.family} {self.declaration.text}"
 
     @property
     def rows(self) -> dict[str, Tensor]:
@@ -126,8 +122,8 @@ class Data(Distribution):
                 f"the rows of {self.described} do not belong together: {table}",
                 hint="every variable is [N, *event] with one N, at least 1",
             )
-        # Buffers follow `.to(device)`; they are data, not weights, so no file of weights holds them. Numbered, since
-        # a variable such as `x_{1:T}` is no attribute name.
+        # Buffers follow `.to(device)`; they are data, not weights, so no file of weights holds them. They are
+        # numbered, since a variable such as `x_{1:T}` is no attribute name.
         for i, tensor in enumerate(rows.values()):
             self.register_buffer(f"rows_{i}", tensor.detach(), persistent=False)
 

@@ -32,7 +32,7 @@ class Deterministic(Distribution):
     It can be sampled, and gradients pass through; it has no density.
 
     Args:
-        declaration: such as ``g(x|z)``; several variables are returned as a tuple in their order, or as a dict.
+        declaration: such as ``g(x|z)``; several variables are returned as a tuple in order, or as a dict.
         network: returns the value; a subclass may define `forward` instead.
 
     Raises:
@@ -49,6 +49,7 @@ class Deterministic(Distribution):
 
     def __init__(self, declaration: str | Declaration, network: Network | None = None, /) -> None:
         super().__init__(declaration)
+        self.described = f"{self.family} {self.declaration.text}"
         self._registered = network is not None
         if network is None and not self._has_own_forward():
             raise ParameterError(
@@ -64,11 +65,6 @@ class Deterministic(Distribution):
         else:
             check_own_forward(self, self.given, self.described)
         self._by_keyword = network is None and takes_by_name(self, self.given)
-
-    @property
-    def described(self) -> str:
-        """The family and the declaration, such as ``Deterministic g(x|z)``."""
-        return f"{self.family} {self.declaration.text}"
 
     @property
     def sources(self) -> tuple[NetworkSource, ...]:

@@ -69,6 +69,7 @@ class Distribution(nn.Module, ABC):
             generator: the source of random numbers; the global one by default.
             sample_axes: for conditions that already have sample axes before their batch axis, how many.
             check: whether parameters are checked for their range, which reads them back from an accelerator.
+            **unknown: refused, with the options that there are.
         """
 
     @abstractmethod
@@ -88,6 +89,7 @@ class Distribution(nn.Module, ABC):
                 itself they follow from its event shape.
             check: whether values and parameters are checked for their support, which reads them back from an
                 accelerator.
+            **unknown: refused, with the options that there are.
         """
 
     @abstractmethod
@@ -123,7 +125,7 @@ class Distribution(nn.Module, ABC):
         """For subclasses: write it to return the parameters at the given variables."""
         raise NotSupportedError(
             f"the distribution {self} is not a function that can be called",
-            hint="use `.sample(given)` or `.log_prob(values)`; a subclass may define `forward` to give parameters",
+            hint="use `.sample(given)` or `.log_prob(values)`; a subclass may define `forward`",
         )
 
     def __str__(self) -> str:

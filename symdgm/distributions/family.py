@@ -27,14 +27,14 @@ from symdgm.errors import ShapeError, refuse_unknown
 class Family(Parametric):
     """A distribution over one variable whose density is a formula of its parameters.
 
-    A family states its formulas (`draw`, `log_density`, `entropy_at`, `mean_at`, `variance_at`) as functions of
-    tensors which check nothing, and its range and support as checks.
+    A family states its formulas (`draw`, `log_density`, `entropy_at`, `mean_at`, `variance_at`) as functions
+    of tensors which check nothing, and its range and support as checks.
 
     Args:
         declaration: the name, the variable and its conditions, such as ``q(z|x)``.
-        network: gives all parameters that are not written by name, from the given variables: one tensor, a tuple
-            in the order of `parameter_names`, or a dict. A subclass may define `forward` instead. The weights of
-            modules that a plain function merely uses are not seen; pass the module.
+        network: gives all parameters that are not written by name, from the given variables: one tensor, a
+            tuple in the order of `parameter_names`, or a dict. A subclass may define `forward` instead. The
+            weights of modules that a plain function merely uses are not seen; pass the module.
         event_shape: the shape of one value without its batch, where numbers alone leave it open.
         parameters: by name a number, a tensor (kept as a buffer), an `nn.Parameter` (trained), or a network.
 
@@ -220,16 +220,16 @@ class Family(Parametric):
         split = value.ndim - len(event)
         if split < 1 or value.shape[split:] != event:
             raise ShapeError(
-                f"{self.variable} has shape {show(value.shape)}, but {self.described} is over [batch, *event] with "
-                f"the event {show(event)}",
-                hint="nothing is broadcast: reshape the values, or let the network give parameters of their shape",
+                f"{self.variable} has shape {show(value.shape)}, but {self.described} is over "
+                f"[batch, *event] with the event {show(event)}",
+                hint="nothing is broadcast: reshape the values, or give parameters of their shape",
             )
         try:
             join_leading([value.shape[:split], leading])
         except ShapeError as error:
             raise ShapeError(
-                f"{self.variable} has shape {show(value.shape)}, but the parameters of {self.described} are for the "
-                f"batch {show(leading)}",
+                f"{self.variable} has shape {show(value.shape)}, but the parameters of {self.described} "
+                f"are for the batch {show(leading)}",
                 hint=error.hint,
             ) from None
 

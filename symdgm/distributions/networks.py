@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import prod
 from numbers import Real
 from types import MethodType
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -85,7 +85,7 @@ def apply_over_leading_axes(
     Args:
         call: the network.
         tensors: its arguments, each ``[*samples, batch, *event]``.
-        batch_axes: the number of leading axes, sample axes and the batch axis; one number for all, or one each.
+        batch_axes: the number of leading axes, sample axes and the batch axis; one for all, or one each.
 
     Raises:
         ShapeError: the leading axes do not fit together, or the network does not keep the batch axis.
@@ -125,7 +125,7 @@ def _restore_tensor(output: Tensor, leading: torch.Size) -> Tensor:
             f"a network was called on a batch of {prod(leading)} and returned shape {show(output.shape)}",
             hint="a network keeps the batch as the first axis of all that it returns",
         )
-    return output.unflatten(0, leading)
+    return output.reshape(leading + output.shape[1:])
 
 
 def read_parameters(
@@ -139,8 +139,8 @@ def read_parameters(
     """Turn what a network returned into named parameters.
 
     Args:
-        output: one tensor (if one parameter is wanted), a tuple or list in the canonical order, or a mapping or
-            named tuple by name; plain numbers become 0-d tensors.
+        output: one tensor (if one parameter is wanted), a tuple or list in the canonical order, or a mapping
+            or named tuple by name; plain numbers become 0-d tensors.
         family_name: who wants them, for errors, such as ``Normal q(z|x)``.
         alternatives: the parameter sets that are accepted, the canonical one first.
         call_text: the call, for errors, such as ``Encoder(x)``.
@@ -185,7 +185,7 @@ def _check_numeric(name: str, value: object, call_text: str, any_dtype: bool) ->
             f"{call_text} returned {name} of dtype {value.dtype}",
             hint=f"parameters are floating: `{name}.float()`",
         )
-    if not isinstance(value, Tensor | Real) or isinstance(value, bool):
+    if not isinstance(value, Tensor) and not is_number(value):
         raise ParameterError(
             f"{call_text} returned {name} as {describe(value)}", hint=f"{name} must be a tensor or a number"
         )
@@ -197,6 +197,13 @@ def _tensors(named: Mapping[str, Any]) -> dict[str, Tensor]:
         name: value if isinstance(value, Tensor) else like.new_tensor(float(value))
         for name, value in named.items()
     }
+
+
+def is_number(value: object) -> TypeGuard[Real]:
+    """Whether a value is a real number; truth values are none."""
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, Real)
 
 
 def _wanted(alternatives: Alternatives) -> str:
@@ -269,7 +276,7 @@ def takes_by_name(network: Network, given: tuple[str, ...]) -> bool:
 
 
 def check_arguments(network: Network, given: tuple[str, ...], owner: str) -> None:
-    """Refuse, before anything runs, a network that cannot take the given variables by position, in their order."""
+    """Refuse, before anything runs, a network that cannot take the given variables in their order."""
     names = argument_names(network)
     if names is None:
         return

@@ -54,7 +54,7 @@ class Parametric(Distribution):
     parameter_ranks: ClassVar[Mapping[str, int]]
     """For each parameter, its trailing axes that belong to one element, such as the class axis of logits."""
     event_rank: ClassVar[int]
-    """The axes of one element: 0 for an elementwise family, 1 where the last axis is a vector or the classes."""
+    """The axes of one element: 0 for an elementwise family, 1 where the last axis is a vector or classes."""
     discrete: ClassVar[bool]
     """Whether the values are discrete, so that a draw carries no gradient."""
 
@@ -70,9 +70,10 @@ class Parametric(Distribution):
         **parameters: ParameterValue,
     ) -> None:
         super().__init__(declaration)
+        self.described = f"{self.family} {self.declaration.text}"
         self._check_one_variable()
         check_names(parameters, self.alternatives, self.described)
-        # An empty tensor follows `.to(...)`, so that numbers alone are drawn where, and as what, the module is.
+        # An empty tensor follows `.to(...)`, so that numbers alone are drawn where and as what the module is.
         self.register_buffer("_anchor", torch.empty(0), persistent=False)
         self._numbers: dict[str, float] = {}
         self._tensors: tuple[str, ...] = ()
@@ -100,13 +101,8 @@ class Parametric(Distribution):
         return self.variables[0]
 
     @property
-    def described(self) -> str:
-        """The family and the declaration, such as ``Normal q(z|x)``."""
-        return f"{self.family} {self.declaration.text}"
-
-    @property
     def event_shape(self) -> torch.Size | None:
-        """The shape of one value, if it is declared or follows from tensors; None if only a network knows it."""
+        """The shape of one value, declared or from tensors; None if only a network or a value knows it."""
         return self._event_shape
 
     @property

@@ -57,13 +57,22 @@ def broadcast_leading(tensors: Sequence[Tensor], axes: Sequence[int]) -> torch.S
     return join_leading([tensor.shape[:count] for tensor, count in zip(tensors, axes, strict=True)])
 
 
+def broadcast(*shapes: Sequence[int]) -> torch.Size:
+    """The shape to which all broadcast, by the rules of torch."""
+    if len(set(map(tuple, shapes))) == 1:  # the common case; torch takes ten microseconds for it
+        return torch.Size(shapes[0])
+    return torch.Size(torch.broadcast_shapes(*shapes))  # type: ignore[no-untyped-call]
+
+
 def join_leading(shapes: Sequence[Sequence[int]]) -> torch.Size:
     """The common shape of several leading axes; batch sizes must be equal, sample axes broadcast."""
     shapes = [shape for shape in shapes if len(shape)]
+    if not shapes:
+        return torch.Size()
     try:
         if len({shape[-1] for shape in shapes}) > 1:
             raise RuntimeError
-        return torch.broadcast_shapes(*shapes)
+        return broadcast(*shapes)
     except RuntimeError:
         sizes = ", ".join(show(shape) for shape in shapes)
         raise ShapeError(
@@ -75,7 +84,7 @@ def join_leading(shapes: Sequence[Sequence[int]]) -> torch.Size:
 def element_shapes(
     tensors: Mapping[str, Tensor], ranks: Mapping[str, int], leading: torch.Size, owner: str
 ) -> dict[str, torch.Size]:
-    """For each parameter that is more than one number, the shape over which it holds one distribution per element.
+    """The shape over which each parameter holds one distribution per element, if it is not one number.
 
     Args:
         tensors: the parameters.
@@ -138,7 +147,7 @@ def read_batch(n: int | None, given: tuple[str, ...], owner: str) -> torch.Size:
         return torch.Size([1])
     if given:
         raise OptionError(
-            f"`n` is for a distribution that is given nothing; the batch of {owner} is that of {', '.join(given)}",
+            f"`n` is for what is given nothing; the batch of {owner} is that of {', '.join(given)}",
             hint=f"draw several times for each condition with `shape=({n},)`",
         )
     if not _is_length(n):

@@ -1,13 +1,28 @@
-"""Where a value may lie, and where a parameter may lie; every check reads the tensor, so none is for a hot path."""
+"""Where values and parameters may lie. Every check reads its tensor back, so none belongs into a hot path."""
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor
 
 from symdgm.errors import ParameterError, ShapeError, SupportError
 
-_DIVERGED = "a network that returns such values has diverged, or its input is not finite"
+DIVERGED = "a network that returns such values has diverged, or its input is not finite"
+
+
+def bounds(tensor: Tensor) -> tuple[float, float]:
+    """The least and the greatest value, in one pass; both NaN if one value is, both 0 if there is none.
+
+    Example:
+        >>> bounds(torch.tensor([1.0, -2.0]))
+        (-2.0, 1.0)
+    """
+    if tensor.numel() == 0:
+        return 0.0, 0.0
+    least, most = torch.stack(tensor.detach().aminmax()).tolist()
+    return least, most
 
 
 def check_floating(value: Tensor, variable: str, owner: str) -> None:
@@ -21,26 +36,28 @@ def check_floating(value: Tensor, variable: str, owner: str) -> None:
 
 def check_finite(value: Tensor, variable: str, owner: str) -> None:
     """Refuse NaN and infinite values."""
-    if value.isfinite().all():
+    least, most = bounds(value)
+    if math.isfinite(least) and math.isfinite(most):
         return
-    what = "NaN" if value.isnan().any() else "infinite"
+    what = "NaN" if math.isnan(least) else "infinite"
     raise SupportError(
         f"{variable} has {what} values ({int((~value.isfinite()).sum())} of {value.numel()}) under {owner}",
         hint="look where they come from: a division, a log, or a learning rate that is too high",
     )
 
 
-def check_interval(value: Tensor, variable: str, owner: str, low: float, high: float, hint: str) -> None:
+def check_interval(value: Tensor, variable: str, owner: str, low: int, high: int, hint: str) -> None:
     """Refuse NaN and values outside the closed interval from ``low`` to ``high``."""
     if value.numel() == 0:
         return
-    least, most = (float(bound) for bound in value.detach().aminmax())
+    least, most = bounds(value)
     if low <= least and most <= high:
         return
-    if least != least:
+    if math.isnan(least):
         check_finite(value, variable, owner)
     raise SupportError(
-        f"{variable} has values in [{least:.4g}, {most:.4g}], outside the support [{low:g}, {high:g}] of {owner}",
+        f"{variable} has values in [{least:.4g}, {most:.4g}], "
+        f"outside the support {_interval(low, high)} of {owner}",
         hint=hint,
     )
 
@@ -52,34 +69,37 @@ def check_sums_to_one(value: Tensor, variable: str, owner: str, hint: str) -> No
         raise SupportError(f"{variable} has rows that sum to {worst:.4g}, not to 1, under {owner}", hint=hint)
 
 
-def check_positive(parameter: Tensor, name: str, owner: str) -> None:
-    """Refuse a parameter that is not positive and finite."""
-    _check_range(
-        parameter,
-        name,
-        owner,
-        (parameter > 0) & (parameter < torch.inf),
-        "positive and finite",
-        "end the network in `softplus` or `exp`",
-    )
-
-
 def check_real(parameter: Tensor, name: str, owner: str) -> None:
     """Refuse a parameter that is not finite."""
-    _check_range(parameter, name, owner, parameter.isfinite(), "finite", _DIVERGED)
+    least, most = bounds(parameter)
+    if not (-math.inf < least and most < math.inf):
+        raise _out_of_range(least, most, name, owner, "finite", DIVERGED)
 
 
-def check_logits(parameter: Tensor, name: str, owner: str) -> None:
-    """Refuse NaN, plus infinity, and rows that exclude every class; minus infinity excludes one class."""
-    allowed = (parameter < torch.inf) & (parameter.amax(-1, keepdim=True) > -torch.inf)
-    wanted = "below infinity, and above minus infinity for one class at least"
-    _check_range(parameter, name, owner, allowed, wanted, _DIVERGED)
+def check_positive(parameter: Tensor, name: str, owner: str) -> None:
+    """Refuse a parameter that is not positive and finite."""
+    least, most = bounds(parameter)
+    if parameter.numel() and not (least > 0 and most < math.inf):
+        raise _out_of_range(least, most, name, owner, "positive", "end the network in `softplus` or `exp`")
 
 
 def check_unit(parameter: Tensor, name: str, owner: str) -> None:
     """Refuse a probability outside the closed unit interval."""
-    inside = (parameter >= 0) & (parameter <= 1)
-    _check_range(parameter, name, owner, inside, "in [0, 1]", "end the network in `sigmoid`, or give logits")
+    least, most = bounds(parameter)
+    if not (least >= 0 and most <= 1):
+        hint = "end the network in `sigmoid`, or give logits"
+        raise _out_of_range(least, most, name, owner, "in [0, 1]", hint)
+
+
+def check_logits(parameter: Tensor, name: str, owner: str) -> None:
+    """Refuse NaN, plus infinity, and rows that exclude every class; minus infinity excludes one class."""
+    least, most = bounds(parameter)
+    if least == -math.inf and bool((parameter.amax(-1) == -math.inf).any()):
+        raise ParameterError(
+            f"{name} of {owner} has a row of minus infinity only", hint="leave at least one class possible"
+        )
+    if not most < math.inf:
+        raise _out_of_range(least, most, name, owner, "below infinity", DIVERGED)
 
 
 def check_simplex(parameter: Tensor, name: str, owner: str) -> None:
@@ -93,13 +113,14 @@ def check_simplex(parameter: Tensor, name: str, owner: str) -> None:
         )
 
 
-def _check_range(parameter: Tensor, name: str, owner: str, inside: Tensor, wanted: str, hint: str) -> None:
-    if inside.all():
-        return
-    if parameter.isnan().any():
-        raise ParameterError(f"{name} of {owner} has NaN values", hint=_DIVERGED)
-    least, most = (float(bound) for bound in parameter.detach().aminmax())
-    raise ParameterError(
+def _interval(low: int, high: int) -> str:
+    return f"{low}, 1, 2, …" if high == torch.iinfo(torch.long).max else f"[{low}, {high}]"
+
+
+def _out_of_range(least: float, most: float, name: str, owner: str, wanted: str, hint: str) -> ParameterError:
+    if math.isnan(least):
+        return ParameterError(f"{name} of {owner} has NaN values", hint=DIVERGED)
+    return ParameterError(
         f"{name} of {owner} has values in [{least:.4g}, {most:.4g}]; it must be {wanted}", hint=hint
     )
 
@@ -109,6 +130,5 @@ def _worst_sum(value: Tensor) -> float | None:
     if value.numel() == 0:
         return None
     sums = value.detach().sum(-1).flatten()
-    worst = sums[(sums - 1).abs().argmax()]
-    tolerance = torch.finfo(value.dtype).eps ** 0.5
-    return None if abs(float(worst) - 1) <= tolerance else float(worst)
+    worst = float(sums[(sums - 1).abs().argmax()])
+    return None if abs(worst - 1) <= torch.finfo(value.dtype).eps ** 0.5 else worst
