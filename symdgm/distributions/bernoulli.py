@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from symdgm.distributions.family import Family
+from symdgm.distributions.shapes import broadcast
 from symdgm.distributions.stable import times_log, times_log1p
 from symdgm.distributions.support import check_floating, check_interval, check_real, check_unit
 
@@ -60,8 +61,10 @@ class Bernoulli(Family):
             probs = parameters["probs"]
             return times_log(value, probs) + times_log1p(1 - value, -probs)
         logits = parameters["logits"]
-        target = value.expand_as(logits) if value.ndim < logits.ndim else value
-        return -F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+        shape = broadcast(logits.shape, value.shape)
+        return -F.binary_cross_entropy_with_logits(
+            logits.expand(shape), value.expand(shape), reduction="none"
+        )
 
     @final
     def entropy_at(self, parameters: Mapping[str, Tensor]) -> Tensor:

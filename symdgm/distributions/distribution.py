@@ -153,7 +153,8 @@ def read_values(values: object, names: tuple[str, ...], owner: str) -> dict[str,
     found = {name if name in names else canonical(str(name)): value for name, value in values.items()}
     for name in found:
         if name not in names:
-            raise NameResolutionError(f"{owner} has no variable `{name}`", hint=suggest(name, names))
+            hint = suggest(name, names) if names else "it is given nothing"
+            raise NameResolutionError(f"{owner} takes no value of `{name}`", hint=hint)
     for name in names:
         if name not in found:
             raise NameResolutionError(f"{owner} needs a value of `{name}`", hint=_received(found))

@@ -11,6 +11,9 @@ from symdgm.errors import ParameterError, ShapeError, SupportError
 
 DIVERGED = "a network that returns such values has diverged, or its input is not finite"
 
+SUM_TOLERANCE = 1e-4
+"""How far rows of probabilities may be from a sum of one; float32 probabilities are held in float64, too."""
+
 
 def bounds(tensor: Tensor) -> tuple[float, float]:
     """The least and the greatest value, in one pass; both NaN if one value is, both 0 if there is none.
@@ -80,7 +83,9 @@ def check_positive(parameter: Tensor, name: str, owner: str) -> None:
     """Refuse a parameter that is not positive and finite."""
     least, most = bounds(parameter)
     if parameter.numel() and not (least > 0 and most < math.inf):
-        raise _out_of_range(least, most, name, owner, "positive", "end the network in `softplus` or `exp`")
+        raise _out_of_range(
+            least, most, name, owner, "positive and finite", "end the network in `softplus` or `exp`"
+        )
 
 
 def check_unit(parameter: Tensor, name: str, owner: str) -> None:
@@ -131,4 +136,5 @@ def _worst_sum(value: Tensor) -> float | None:
         return None
     sums = value.detach().sum(-1).flatten()
     worst = float(sums[(sums - 1).abs().argmax()])
-    return None if abs(worst - 1) <= torch.finfo(value.dtype).eps ** 0.5 else worst
+    tolerance = max(SUM_TOLERANCE, torch.finfo(value.dtype).eps ** 0.5)
+    return None if abs(worst - 1) <= tolerance else worst
