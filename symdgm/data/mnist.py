@@ -34,7 +34,7 @@ MD5 = {
 def mnist(root: str | os.PathLike[str] | None = None, *, flat: bool = True, download: bool = False) -> Splits:
     """The handwritten digits of MNIST, 28×28 pixels.
 
-    With all four files: 50,000 rows to train on, 10,000 for validation, the test set of 10,000 (the split of
+    All four files: 50,000 rows to train on, 10,000 for validation, the test set of 10,000 (the split of
     Burda, Grosse & Salakhutdinov 2016). Where only the test set's two files are there: its first 8,000 rows to
     train on, the next 1,000 for validation, the last 1,000 for the test.
 

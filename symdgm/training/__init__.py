@@ -7,13 +7,13 @@ Whatever fulfils the protocol `Trainable` can be trained; nothing in this room k
 | what can be trained, and what it returns | `Trainable`, `Evaluation` |
 | a whole run | `fit`, its options `FIT_OPTIONS`, its `History` of `EpochRecord` |
 | one step, for a loop of one's own | `Stepper` |
-| data as batches | `batches`, `named` |
+| data as batches | `as_batches`, `named` |
 | the noise of one evaluation, drawn again | `RandomState` |
 | weights and their equation in a file | `save`, `load` |
 | the user's wish to end | `TrainingInterrupted` |
 """
 
-from symdgm.training.batches import Batches, Layout, batches
+from symdgm.training.batches import Batches, Layout, as_batches
 from symdgm.training.files import load, save
 from symdgm.training.fitting import FIT_OPTIONS, fit
 from symdgm.training.forms import named
@@ -34,7 +34,7 @@ __all__ = [
     "Stepper",
     "Trainable",
     "TrainingInterrupted",
-    "batches",
+    "as_batches",
     "fit",
     "load",
     "named",

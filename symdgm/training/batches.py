@@ -164,7 +164,9 @@ class Loaded(Batches):
             yield placed(named(batch, self.variables), self.layout.device, self.layout.dtype)
 
 
-def batches(data: object, variables: Sequence[str], layout: Layout, *, seed: int, epochs: int = 1) -> Batches:
+def as_batches(
+    data: object, variables: Sequence[str], layout: Layout, *, seed: int, epochs: int = 1
+) -> Batches:
     """Any accepted form of data as `Batches`.
 
     Args:
@@ -196,7 +198,9 @@ def batches(data: object, variables: Sequence[str], layout: Layout, *, seed: int
 
 
 def _is_parts(data: object) -> bool:
-    return isinstance(data, (tuple, list)) and all(isinstance(part, (Tensor, np.ndarray)) for part in data)
+    if not isinstance(data, (tuple, list)) or not data:
+        return False
+    return all(isinstance(part, (Tensor, np.ndarray)) for part in data)
 
 
 def _tensors(dataset: Dataset[Any]) -> tuple[Tensor, ...] | None:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from symdgm.errors import OptionError, refuse_unknown
-from symdgm.training.batches import BATCH_SIZE, Batches, Layout, batches
+from symdgm.training.batches import BATCH_SIZE, Batches, Layout, as_batches
 from symdgm.training.checkpoint import read_checkpoint
 from symdgm.training.history import History
 from symdgm.training.interrupts import interruptible
@@ -99,10 +99,12 @@ def fit(
     with seeded(seed, device):
         # Both are always drawn, so that watching or not makes no difference to the noise.
         order_seed, validation_seed = draw_seed(), draw_seed()
+        rows = as_batches(data, trainable.variables, layout, seed=order_seed, epochs=epochs)
+        _check_data(trainable, rows)
         run = Run(
             trainable=trainable,
             stepper=stepper,
-            batches=batches(data, trainable.variables, layout, seed=order_seed, epochs=epochs),
+            batches=rows,
             schedulers=make_schedulers(stepper.players, scheduler),
             validation=_validation(trainable, validation, layout, validation_seed, epochs),
             epochs=epochs,
@@ -110,9 +112,8 @@ def fit(
             checkpoint=checkpoint,
             device=device,
         )
-        _check_data(trainable, run.batches)
         if checkpoint is not None and resume:
-            content = read_checkpoint(checkpoint, trainable.identity, run.batches.description)
+            content = read_checkpoint(checkpoint, trainable.identity, rows.description)
             if content is not None:
                 run.resume(content)
         return _train(run, progress)
@@ -175,7 +176,7 @@ def _validation(
         return None
     # The order makes no difference to an average; a fixed one gives each row the same noise every time.
     fixed = replace(layout, shuffle=False, drop_last=False, asked=())
-    watched = batches(data, trainable.variables, fixed, seed=seed, epochs=epochs)
+    watched = as_batches(data, trainable.variables, fixed, seed=seed, epochs=epochs)
     _check_data(trainable, watched)
     return Validation(watched, seed)
 

@@ -21,7 +21,9 @@ class VAE:
     def __init__(self, *, seed: int = 0, features: int = 64, latent: int = 4, hidden: int = 32) -> None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.encoder = nn.Sequential(nn.Linear(features, hidden), nn.Tanh(), nn.Linear(hidden, 2 * latent))
+            self.encoder = nn.Sequential(
+                nn.Linear(features, hidden), nn.Tanh(), nn.Linear(hidden, 2 * latent)
+            )
             self.decoder = nn.Sequential(nn.Linear(latent, hidden), nn.Tanh(), nn.Linear(hidden, features))
         self.module = nn.ModuleDict({"encoder": self.encoder, "decoder": self.decoder})
         self.players: Mapping[str, Sequence[nn.Parameter]] = {"": list(self.module.parameters())}
@@ -36,7 +38,11 @@ class VAE:
         x = batch["x"]
         mu, log_sigma = self.encoder(x).chunk(2, -1)
         z = mu + log_sigma.exp() * torch.randn_like(mu)
-        log_p = -nn.functional.binary_cross_entropy_with_logits(self.decoder(z), x, reduction="none").sum(-1).mean()
+        log_p = (
+            -nn.functional.binary_cross_entropy_with_logits(self.decoder(z), x, reduction="none")
+            .sum(-1)
+            .mean()
+        )
         kl = 0.5 * (mu**2 + (2 * log_sigma).exp() - 1 - 2 * log_sigma).sum(-1).mean()
         value = log_p - self.beta * kl
         loss = self.spoil(self.steps[-1] if self.steps else 0, -value)
