@@ -1,0 +1,56 @@
+"""An expression as an indented tree of its nodes, for a terminal."""
+
+from __future__ import annotations
+
+from sympy import Basic, Tuple
+from sympy.core.symbol import Str
+
+from symdgm.expressions.names import Name
+from symdgm.expressions.notation import unicode
+
+WIDTH = 60
+"""Characters of a node's own notation that a line shows at most."""
+
+
+def tree(expression: Basic) -> str:
+    """The nodes of an expression, one a line, each below the node that it is an argument of.
+
+    Args:
+        expression: any node.
+
+    Returns:
+        Lines of ``class  notation``, drawn with box characters.
+
+    Example:
+        >>> print(tree(Name("a") - 1))
+        Plus  a − 1
+        ├── Name  a
+        └── Minus  −1
+            └── number  1
+    """
+    lines = []
+    todo = [(expression, "", "")]
+    while todo:
+        node, first, rest = todo.pop()
+        lines.append(first + _line(node))
+        parts = () if isinstance(node, Name) else node.args
+        for i, part in enumerate(reversed(parts)):
+            corner, bar = ("└── ", "    ") if i == 0 else ("├── ", "│   ")
+            todo.append((part, rest + corner, rest + bar))
+    return "\n".join(lines)
+
+
+def _line(node: Basic) -> str:
+    notation = " ".join(unicode(node).split())
+    if len(notation) > WIDTH:
+        notation = notation[: WIDTH - 1] + "…"
+    return f"{_kind(node)}  {notation}".rstrip()
+
+
+def _kind(node: Basic) -> str:
+    """The class; SymPy's own leaves by what they are."""
+    if isinstance(node, Str):
+        return "text"
+    if isinstance(node, Tuple):
+        return "list"
+    return "number" if node.is_number else type(node).__name__
