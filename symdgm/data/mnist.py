@@ -30,12 +30,15 @@ MD5 = {
 }
 """The four files, and the checksums of their compressed forms."""
 
+ROWS = {"train": 60_000, "t10k": 10_000}
+"""Rows of the two parts."""
+
 
 def mnist(root: str | os.PathLike[str] | None = None, *, flat: bool = True, download: bool = False) -> Splits:
     """The handwritten digits of MNIST, 28×28 pixels.
 
-    All four files: 50,000 rows to train on, 10,000 for validation, the test set of 10,000 (the split of
-    Burda, Grosse & Salakhutdinov 2016). Where only the test set's two files are there: its first 8,000 rows to
+    All four files: 50,000 rows to train on, 10,000 for validation, and the test set of 10,000, which is the
+    split of Burda, Grosse & Salakhutdinov (2016). The two files of the test set alone: its first 8,000 rows to
     train on, the next 1,000 for validation, the last 1,000 for the test.
 
     Args:
@@ -91,10 +94,11 @@ def _pair(folder: Path, part: str, flat: bool) -> tuple[Tensor, Tensor] | None:
     if paths[0] is None or paths[1] is None:
         raise DataError(f"`{folder}` has the images or the labels of `{part}`, not both")
     images, labels = read_idx(paths[0]), read_idx(paths[1])
-    if images.shape != (len(labels), 28, 28) or images.dtype != torch.uint8:
+    rows = ROWS[part]
+    if images.shape != (rows, 28, 28) or labels.shape != (rows,) or images.dtype != torch.uint8:
         raise DataError(
-            f"the files `{part}` in `{folder}` are not those of MNIST: images {list(images.shape)}, "
-            f"labels {list(labels.shape)}"
+            f"the files `{part}` in `{folder}` are not those of MNIST",
+            hint=f"images {list(images.shape)}, labels {list(labels.shape)}; MNIST has {rows} rows of 28×28 bytes",
         )
     pixels = images.to(torch.float32) / 255
     return (pixels.flatten(1) if flat else pixels), labels.to(torch.int64)

@@ -120,7 +120,7 @@ def test_resumed_after_a_kill(tmp_path):
         [sys.executable, "-c", SCRIPT, here, str(tmp_path / "c")], check=False, cwd=Path.cwd()
     )
     assert done.returncode == -signal.SIGKILL
-    assert os.listdir(tmp_path) == ["c"]
+    assert [path.name for path in tmp_path.iterdir()] == ["c"]
     whole, model = VAE(), VAE(seed=8)
     fit(whole, X, seed=5, **OPTIONS)
     fit(model, X, seed=5, checkpoint=tmp_path / "c", resume=True, **OPTIONS)

@@ -20,7 +20,6 @@ class Root:
     """sum sqrt(w) + w.sum(): finite at w = 0, where its gradient is not."""
 
     variables = ("x",)
-    identity = {"equation": "sqrt", "digest": "sqrt"}
 
     def __init__(self, start):
         self.w = nn.Parameter(torch.tensor(start))
