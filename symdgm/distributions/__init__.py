@@ -28,8 +28,10 @@ from symdgm.distributions.declaration import Declaration
 from symdgm.distributions.deterministic import Deterministic
 from symdgm.distributions.distribution import Distribution
 from symdgm.distributions.family import Family
-from symdgm.distributions.networks import NetworkSource, apply_over_leading_axes, read_parameters
+from symdgm.distributions.leading_axes import apply_over_leading_axes
+from symdgm.distributions.networks import NetworkSource
 from symdgm.distributions.normal import Normal
+from symdgm.distributions.outputs import read_parameters
 
 __all__ = [
     "Bernoulli",

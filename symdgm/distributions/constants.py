@@ -7,7 +7,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from symdgm.distributions.networks import Alternatives, Network, check_network, is_number
+from symdgm.distributions.networks import Network, check_network
+from symdgm.distributions.outputs import Alternatives, is_number
 from symdgm.errors import ParameterError, suggest
 
 ParameterValue = float | Tensor | nn.Parameter | Network

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
+from symdgm.distributions.spelling import spell
 from symdgm.errors import GrammarError, NameResolutionError
-from symdgm.names import canonical
 
 Piece = tuple[str, int]
 """A part of a declaration and the offset at which it stands in the author's text."""
@@ -133,7 +133,7 @@ def _split(body: str, start: int, separator: str) -> Iterator[Piece]:
 
 def _name(piece: Piece, text: str) -> str:
     written, at = piece
-    name = canonical(written)
+    name = spell(written)
     at += len(written) - len(written.lstrip())
     if not name:
         raise _error("a name is missing here", text, at, EXAMPLE)

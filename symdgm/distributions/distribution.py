@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from symdgm.distributions.declaration import Declaration
 from symdgm.distributions.shapes import Shape
+from symdgm.distributions.spelling import spell
 from symdgm.errors import DataError, NameResolutionError, NotSupportedError, OptionError, suggest
-from symdgm.names import canonical
 
 SampleAxes = Mapping[str, int]
 """For a variable, the number of sample axes that stand before its batch axis; 0 where it is not named."""
@@ -150,7 +150,7 @@ def read_values(values: object, names: tuple[str, ...], owner: str) -> dict[str,
         raise DataError(
             f"{owner} got a {type(values).__name__} in place of named values", hint=f"write `{{{example}}}`"
         )
-    found = {name if name in names else canonical(str(name)): value for name, value in values.items()}
+    found = {name if name in names else spell(str(name)): value for name, value in values.items()}
     for name in found:
         if name not in names:
             hint = suggest(name, names) if names else "it is given nothing"

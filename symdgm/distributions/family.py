@@ -200,9 +200,8 @@ class Family(Parametric):
         known = self.event_shape
         if not found:
             return None if known is None else known[: len(known) - self.event_rank]
-        fixed = {name: getattr(self, name) for name in self._tensors}
         shapes = element_shapes(found, self.parameter_ranks, leading, self.described)
-        shapes |= element_shapes(fixed, self.parameter_ranks, torch.Size(), self.described)
+        shapes |= element_shapes(self._fixed_tensors(), self.parameter_ranks, torch.Size(), self.described)
         return same_elements(shapes, self.described) or torch.Size()
 
     def _event(self, elements: torch.Size | None, parameters: Mapping[str, Tensor]) -> torch.Size:

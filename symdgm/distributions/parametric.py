@@ -20,7 +20,6 @@ from symdgm.distributions.constants import (
 from symdgm.distributions.declaration import Declaration
 from symdgm.distributions.distribution import Distribution
 from symdgm.distributions.networks import (
-    Alternatives,
     Network,
     NetworkSource,
     check_own_forward,
@@ -28,6 +27,7 @@ from symdgm.distributions.networks import (
     register_network,
     takes_by_name,
 )
+from symdgm.distributions.outputs import Alternatives
 from symdgm.distributions.shapes import Shape, element_shapes, read_shape, same_elements, show
 from symdgm.errors import ParameterError
 
@@ -108,8 +108,7 @@ class Parametric(Distribution):
     @property
     def constants(self) -> Mapping[str, float | Tensor]:
         """The parameters that no network gives: numbers as floats, tensors as they are now."""
-        tensors = {name: getattr(self, name) for name in self._tensors}
-        return MappingProxyType(self._numbers | tensors)
+        return MappingProxyType(self._numbers | self._fixed_tensors())
 
     @property
     def sources(self) -> tuple[NetworkSource, ...]:
@@ -127,7 +126,9 @@ class Parametric(Distribution):
         return f"{self.described} with {', '.join(parts)}"
 
     def _registered_sources(self) -> tuple[NetworkSource, ...]:
-        return tuple(self._source(name, getattr(self, name), False) for name in self._networks)
+        return tuple(
+            self._source(name, getattr(self, _network_attribute(name)), False) for name in self._networks
+        )
 
     def _source(self, name: str, call: Network, by_keyword: bool) -> NetworkSource:
         if name == NETWORK:
@@ -152,9 +153,9 @@ class Parametric(Distribution):
 
     def _register_tensor(self, name: str, value: Tensor) -> None:
         if isinstance(value, nn.Parameter):
-            self.register_parameter(name, value)
+            self.register_parameter(_tensor_attribute(name), value)
         else:
-            self.register_buffer(name, value)
+            self.register_buffer(_tensor_attribute(name), value)
 
     def _register_number(self, name: str, value: float) -> None:
         if self.parameter_ranks[name]:
@@ -165,7 +166,7 @@ class Parametric(Distribution):
         self._numbers[name] = value
 
     def _register_network(self, name: str, network: Network) -> None:
-        register_network(self, name, network, self.given, self.described)
+        register_network(self, _network_attribute(name), network, self.given, self.described)
         self._networks += (name,)
 
     def _check_one_variable(self) -> None:
@@ -187,7 +188,7 @@ class Parametric(Distribution):
         check_complete(parameters, self.alternatives, networked, self.described)
 
     def _read_event_shape(self, declared: Shape | None) -> torch.Size | None:
-        tensors = {name: getattr(self, name) for name in self._tensors}
+        tensors = self._fixed_tensors()
         shapes = element_shapes(tensors, self.parameter_ranks, torch.Size(), self.described)
         elements, tail = same_elements(shapes, self.described), self._tail(tensors)
         if declared is not None:
@@ -224,10 +225,23 @@ class Parametric(Distribution):
     def _is_networked(self) -> bool:
         return bool(self._networks) or self._has_own_forward()
 
+    def _fixed_tensors(self) -> dict[str, Tensor]:
+        """The parameters that were given as tensors, as they are now."""
+        return {name: getattr(self, _tensor_attribute(name)) for name in self._tensors}
+
     def _constant_tensors(self, anchor: Tensor) -> dict[str, Tensor]:
-        tensors: dict[str, Tensor] = {name: getattr(self, name) for name in self._tensors}
+        tensors = self._fixed_tensors()
         like = next(iter(tensors.values()), anchor)
         return tensors | {name: like.new_tensor(number) for name, number in self._numbers.items()}
+
+
+def _tensor_attribute(name: str) -> str:
+    """Not the bare name: it could be a method (`mean`), or what a subclass calls a layer (`scale`)."""
+    return f"{name}_value"
+
+
+def _network_attribute(name: str) -> str:
+    return NETWORK if name == NETWORK else f"{name}_{NETWORK}"
 
 
 def _show_constant(value: float | Tensor) -> str:

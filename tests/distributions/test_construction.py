@@ -1,5 +1,6 @@
 """Networks and constants: every way to write parameters, and every way that is refused."""
 
+# ruff: noqa: E501 -- a row of the table of refusals is one line
 from __future__ import annotations
 
 import copy
@@ -132,12 +133,27 @@ def test_numbers_stay_numbers_and_tensors_are_looked_up_live() -> None:
     p = sd.Normal("p(z)", loc=0, scale=torch.ones(3))
     assert p.constants["loc"] == 0.0
     assert isinstance(p.constants["loc"], float)
-    assert list(p.state_dict()) == ["scale"]
+    assert list(p.state_dict()) == ["scale_value"]
     p.double()
     assert p.constants["scale"].dtype == torch.float64
     assert p.sample()["z"].dtype == torch.float64
     with pytest.raises(TypeError):
         p.constants["loc"] = 1.0  # type: ignore[index]
+
+
+def test_layers_of_a_subclass_may_be_called_as_its_parameters() -> None:
+    class Own(sd.Normal):
+        def __init__(self) -> None:
+            super().__init__("q(z|x)", scale=torch.full((2,), 0.5))
+            self.loc, self.scale, self.network = nn.Linear(4, 2), nn.Linear(4, 2), nn.Identity()
+
+        def forward(self, x: Tensor) -> dict[str, Tensor]:
+            return {"loc": self.loc(x)}
+
+    q = Own()
+    assert q.sample(X)["z"].shape == (5, 2)
+    assert q.variance(X)["z"].unique().tolist() == [0.25]
+    assert "scale_value" in q.state_dict()
 
 
 def test_numbers_alone_follow_the_module_and_the_value() -> None:
@@ -170,7 +186,7 @@ def test_a_shared_number_is_one_for_all() -> None:
 def test_a_tensor_is_copied_so_that_expanded_ones_can_be_loaded() -> None:
     row = torch.zeros(1).expand(3)
     p = sd.Normal("p(z)", loc=row, scale=1.0)
-    p.load_state_dict({"loc": torch.arange(3.0)})
+    p.load_state_dict({"loc_value": torch.arange(3.0)})
     assert row.sum() == 0
     assert p.mean()["z"].tolist() == [[0.0, 1.0, 2.0]]
 

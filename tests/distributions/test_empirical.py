@@ -1,3 +1,4 @@
+# ruff: noqa: E501 -- a row of the table of refusals is one line
 from __future__ import annotations
 
 import copy

@@ -1,5 +1,6 @@
 """Values that do not fit: names, shapes, dtypes, supports, options."""
 
+# ruff: noqa: E501 -- a row of the table of refusals is one line
 from __future__ import annotations
 
 from collections.abc import Callable
