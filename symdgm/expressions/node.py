@@ -6,7 +6,8 @@ Operators build nodes in written order; nothing is evaluated, sorted or simplifi
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal
+from fractions import Fraction
+from math import isfinite
 from typing import Any, ClassVar, cast
 
 from sympy import Basic, Expr, Integer, Rational
@@ -123,7 +124,10 @@ def to_node(value: Any) -> Basic:
     if isinstance(value, int):
         return Integer(value)
     if isinstance(value, float):
-        return Rational(Decimal(repr(value)))
+        exact = Fraction(repr(value)) if isfinite(value) else None
+        if exact is None:
+            raise TypeError(f"{value} is no number of a formula")
+        return Rational(exact.numerator, exact.denominator)
     raise TypeError(f"{type(value).__name__} is no part of a formula: use a node or a number")
 
 

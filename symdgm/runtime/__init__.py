@@ -1,0 +1,5 @@
+"""Finished functions and where they are kept."""
+
+from symdgm.runtime.runner import Program, Runner
+
+__all__ = ["Program", "Runner"]

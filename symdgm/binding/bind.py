@@ -1,0 +1,288 @@
+"""Binding: from what was written to what is meant. Names become references to what is bound; nothing is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sympy import Basic, Number, Tuple
+from sympy.core.symbol import Str
+
+from symdgm.binding.environment import Environment, listing
+from symdgm.binding.factors import ATOMS, DataLaw, Match, assign, reference, values_of
+from symdgm.binding.resolve import resolve, resolve_bare
+from symdgm.binding.unsupported import FUNCTIONS, refuse
+from symdgm.errors import NameResolutionError, NotSupportedError, SymdgmError, suggest
+from symdgm.expressions.applications import Apply, Call, Density
+from symdgm.expressions.arithmetic import Times
+from symdgm.expressions.expectations import Binder, CrossEntropy, Divergence, Entropy, Expect
+from symdgm.expressions.names import Name, spelled
+
+
+@dataclass
+class Bound:
+    """A formula whose every name is resolved.
+
+    Args:
+        expression: the formula, with references written out.
+        environment: what its names are bound to.
+        written: resolved node → how the author wrote it, where that differs.
+        data: the observed variables, in the order of their first use.
+        scalars: the scalars that the formula names, in that order.
+        networks: the functions that the formula names outside of distributions.
+        source: the text.
+        spans: node → where it stands in the text.
+    """
+
+    expression: Basic
+    environment: Environment
+    written: dict[Basic, Basic] = field(default_factory=dict)
+    data: tuple[str, ...] = ()
+    scalars: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    source: str = ""
+    spans: Mapping[Basic, tuple[int, int]] = field(default_factory=dict)
+
+    def point(self, error: SymdgmError, node: Basic) -> SymdgmError:
+        """The error with a caret under a node, where the node was written."""
+        original = self.written.get(node, node)
+        return error.at(self.source, self.spans.get(original)) if self.source else error
+
+
+def bind(
+    expression: Basic,
+    environment: Environment,
+    *,
+    source: str = "",
+    spans: Mapping[Basic, tuple[int, int]] | None = None,
+) -> Bound:
+    """Resolve every name of a formula.
+
+    Args:
+        expression: the formula as it was read.
+        environment: what is bound.
+        source: the text, for carets.
+        spans: where each node stands in it.
+
+    Raises:
+        NameResolutionError: a name that refers to nothing or to several things; the candidates are listed.
+        NotSupportedError: a construct that this version cannot compute; it is named.
+    """
+    reader = _Reader(environment, source, spans or {})
+    bound = reader.read(expression, frozenset())
+    return Bound(
+        expression=bound,
+        environment=environment,
+        written=reader.written,
+        data=reader.data_names(),
+        scalars=tuple(reader.scalars),
+        networks=tuple(reader.networks),
+        source=source,
+        spans=reader.spans,
+    )
+
+
+class _Reader:
+    """One walk over a formula; ``scope`` holds the variables that are bound where it stands."""
+
+    def __init__(self, environment: Environment, source: str, spans: Mapping[Basic, tuple[int, int]]) -> None:
+        self.environment = environment
+        self.source = source
+        self.spans = spans
+        self.written: dict[Basic, Basic] = {}
+        self.free: dict[Basic, bool] = {}
+        self.latent: dict[Basic, Basic] = {}
+        self.scalars: dict[str, None] = {}
+        self.networks: dict[str, None] = {}
+
+    def read(self, node: Basic, scope: frozenset[Basic]) -> Basic:
+        try:
+            refuse(node)
+            reader = _READERS.get(type(node))
+            result = reader(self, node, scope) if reader else self._children(node, scope)
+        except SymdgmError as error:
+            raise (error.at(self.source, self.spans.get(node)) if node in self.spans else error) from error.__cause__
+        if result != node:
+            self.written.setdefault(result, node)
+        return result
+
+    def data_names(self) -> tuple[str, ...]:
+        """The observed variables; a name that could only be a scalar is refused."""
+        for node, is_argument in self.free.items():
+            if node in self.latent:
+                raise NameResolutionError(
+                    f"`{node}` is bound by the expectation over `{self.latent[node]}`, but it is also used outside of it",
+                    hint=f"move what depends on `{node}` into the brackets of the expectation, or give it another name",
+                ).at(self.source, self.spans.get(self.latent[node]))
+            if not is_argument and not self._is_variable(node):
+                known = {*self.environment.scalars, *map(spelled, self.free)} - {spelled(node)}
+                raise NameResolutionError(
+                    f"`{node}` is not bound",
+                    hint=f'write `{spelled(node)}=1.0`, say, to bind a number, or declare data by `sd.Data("data({node})")`; '
+                    + suggest(spelled(node), known),
+                ).at(self.source, self.spans.get(node))
+        return tuple(spelled(n) for n in self.free)
+
+    def _is_variable(self, node: Basic) -> bool:
+        return any(node in (*f.variables, *f.givens) for f in self.environment.factors)
+
+    def _children(self, node: Basic, scope: frozenset[Basic]) -> Basic:
+        if not node.args or isinstance(node, Str):
+            return node
+        return node.func(*(self.read(a, scope) if not isinstance(a, Str) else a for a in node.args))
+
+    def _name(self, node: Basic, scope: frozenset[Basic]) -> Basic:
+        if node in scope:
+            return node
+        scalar = self.environment.scalar(node)
+        if scalar is not None:
+            self.scalars[scalar] = None
+            return node if spelled(node) == scalar else Name(scalar)
+        if node == Name("pi") and not self._is_variable(node):
+            return node
+        if self.environment.named(node):
+            raise NameResolutionError(
+                f"`{node}` is a distribution, not a number",
+                hint=f"write its density with its variables, {listing(self.environment.named(node))}",
+            )
+        self.free.setdefault(node, False)
+        return node
+
+    def _argument(self, node: Basic, scope: frozenset[Basic]) -> Basic:
+        """An argument of a density or a network: a free name here is an observed variable."""
+        if isinstance(node, ATOMS) and node not in scope and self.environment.scalar(node) is None:
+            refuse(node)
+            self.free[node] = True
+            return node
+        return self.read(node, scope)
+
+    def _apply(self, node: Basic, scope: frozenset[Basic]) -> Basic:
+        head, arguments = node.args[0], node.args[1:]
+        scalar = self.environment.scalar(head)
+        if scalar is not None and len(arguments) == 1:
+            self.scalars[scalar] = None
+            return Times(head if spelled(head) == scalar else Name(scalar), self.read(arguments[0], scope))
+        network = self.environment.network(head)
+        if network is not None:
+            self.networks[network] = None
+            return Apply(Name(network), *(self._argument(a, scope) for a in arguments))
+        if self.environment.named(head) or self.environment.data_law(node):
+            return self._density(node, scope)
+        raise NameResolutionError(
+            f"`{head}` is not bound",
+            hint=f"write `{spelled(head)}=...` to bind a network, a number or a distribution; bound: "
+            + ", ".join(f"`{n}`" for n in (*map(str, (f.node for f in self.environment.factors)), *self.environment.networks)),
+        )
+
+    def _density(self, node: Basic, scope: frozenset[Basic]) -> Basic:
+        law = resolve(self.environment, node)
+        if isinstance(law, DataLaw):
+            raise NotSupportedError(
+                f"the data distribution `{node}` has no density", hint="take an expectation over it: `E_data(x)[...]`"
+            )
+        if isinstance(law, Match):
+            return reference(
+                law.factor.head,
+                [self._argument(a, scope) for a in law.values],
+                [self._argument(a, scope) for a in law.givens],
+            )
+        for variable in (*values_of(node), *(node.givens if isinstance(node, Density) else ())):
+            self._argument(variable, scope)
+        return node
+
+    def _law(self, node: Basic, scope: frozenset[Basic], over: tuple[Basic, ...] | None = None) -> Basic:
+        """A reference where a distribution is wanted: its values are bound here, what is given is read outside."""
+        if isinstance(node, Str) or not isinstance(node, (*ATOMS, Apply, Density)):
+            raise NotSupportedError(
+                f"`{node}` stands where a distribution is wanted; products of laws cannot be computed yet",
+                hint="write one factor, such as `q(z|x)`",
+            )
+        refuse(node)
+        if isinstance(node, ATOMS):
+            node = self._bare(node, over)
+        law = resolve(self.environment, node)
+        if isinstance(law, DataLaw):
+            return reference(node.args[0], law.variables, ())
+        if isinstance(law, Match):
+            givens = [self._argument(a, scope) for a in law.givens]
+            return reference(law.factor.head, law.factor.variables, givens)
+        for given in node.givens if isinstance(node, Density) else ():
+            self._argument(given, scope)
+        return node
+
+    def _bare(self, node: Basic, over: tuple[Basic, ...] | None) -> Basic:
+        found = self.environment.data_law(Apply(node))
+        if found is not None and over:
+            return reference(node, over, ())
+        return resolve_bare(self.environment, node, over)
+
+    def _expect(self, node: Basic, scope: frozenset[Basic]) -> Basic:
+        binders = []
+        for binder in node.binders:
+            law = self._binder_law(binder, scope)
+            drawn = binder.variables or values_of(law)
+            if len(drawn) != len(values_of(law)):
+                raise NameResolutionError(
+                    f"`{law}` has the variables {', '.join(f'`{v}`' for v in values_of(law))}, "
+                    f"but `{', '.join(map(str, drawn))}` is drawn from it",
+                    hint="name as many variables as the law has",
+                )
+            ordered = assign(values_of(law), drawn) or tuple(drawn)
+            binders.append(Binder(Tuple(*(() if ordered == values_of(law) else ordered)), law))
+            if not isinstance(resolve(self.environment, law), DataLaw):
+                self.latent.update(dict.fromkeys(ordered, law))
+            else:
+                self.free.update(dict.fromkeys(ordered, True))
+            scope = scope | set(ordered)
+        return Expect(self.read(node.body, scope), *binders)
+
+    def _binder_law(self, binder: Binder, scope: frozenset[Basic]) -> Basic:
+        if binder.law == Tuple():
+            found = [f for f in self.environment.factors if set(f.variables) == set(binder.variables)]
+            if len(found) != 1:
+                names = ", ".join(f"`{v}`" for v in binder.variables)
+                raise NameResolutionError(
+                    f"no single factor is bound over {names}: {listing(found or self.environment.factors)}",
+                    hint="write the law, as in `E_{z ~ q(z|x)}[...]`",
+                )
+            return self._law(found[0].node, scope)
+        return self._law(binder.law, scope, over=binder.variables or None)
+
+    def _divergence(self, node: Basic, scope: frozenset[Basic]) -> Basic:
+        left = self._law(node.args[1], scope)
+        right = self._law(node.args[2], scope, over=values_of(left))
+        if set(values_of(left)) != set(values_of(right)):
+            raise NameResolutionError(
+                f"a divergence compares two distributions over the same variables, but `{left}` is over "
+                f"{', '.join(f'`{v}`' for v in values_of(left))} and `{right}` over {', '.join(f'`{v}`' for v in values_of(right))}",
+                hint=f"factors of `{right.args[0]}`: {listing(self.environment.named(right.args[0]))}",
+            )
+        return Divergence(node.args[0], left, right)
+
+    def _entropy(self, node: Basic, scope: frozenset[Basic]) -> Basic:
+        return Entropy(self._law(node.args[0], scope))
+
+    def _cross_entropy(self, node: Basic, scope: frozenset[Basic]) -> Basic:
+        left = self._law(node.args[0], scope)
+        return CrossEntropy(left, self._law(node.args[1], scope, over=values_of(left)))
+
+    def _call(self, node: Basic, scope: frozenset[Basic]) -> Basic:
+        if node.function in FUNCTIONS:
+            raise NotSupportedError(f"the function `{node.function}` cannot be computed yet")
+        return self._children(node, scope)
+
+    def _number(self, node: Basic, scope: frozenset[Basic]) -> Basic:
+        return node
+
+
+_READERS = {
+    **dict.fromkeys(ATOMS, _Reader._name),
+    Apply: _Reader._apply,
+    Density: _Reader._density,
+    Expect: _Reader._expect,
+    Divergence: _Reader._divergence,
+    Entropy: _Reader._entropy,
+    CrossEntropy: _Reader._cross_entropy,
+    Call: _Reader._call,
+    Number: _Reader._number,
+}

@@ -1,0 +1,175 @@
+"""What a reference such as ``p(x|z)`` may stand for: one factor, a joint of factors, or the data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import networkx as nx
+from sympy import Basic, Tuple
+
+from symdgm.distributions import Distribution
+from symdgm.errors import NameResolutionError
+from symdgm.expressions.applications import Apply, Density
+from symdgm.expressions.arithmetic import times
+from symdgm.expressions.names import Labelled, Name, Subscripted, base
+from symdgm.expressions.statements import Definition
+
+ATOMS = (Name, Subscripted, Labelled)
+DATA_NAMES = ("data", "p_data", "q_data", "p_D", "p_hat", "p_hat_data", "p_star", "P_r")
+"""Names that mean the data distribution unless they are bound to something else (LANGUAGE.md 8.10)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Factor:
+    """A bound distribution and the notation under which it was declared.
+
+    Args:
+        index: its number in the environment, which is its identity: two factors may print alike.
+        node: the declaration, such as ``q(z|x)``.
+        distribution: the torch-backed distribution.
+    """
+
+    index: int
+    node: Basic
+    distribution: Distribution
+
+    @property
+    def head(self) -> Basic:
+        """The name, ``q``."""
+        return self.node.args[0]
+
+    @property
+    def variables(self) -> tuple[Basic, ...]:
+        """The formal variables, ``(z,)``."""
+        return values_of(self.node)
+
+    @property
+    def givens(self) -> tuple[Basic, ...]:
+        """The formal variables behind the bar, ``(x,)``."""
+        return givens_of(self.node)
+
+
+@dataclass(frozen=True)
+class Match:
+    """A factor at actual arguments, in the order of its formal variables."""
+
+    factor: Factor
+    values: tuple[Basic, ...]
+    givens: tuple[Basic, ...]
+
+    @property
+    def node(self) -> Basic:
+        """The reference in the factor's own notation."""
+        return reference(self.factor.head, self.values, self.givens)
+
+
+@dataclass(frozen=True)
+class DataLaw:
+    """The data distribution over some observed variables."""
+
+    node: Basic
+    variables: tuple[Basic, ...]
+
+
+def reference(head: Basic, values: Sequence[Basic], givens: Sequence[Basic]) -> Basic:
+    """``head(values|givens)``, an `Apply` where nothing is given."""
+    if not givens:
+        return Apply(head, *values)
+    return Density(head, Tuple(*values), Tuple(*givens), Tuple())
+
+
+def values_of(node: Basic) -> tuple[Basic, ...]:
+    """What stands before the bar."""
+    return node.values if isinstance(node, Density) else tuple(node.args[1:])
+
+
+def givens_of(node: Basic) -> tuple[Basic, ...]:
+    """What stands behind the bar."""
+    return node.givens if isinstance(node, Density) else ()
+
+
+def assign(formals: Sequence[Basic], actuals: Sequence[Basic]) -> tuple[Basic, ...] | None:
+    """Actual arguments in the order of the formal variables, or None where they do not fit.
+
+    A name goes to the formal variable that it equals, then to the one with its base name (``z_k``, ``z'`` stand for ``z``);
+    ``x = G(z)`` names its formal variable outright; any other expression takes the next one that is left.
+    """
+    if len(formals) != len(actuals):
+        return None
+    found: dict[Basic, Basic] = {}
+    left = list(actuals)
+    for same in (_named, _equal, _same_base):
+        for actual in list(left):
+            formal = next((f for f in formals if f not in found and same(f, actual)), None)
+            if formal is not None:
+                found[formal] = actual.args[1] if isinstance(actual, Definition) else actual
+                left.remove(actual)
+    if any(isinstance(a, (*ATOMS, Definition)) for a in left):
+        return None
+    for formal in formals:
+        if formal not in found:
+            found[formal] = left.pop(0)
+    return tuple(found[f] for f in formals)
+
+
+def _named(formal: Basic, actual: Basic) -> bool:
+    return isinstance(actual, Definition) and actual.args[0] == formal
+
+
+def _equal(formal: Basic, actual: Basic) -> bool:
+    return bool(formal == actual)
+
+
+def _same_base(formal: Basic, actual: Basic) -> bool:
+    return isinstance(actual, ATOMS) and base(formal) == base(actual)
+
+
+def joint(factors: Iterable[Factor], values: Sequence[Basic], givens: Sequence[Basic]) -> list[Factor] | None:
+    """The factors whose product is the joint over ``values`` by the chain rule, in ancestral order; None if there are none.
+
+    Raises:
+        NameResolutionError: if two factors have a variable in common, or if the factors depend on each other in a circle.
+    """
+    wanted, known = set(values), set(givens)
+    chosen: dict[Basic, Factor] = {}
+    for factor in factors:
+        if not wanted.issuperset(factor.variables) or not (wanted | known).issuperset(factor.givens):
+            continue
+        for variable in factor.variables:
+            if variable in chosen:
+                raise NameResolutionError(
+                    f"two factors have the variable `{variable}`: `{chosen[variable].node}` and `{factor.node}`",
+                    hint="leave one of them out, or give them different names",
+                )
+            chosen[variable] = factor
+    if set(chosen) != wanted:
+        return None
+    return ancestral(list(dict.fromkeys(chosen.values())))
+
+
+def ancestral(factors: Sequence[Factor]) -> list[Factor]:
+    """The factors ordered so that each comes after those that it is given.
+
+    Raises:
+        NameResolutionError: if they depend on each other in a circle.
+    """
+    owner = {v: f.index for f in factors for v in f.variables}
+    graph = nx.DiGraph()
+    graph.add_nodes_from(f.index for f in factors)
+    graph.add_edges_from((owner[g], f.index) for f in factors for g in f.givens if g in owner)
+    by_index = {f.index: f for f in factors}
+    try:
+        return [by_index[i] for i in nx.lexicographical_topological_sort(graph)]
+    except nx.NetworkXUnfeasible:
+        circle = ", ".join(f"`{f.node}`" for f in factors)
+        raise NameResolutionError(
+            f"the factors {circle} depend on each other in a circle, so they are no joint distribution",
+            hint="a joint is a product in which every factor is given only variables of factors before it",
+        ) from None
+
+
+def product(factors: Sequence[Factor]) -> Basic:
+    """The product of factors as the chain rule writes it: the last in ancestral order first, ``p(x|z) p(z)``."""
+    nodes = [f.node for f in reversed(factors)]
+    return times(*nodes) if len(nodes) > 1 else nodes[0]

@@ -1,0 +1,121 @@
+"""The answers that the rewriting asks for, from an environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sympy import Basic, Number
+
+from symdgm.binding.environment import Environment
+from symdgm.binding.factors import Match, givens_of, product, values_of
+from symdgm.distributions import Bernoulli, Categorical, Data, Deterministic, Family, OneHotCategorical
+from symdgm.expressions.applications import Apply, Density
+from symdgm.expressions.arithmetic import Minus, Plus, Power, Quotient, Times
+from symdgm.expressions.families import family
+from symdgm.expressions.names import Name, Subscripted, spelled
+from symdgm.expressions.node import to_node
+from symdgm.expressions.laws import Law
+
+ARITHMETIC = (Plus, Minus, Times, Quotient, Power)
+FINITE = (Bernoulli, Categorical, OneHotCategorical)
+
+
+@dataclass
+class BoundFacts:
+    """The answers, and the names that it gave to the parameters of laws.
+
+    Args:
+        environment: what is bound.
+        parameter_names: name → (law, parameter), for every name that was handed out.
+    """
+
+    environment: Environment
+    parameter_names: dict[Basic, tuple[Law, str]] = field(default_factory=dict)
+
+    def law(self, node: Basic) -> Law | None:
+        """The one factor that a reference names."""
+        if not isinstance(node, Apply | Density):
+            return None
+        data = self.environment.data_law(node)
+        if data is not None:
+            return Law(-1, node, data.variables, (), None, "Data", False, "data")
+        match = self.environment.match(node)
+        return None if match is None else self._described(match)
+
+    def factorise(self, node: Basic) -> Sequence[Basic] | None:
+        """The factors of a joint by the chain rule."""
+        if not isinstance(node, Apply | Density) or self.law(node) is not None:
+            return None
+        factors = self.environment.joint(node)
+        if not factors:
+            return None
+        whole = product(factors)
+        return (whole,) if isinstance(whole, Apply | Density) else tuple(whole.args)
+
+    def is_scalar(self, node: Basic) -> bool:
+        """Whether a node is a number, a bound scalar, or made of those."""
+        if isinstance(node, Number) or node == Name("pi"):
+            return True
+        if self.environment.scalar(node) is not None:
+            return True
+        return isinstance(node, ARITHMETIC) and all(self.is_scalar(a) for a in node.args)
+
+    def parameters(self, law: Law, *, specialise: bool) -> Mapping[str, Basic]:
+        """The names of a law's parameters, or the numbers that they are."""
+        assert law.family is not None
+        distribution = self.environment.factors[law.identity].distribution
+        constants = distribution.constants if isinstance(distribution, Family) else {}
+        result: dict[str, Basic] = {}
+        for parameter, symbol in law.family.symbols.items():
+            value = constants.get(parameter)
+            number = specialise and isinstance(value, float)
+            result[parameter] = to_node(value) if number else self._name(law, parameter, symbol)
+        return result
+
+    def _name(self, law: Law, parameter: str, symbol: Name) -> Basic:
+        """A fresh name for a parameter: ``mu_q``, or ``mu_{q,z}`` where that is taken."""
+        head, taken = law.node.args[0], self._taken()
+        for name in (
+            Subscripted(symbol, *_flat(head)),
+            Subscripted(symbol, *_flat(head), *(v for value in law.values for v in _flat(value))),
+            *(Subscripted(Name(symbol.text + "'" * i), *_flat(head)) for i in range(1, 1000)),
+        ):
+            owner = self.parameter_names.get(name)
+            if owner is not None and owner[0].node == law.node and owner[0].identity == law.identity and owner[1] == parameter:
+                return name
+            if owner is None and spelled(name) not in taken:
+                self.parameter_names[name] = (law, parameter)
+                return name
+        raise AssertionError("a thousand laws share one name")
+
+    def _taken(self) -> set[str]:
+        variables = {spelled(v) for f in self.environment.factors for v in (*values_of(f.node), *givens_of(f.node))}
+        return variables | set(self.environment.scalars) | set(self.environment.networks)
+
+    def _described(self, match: Match) -> Law:
+        distribution = match.factor.distribution
+        if isinstance(distribution, Deterministic):
+            kind = "deterministic"
+        else:
+            kind = "data" if isinstance(distribution, Data) else "density"
+        formulas = None
+        if isinstance(distribution, Family) and kind == "density":
+            formulas = family(distribution.family, parametrisation(distribution))
+        name = distribution.family if isinstance(distribution, Family) else type(distribution).__name__
+        finite = isinstance(distribution, FINITE)
+        return Law(match.factor.index, match.node, match.values, match.givens, formulas, name, finite, kind)
+
+
+def parametrisation(distribution: Family) -> tuple[str, ...]:
+    """The parameters by which a distribution is known before any network ran: those written, else the canonical ones."""
+    written = set(distribution.constants) | {n for s in distribution.sources for n in s.names or ()}
+    for names in distribution.alternatives:
+        if written and written <= set(names):
+            return tuple(names)
+    return tuple(distribution.parameter_names)
+
+
+def _flat(node: Basic) -> tuple[Basic, ...]:
+    """A name as a list of subscripts: ``q_phi`` is ``q, phi``."""
+    return (node.head, *node.indices) if isinstance(node, Subscripted) else (node,)

@@ -1,0 +1,180 @@
+r"""The families' mathematics: log-densities, pathwise draws, entropies and divergences as formulas.
+
+Every formula is elementwise and written in its stable form; the event (and, for the categorical families, the classes) is summed
+outside. The parameters stand as names (`Family.symbols`), which the rewriting replaces by those of the law at hand.
+
+| family | parameters | log-density of an element |
+| --- | --- | --- |
+| Normal | ``loc`` μ, ``scale`` σ | −½((x−μ)/σ)² − log σ − ½ log 2π |
+| Bernoulli | ``logits`` ℓ | x ℓ − softplus ℓ |
+| Bernoulli | ``probs`` π | x log π + (1−x) log(1−π) |
+| Categorical, OneHotCategorical | ``logits`` ℓ | Σ_k x_k log softmax(ℓ)_k |
+| Categorical, OneHotCategorical | ``probs`` π | Σ_k x_k log(π_k/Σπ) |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sympy import Basic, Integer, Rational
+
+from symdgm.expressions.applications import call
+from symdgm.expressions.arithmetic import Minus, Plus, Power, Quotient, Times
+from symdgm.expressions.names import Name
+from symdgm.expressions.node import Node
+
+HALF = Rational(1, 2)
+VALUE = Name("x")
+NOISE = Name("eps")
+MU, SIGMA, LOGITS, PROBS = Name("mu"), Name("sigma"), Name("ell"), Name("pi")
+MU_P, SIGMA_P, LOGITS_P, PROBS_P = Name("mu_0"), Name("sigma_0"), Name("ell_0"), Name("pi_0")
+LOG_2PI = call("log", Times(Integer(2), Name("pi")))
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family with one set of parameters, as formulas of an element.
+
+    Args:
+        name: the family's name.
+        symbols: parameter → the name that stands for it, in the canonical order.
+        log_density: of `VALUE`; None where the lowering's kernel is the definition (index-valued categoricals).
+        draw: a pathwise sample as a formula of `NOISE`, standard normal; None for a discrete family.
+        entropy: the entropy of an element (or a class).
+        discrete: whether the support is finite.
+        mean: the mean of an element.
+    """
+
+    name: str
+    symbols: Mapping[str, Name]
+    log_density: Node | None
+    draw: Node | None
+    entropy: Node
+    mean: Basic
+    discrete: bool = False
+    others: Mapping[str, Name] = field(default_factory=dict)
+    kl: Node | None = None
+
+
+def _one_minus(value: Basic) -> Node:
+    return Plus(Integer(1), Minus(value))
+
+
+def _xlogy(x: Basic, y: Basic) -> Node:
+    """``x log y`` that is 0 where x is 0."""
+    return call("xlogy", x, y)
+
+
+def _squared(value: Basic) -> Node:
+    return Power(value, Integer(2))
+
+
+_STANDARD = Quotient(Plus(VALUE, Minus(MU)), SIGMA)
+
+NORMAL = Family(
+    name="Normal",
+    symbols={"loc": MU, "scale": SIGMA},
+    others={"loc": MU_P, "scale": SIGMA_P},
+    log_density=Plus(
+        Minus(Times(HALF, _squared(_STANDARD))), Minus(call("log", SIGMA)), Minus(Times(HALF, LOG_2PI))
+    ),
+    draw=Plus(MU, Times(SIGMA, NOISE)),
+    entropy=Plus(call("log", SIGMA), Times(HALF, LOG_2PI), HALF),
+    mean=MU,
+    kl=Plus(
+        Times(
+            HALF,
+            Plus(
+                _squared(Quotient(Plus(MU, Minus(MU_P)), SIGMA_P)),
+                _squared(Quotient(SIGMA, SIGMA_P)),
+                Minus(Integer(1)),
+            ),
+        ),
+        Minus(call("log", Quotient(SIGMA, SIGMA_P))),
+    ),
+)
+
+BERNOULLI = Family(
+    name="Bernoulli",
+    symbols={"logits": LOGITS},
+    others={"logits": LOGITS_P},
+    log_density=Plus(Times(VALUE, LOGITS), Minus(call("softplus", LOGITS))),
+    draw=None,
+    entropy=Plus(call("softplus", LOGITS), Minus(Times(LOGITS, call("sigmoid", LOGITS)))),
+    mean=call("sigmoid", LOGITS),
+    discrete=True,
+    kl=Plus(
+        Times(call("sigmoid", LOGITS), Plus(LOGITS, Minus(LOGITS_P))),
+        Minus(call("softplus", LOGITS)),
+        call("softplus", LOGITS_P),
+    ),
+)
+
+BERNOULLI_PROBS = Family(
+    name="Bernoulli",
+    symbols={"probs": PROBS},
+    others={"probs": PROBS_P},
+    log_density=Plus(_xlogy(VALUE, PROBS), _xlogy(_one_minus(VALUE), _one_minus(PROBS))),
+    draw=None,
+    entropy=Plus(Minus(_xlogy(PROBS, PROBS)), Minus(_xlogy(_one_minus(PROBS), _one_minus(PROBS)))),
+    mean=PROBS,
+    discrete=True,
+    kl=Plus(
+        _xlogy(PROBS, PROBS),
+        Minus(_xlogy(PROBS, PROBS_P)),
+        _xlogy(_one_minus(PROBS), _one_minus(PROBS)),
+        Minus(_xlogy(_one_minus(PROBS), _one_minus(PROBS_P))),
+    ),
+)
+
+_SOFTMAX, _SOFTMAX_P = call("softmax", LOGITS), call("softmax", LOGITS_P)
+
+
+def _categorical(name: str) -> tuple[Family, Family]:
+    by_logits = Family(
+        name=name,
+        symbols={"logits": LOGITS},
+        others={"logits": LOGITS_P},
+        log_density=None,
+        draw=None,
+        entropy=Minus(Times(_SOFTMAX, call("log", _SOFTMAX))),
+        mean=_SOFTMAX,
+        discrete=True,
+        kl=Times(_SOFTMAX, Plus(call("log", _SOFTMAX), Minus(call("log", _SOFTMAX_P)))),
+    )
+    by_probs = Family(
+        name=name,
+        symbols={"probs": PROBS},
+        others={"probs": PROBS_P},
+        log_density=None,
+        draw=None,
+        entropy=Minus(_xlogy(PROBS, PROBS)),
+        mean=PROBS,
+        discrete=True,
+        kl=Plus(_xlogy(PROBS, PROBS), Minus(_xlogy(PROBS, PROBS_P))),
+    )
+    return by_logits, by_probs
+
+
+FAMILIES: tuple[Family, ...] = (
+    NORMAL,
+    BERNOULLI,
+    BERNOULLI_PROBS,
+    *_categorical("Categorical"),
+    *_categorical("OneHotCategorical"),
+)
+"""All families that have formulas."""
+
+
+def family(name: str, parameters: tuple[str, ...]) -> Family | None:
+    """The formulas of a family under one set of parameters, or None where there are none.
+
+    Example:
+        >>> family("Normal", ("loc", "scale")).mean
+        mu
+    """
+    for entry in FAMILIES:
+        if entry.name == name and tuple(entry.symbols) == parameters:
+            return entry
+    return None

@@ -1,0 +1,34 @@
+"""A reference to a distribution, with all that rewriting and lowering may know of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sympy import Basic
+
+from symdgm.expressions.families import Family
+
+
+@dataclass(frozen=True)
+class Law:
+    """A reference to one bound factor.
+
+    Args:
+        identity: the factor's number; two factors that print alike have different ones.
+        node: the reference, such as ``q(z|x)``.
+        values: its actual values, in the order of the formal variables.
+        givens: its actual givens, likewise.
+        family: its formulas, or None where it has none.
+        family_name: for messages.
+        finite: whether its support is a finite set.
+        kind: ``density``, ``deterministic`` or ``data``.
+    """
+
+    identity: int
+    node: Basic
+    values: tuple[Basic, ...]
+    givens: tuple[Basic, ...]
+    family: Family | None
+    family_name: str
+    finite: bool
+    kind: str = "density"

@@ -1,0 +1,69 @@
+"""Which estimator an expectation gets: one table, read from the top; every choice is recorded in the derivation.
+
+| law | estimator | kind |
+| --- | --- | --- |
+| data distribution | mean over the minibatch | unbiased |
+| deterministic | the value itself | exact |
+| finite support | enumeration of the states | exact |
+| continuous, pathwise | Monte Carlo with reparameterised draws | unbiased |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from symdgm.errors import EstimatorError
+from symdgm.expressions.laws import Law
+from symdgm.rewriting.rule import Kind
+
+MAX_STATES = 4096
+"""The most states of a finite variable that are enumerated."""
+
+
+@dataclass(frozen=True)
+class Estimator:
+    """A way to compute an expectation.
+
+    Args:
+        name: as displayed.
+        kind: what it is to the expectation.
+        why: the reason.
+    """
+
+    name: str
+    kind: Kind
+    why: str
+
+
+MINIBATCH = Estimator(
+    "minibatch mean", Kind.UNBIASED, "the rows of a batch are draws from the data, so their mean is unbiased"
+)
+CERTAIN = Estimator("certain value", Kind.EQUALITY, "the law puts all its mass on one value")
+ENUMERATION = Estimator(
+    "enumeration", Kind.EQUALITY, "the support is finite: the sum over its states is exact, value and gradient"
+)
+PATHWISE = Estimator(
+    "pathwise Monte Carlo",
+    Kind.UNBIASED,
+    "a draw is a differentiable function of the parameters and of noise, so value and gradient are unbiased",
+)
+
+
+def choose(law: Law) -> Estimator:
+    """The estimator for an expectation over a law.
+
+    Raises:
+        EstimatorError: none is known that is sound.
+    """
+    if law.kind == "data":
+        return MINIBATCH
+    if law.kind == "deterministic":
+        return CERTAIN
+    if law.finite:
+        return ENUMERATION
+    if law.family is not None and law.family.draw is not None:
+        return PATHWISE
+    raise EstimatorError(
+        f"no sound estimator is known for an expectation over `{law.node}`, a {law.family_name}",
+        hint="use a family with pathwise draws (Normal) or a finite one (Bernoulli, Categorical)",
+    )

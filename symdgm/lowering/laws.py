@@ -1,0 +1,90 @@
+"""The parameters of a law in generated code: where they come from, and the shape of its event."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from sympy import Basic, Rational
+from torch import Tensor
+
+from symdgm.distributions import Distribution, Family
+from symdgm.distributions.shapes import same_elements, show
+from symdgm.errors import ShapeError
+from symdgm.lowering.operands import ATOM, UNARY, Axis, Operand
+
+
+@dataclass(frozen=True)
+class LawValues:
+    """The parameters of a law at its givens.
+
+    Args:
+        parameters: by name.
+        event: the shape of one value, or None where nothing says it.
+        axes: the leading axes of the parameters.
+        owner: the distribution as errors call it.
+    """
+
+    parameters: Mapping[str, Operand]
+    event: torch.Size | None
+    axes: tuple[Axis, ...]
+    owner: str
+
+    def constants(self, symbols: Mapping[str, Basic]) -> dict[Basic, Basic]:
+        """The numbers among the parameters, by the names that stand for them in the family's formulas."""
+        return {symbols[k]: p.constant for k, p in self.parameters.items() if p.constant is not None}
+
+    def full(self) -> Operand | None:
+        """A parameter with all axes and the full event, of which others can take the shape."""
+        return next(
+            (p for p in self.parameters.values() if not p.number and p.axes == self.axes and (p.rank or not self.event)), None
+        )
+
+
+def number_operand(value: float) -> Operand:
+    """A float of the user as text."""
+    text = repr(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
+    return Operand(text, UNARY if value < 0 else ATOM, number=True, constant=Rational(repr(value)))
+
+
+def event_shape(
+    distribution: Distribution,
+    tensors: Mapping[str, tuple[Tensor, int]],
+    declared: torch.Size | None,
+) -> torch.Size | None:
+    """The event shape that parameters and declarations agree on.
+
+    Args:
+        distribution: the distribution.
+        tensors: parameter → its tensor and the number of its leading axes.
+        declared: the event shape that the user declared for the variable.
+
+    Raises:
+        ShapeError: they do not agree.
+    """
+    if not isinstance(distribution, Family):
+        return None
+    elements: dict[str, torch.Size] = {}
+    tail = torch.Size()
+    for name, (tensor, leading) in tensors.items():
+        rank = distribution.parameter_ranks[name]
+        if tensor.dim() - leading < rank:
+            raise ShapeError(f"{name} of {distribution.described} has shape {show(tensor.shape)}, without a class axis")
+        core = tensor.shape[leading : tensor.dim() - rank]
+        if rank and distribution.event_rank:
+            tail = tensor.shape[-1:]
+        if core or leading:
+            elements[name] = core
+    found = same_elements({k: v for k, v in elements.items() if v} or elements, distribution.described)
+    known = [s for s in (distribution.event_shape, declared) if s is not None]
+    if found is None and not (tail and not known):
+        return known[0] if known else None
+    event = (found or torch.Size()) + tail
+    for shape in known:
+        if shape != event:
+            raise ShapeError(
+                f"{distribution.described} gives its variable the event shape {show(event)}, but {show(shape)} was declared",
+                hint="let the network return parameters of the declared shape, or leave the declaration out",
+            )
+    return event

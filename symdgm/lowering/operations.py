@@ -1,0 +1,126 @@
+"""Elementwise operations as Python text: one table of functions, one writer for each kind of arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from sympy import Integer, Rational
+
+from symdgm.errors import NotSupportedError
+from symdgm.lowering.operands import ATOM, POWER, PRODUCT, SUM, UNARY, Operand
+
+METHODS = (
+    "exp", "log", "sqrt", "abs", "tanh", "sinh", "cosh", "sigmoid", "relu", "sin", "cos", "tan", "lgamma",
+    "erf", "sign", "floor", "ceil",
+)  # fmt: skip
+"""Functions that are methods of a tensor under the same name."""
+NUMERIC = {
+    "exp": "math.exp", "log": "math.log", "sqrt": "math.sqrt", "abs": "abs", "tanh": "math.tanh", "lgamma": "math.lgamma",
+    "sin": "math.sin", "cos": "math.cos", "tan": "math.tan", "sinh": "math.sinh", "cosh": "math.cosh", "erf": "math.erf",
+    "floor": "math.floor", "ceil": "math.ceil",
+}  # fmt: skip
+"""The same functions of Python numbers."""
+
+
+def number(value: Rational | str) -> Operand:
+    """An exact number as Python text: ``0.5`` where that is exact, else a fraction."""
+    if value == "pi":
+        return Operand("math.pi", number=True)
+    value = Rational(value)
+    if isinstance(value, Integer):
+        level = UNARY if value < 0 else ATOM
+        return Operand(str(value), level, number=True)
+    text = repr(float(value))
+    if Rational(text) == value:
+        return Operand(text, UNARY if value < 0 else ATOM, number=True)
+    return Operand(f"{value.p} / {value.q}", PRODUCT, number=True)
+
+
+def add(operands: Sequence[Operand]) -> str:
+    """``a - b + c``; a term that starts with a minus is subtracted."""
+    text = operands[0].at(SUM)
+    for operand in operands[1:]:
+        negative = operand.level in (PRODUCT, UNARY) and operand.text.startswith("-")
+        text += f" - {operand.text[1:]}" if negative else f" + {operand.at(PRODUCT)}"
+    return text
+
+
+def multiply(operands: Sequence[Operand]) -> str:
+    """``a * b * c``."""
+    return " * ".join([operands[0].at(PRODUCT), *(o.at(UNARY) for o in operands[1:])])
+
+
+def divide(a: Operand, b: Operand) -> str:
+    """``a / b``."""
+    return f"{a.at(PRODUCT)} / {b.at(UNARY)}"
+
+
+def power(a: Operand, b: Operand) -> str:
+    """``a**b``."""
+    return f"{a.at(ATOM)}**{b.at(UNARY)}"
+
+
+def negate(a: Operand) -> str:
+    """``-a``; the minus of a product stands before its first factor."""
+    if a.level == PRODUCT and not a.text.startswith("-"):
+        return f"-{a.text}"
+    return f"-{a.at(POWER)}"
+
+
+def function(name: str, operands: Sequence[Operand]) -> str:
+    """A function's text.
+
+    Raises:
+        NotSupportedError: a function without a tensor form.
+    """
+    if all(o.number for o in operands) and name in NUMERIC:
+        return f"{NUMERIC[name]}({operands[0].text})"
+    if name in METHODS:
+        return f"{_tensor(operands[0]).at(ATOM)}.{name}()"
+    if name in _SPECIAL:
+        return _SPECIAL[name](*map(_tensor, operands))
+    raise NotSupportedError(f"the function `{name}` cannot be computed yet")
+
+
+def _tensor(operand: Operand) -> Operand:
+    return Operand(f"torch.tensor({operand.text})") if operand.number else operand
+
+
+def _two(tensor_form: str) -> Callable[..., str]:
+    def write(*operands: Operand) -> str:
+        text = operands[0].text
+        for operand in operands[1:]:
+            text = f"{tensor_form}({text}, {operand.text})"
+        return text
+
+    return write
+
+
+_SPECIAL: dict[str, Callable[..., str]] = {
+    "softplus": lambda a: f"softplus({a.text}, threshold=50)",
+    "log_sigmoid": lambda a: f"logsigmoid({a.text})",
+    "log_one_minus_sigmoid": lambda a: f"logsigmoid({negate(a)})",
+    "softmax": lambda a: f"{a.at(ATOM)}.softmax(-1)",
+    "log_softmax": lambda a: f"{a.at(ATOM)}.log_softmax(-1)",
+    "sg": lambda a: f"{a.at(ATOM)}.detach()",
+    "max": _two("torch.maximum"),
+    "min": _two("torch.minimum"),
+    "xlogy": lambda a, b: f"torch.xlogy({a.text}, {b.text})",
+}
+LEVELS = {"add": SUM, "mul": PRODUCT, "div": PRODUCT, "neg": UNARY, "pow": POWER}
+
+
+def write(name: str, operands: Sequence[Operand]) -> tuple[str, int]:
+    """An operation's text, and how tightly it binds."""
+    writers: dict[str, Callable[[], str]] = {
+        "add": lambda: add(operands),
+        "mul": lambda: multiply(operands),
+        "div": lambda: divide(*operands),
+        "neg": lambda: negate(*operands),
+        "pow": lambda: power(*operands),
+        "identity": lambda: operands[0].text,
+    }
+    if name in writers:
+        text, level = writers[name](), LEVELS.get(name, operands[0].level)
+        return text, operands[0].level if name == "neg" and operands[0].level == PRODUCT else level
+    return function(name, operands), ATOM

@@ -1,0 +1,99 @@
+"""The plan: a typed graph of tensor operations, in which equal nodes are one node.
+
+| kind | detail | arguments |
+| --- | --- | --- |
+| OBSERVE | variable | |
+| SCALAR | name | |
+| NUMBER | exact value | |
+| NETWORK | name of the network | its inputs |
+| LAW | number of the factor | the networks that give its parameters |
+| PARAMETER | parameter | the law |
+| DRAW | variable, sample axis, how many, which stream | the law |
+| STATES | state axis | the law |
+| APPLY | operation | operands |
+| LOG_DENSITY | | the law, the value |
+| REDUCE | operation, axis | operands |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from sympy import Basic
+
+
+class Kind(Enum):
+    """What a node of the plan does."""
+
+    OBSERVE = auto()
+    SCALAR = auto()
+    NUMBER = auto()
+    NETWORK = auto()
+    LAW = auto()
+    PARAMETER = auto()
+    DRAW = auto()
+    STATES = auto()
+    APPLY = auto()
+    LOG_DENSITY = auto()
+    REDUCE = auto()
+
+
+@dataclass(frozen=True, eq=False)
+class PlanNode:
+    """A node; two nodes are equal only if they are the same object.
+
+    Args:
+        kind: what it does.
+        args: the nodes that it reads.
+        detail: what else identifies it.
+        origin: the expression that it computes, for names, comments and errors.
+    """
+
+    kind: Kind
+    args: tuple[PlanNode, ...]
+    detail: tuple[Hashable, ...]
+    origin: Basic | None = field(default=None)
+
+
+class Plan:
+    """A builder that returns the node it already has instead of an equal one."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Hashable, ...], PlanNode] = {}
+
+    def node(self, kind: Kind, *args: PlanNode, detail: tuple[Hashable, ...] = (), origin: Basic | None = None) -> PlanNode:
+        """The one node of this kind, arguments and detail."""
+        key = (kind, detail, *map(id, args))
+        if key not in self._known:
+            self._known[key] = PlanNode(kind, args, detail, origin)
+        return self._known[key]
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+
+def ordered(roots: Iterator[PlanNode] | list[PlanNode]) -> list[PlanNode]:
+    """All nodes below the roots, each after those that it reads."""
+    done: dict[PlanNode, None] = {}
+    stack = [(root, False) for root in reversed(list(roots))]
+    while stack:
+        node, ready = stack.pop()
+        if node in done:
+            continue
+        if ready:
+            done[node] = None
+        else:
+            stack.append((node, True))
+            stack.extend((a, False) for a in reversed(node.args))
+    return list(done)
+
+
+def uses(roots: list[PlanNode]) -> dict[PlanNode, int]:
+    """How many nodes read each node; a root counts as read once."""
+    counts: dict[PlanNode, int] = dict.fromkeys(roots, 1)
+    for node in ordered(roots):
+        for argument in node.args:
+            counts[argument] = counts.get(argument, 0) + 1
+    return counts

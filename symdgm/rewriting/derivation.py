@@ -1,0 +1,101 @@
+"""From a bound formula to terms that can be computed, with a record of every step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sympy import Basic
+
+from symdgm.expressions.arithmetic import Plus, terms_of
+from symdgm.rewriting.algebra import join_coefficient, split_coefficient
+from symdgm.rewriting.facts import Facts
+from symdgm.rewriting.rule import Change, Rule, Step
+from symdgm.rewriting.rules import ALGEBRA, CLOSED, DEFINED, RECOGNITION
+from symdgm.rewriting.traversal import everywhere
+
+MAX_PASSES = 50
+"""Passes of a phase; every rule makes progress, so this bounds a mistake in a rule, not an input."""
+
+
+@dataclass(frozen=True)
+class Term:
+    """A term of an objective: ``sign · coefficient · expression``.
+
+    Args:
+        name: the term before closed forms, without its sign and scalar factors; how users call it.
+        sign: 1 or -1.
+        scalars: its scalar factors.
+        expression: what is computed.
+    """
+
+    name: Basic
+    sign: int
+    scalars: tuple[Basic, ...]
+    expression: Basic
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """The steps that lead from what was written to what is computed.
+
+    Args:
+        start: the bound formula.
+        steps: what was done, in order; estimators come last.
+        terms: the terms of the last line.
+    """
+
+    start: Basic
+    steps: tuple[Step, ...]
+    terms: tuple[Term, ...]
+
+    @property
+    def result(self) -> Basic:
+        """The last line."""
+        return join((t.sign, t.scalars, t.expression) for t in self.terms)
+
+
+def derive(expression: Basic, facts: Facts, *, analytic: bool = True) -> Derivation:
+    """Rewrite a bound formula into terms without divergences.
+
+    Args:
+        expression: the formula.
+        facts: what is bound.
+        analytic: whether closed forms are used; if not, divergences are estimated by their definition.
+    """
+    steps: list[Step] = []
+    whole = _run(expression, (*ALGEBRA, *RECOGNITION) if analytic else ALGEBRA, facts, steps)
+    named = [(sign * s, scalars, core) for sign, t in terms_of(whole) for s, scalars, core in [split_coefficient(t, facts)]]
+    whole = join(named)
+    if analytic:
+        whole = _run(whole, CLOSED, facts, steps)
+    _run(whole, DEFINED, facts, steps)
+    phases = (CLOSED, DEFINED) if analytic else (DEFINED,)
+    terms = tuple(Term(core, sign, scalars, _finish(core, phases, facts)) for sign, scalars, core in named)
+    return Derivation(expression, tuple(steps), terms)
+
+
+def _finish(core: Basic, phases: Iterable[Sequence[Rule]], facts: Facts) -> Basic:
+    for rules in phases:
+        core = _run(core, rules, facts, [])
+    return core
+
+
+def _run(expression: Basic, rules: Sequence[Rule], facts: Facts, steps: list[Step]) -> Basic:
+    """Try the rules in order until none applies, appending a step for each pass of a rule that changed something."""
+    for _ in range(MAX_PASSES):
+        before = expression
+        for rule in rules:
+            changes: list[Change] = []
+            expression = everywhere(expression, lambda node, rule=rule: rule.apply(node, facts), changes, {})
+            if changes:
+                steps.append(Step(rule.name, rule.kind, rule.why, tuple(changes), expression, rule.reference))
+        if expression == before:
+            break
+    return expression
+
+
+def join(terms: Iterable[tuple[int, tuple[Basic, ...], Basic]]) -> Basic:
+    """The sum of signed terms, in order."""
+    nodes = [join_coefficient(*term) for term in terms]
+    return Plus(*nodes) if len(nodes) > 1 else nodes[0]

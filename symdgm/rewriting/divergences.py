@@ -1,0 +1,175 @@
+"""Divergences and entropies: recognised in sums, put in closed form, or written out by their definition."""
+
+from __future__ import annotations
+
+from sympy import Basic, Tuple
+from sympy.core.symbol import Str
+
+from symdgm.expressions.applications import Apply, Call, Density, call
+from symdgm.expressions.arithmetic import Minus, Plus
+from symdgm.expressions.expectations import Binder, CrossEntropy, Divergence, Entropy, Expect
+from symdgm.expressions.families import Family, family
+from symdgm.expressions.folding import fold
+from symdgm.expressions.scope import replace
+from symdgm.rewriting.algebra import join_coefficient, split_coefficient
+from symdgm.expressions.laws import Law
+from symdgm.rewriting.facts import Facts
+
+
+def recognise_kl(node: Basic, facts: Facts) -> Basic | None:
+    """``E_q[log q - log p] = KL[q || p]`` inside a sum, where the divergence has a closed form."""
+    if not isinstance(node, Plus):
+        return None
+    terms = list(node.args)
+    split = [split_coefficient(t, facts) for t in terms]
+    for i, (sign, scalars, core) in enumerate(split):
+        q = _log_of_own_law(core, facts)
+        if q is None:
+            continue
+        for j, (other_sign, other_scalars, other) in enumerate(split):
+            if other_sign != -sign or other_scalars != scalars or not _same_binders(core, other):
+                continue
+            p = facts.law(other.body.args[1]) if _is_log_density(other.body) else None
+            if p is None or not _comparable(q, p, core) or closed_kl(q, p, facts) is None:
+                continue
+            kl = _outside(Divergence(Str("KL"), q.node, p.node), core)
+            terms[min(i, j)] = join_coefficient(sign, scalars, kl)
+            del terms[max(i, j)]
+            return Plus(*terms) if len(terms) > 1 else terms[0]
+    return None
+
+
+def recognise_entropy(node: Basic, facts: Facts) -> Basic | None:
+    """``E_q[log q] = -H[q]`` where the entropy has a closed form."""
+    q = _log_of_own_law(node, facts)
+    if q is None or q.family is None:
+        return None
+    return Minus(_outside(Entropy(q.node), node))
+
+
+def closed_form(node: Basic, facts: Facts) -> Basic | None:
+    """The closed form of a KL divergence or an entropy, specialised at constants, summed over the event."""
+    if isinstance(node, Divergence):
+        q, p = facts.law(node.args[1]), facts.law(node.args[2])
+        return closed_kl(q, p, facts) if q and p else None
+    if isinstance(node, Entropy):
+        q = facts.law(node.args[0])
+        return _closed_entropy(q, facts) if q else None
+    return None
+
+
+def definition(node: Basic, facts: Facts) -> Basic | None:
+    """A divergence or an entropy as the expectation that defines it."""
+    if isinstance(node, Divergence):
+        left, right = node.args[1], node.args[2]
+        return Expect(Plus(call("log", left), Minus(call("log", right))), Binder(Tuple(), left))
+    if isinstance(node, Entropy):
+        return Minus(Expect(call("log", node.args[0]), Binder(Tuple(), node.args[0])))
+    if isinstance(node, CrossEntropy):
+        return Minus(Expect(call("log", node.args[1]), Binder(Tuple(), node.args[0])))
+    return None
+
+
+def cross_entropy(node: Basic, facts: Facts) -> Basic | None:
+    """``H[q, p] = H[q] + KL[q || p]`` where both have closed forms."""
+    if not isinstance(node, CrossEntropy):
+        return None
+    q, p = facts.law(node.args[0]), facts.law(node.args[1])
+    if q is None or p is None or closed_kl(q, p, facts) is None:
+        return None
+    return Plus(Entropy(q.node), Divergence(Str("KL"), q.node, p.node))
+
+
+def closed_kl(q: Law, p: Law, facts: Facts) -> Basic | None:
+    """The closed form of ``KL[q || p]``, or None.
+
+    Both must be single factors of one family over the same variable, so that the formula holds for every value of what is given.
+    """
+    if q.family is None or p.family is None or q.family.name != p.family.name or q.values != p.values:
+        return None
+    left, right = _common(q.family, p.family)
+    if left.kl is None:
+        return None
+    theirs = {left.others[k]: v for k, v in _converted(p, right, left, facts, specialise=True).items()}
+    named = _converted(q, q.family, left, facts, specialise=False)
+    numbers = _converted(q, q.family, left, facts, specialise=True)
+    return _summed(left.kl, {left.symbols[k]: v for k, v in named.items()}, {left.symbols[k]: v for k, v in numbers.items()}, theirs)
+
+
+def _closed_entropy(q: Law, facts: Facts) -> Basic | None:
+    if q.family is None:
+        return None
+    named = {q.family.symbols[k]: v for k, v in facts.parameters(q, specialise=False).items()}
+    numbers = {q.family.symbols[k]: v for k, v in facts.parameters(q, specialise=True).items()}
+    return _summed(q.family.entropy, named, numbers, {})
+
+
+def _summed(formula: Basic, named: dict[Basic, Basic], numbers: dict[Basic, Basic], other: dict[Basic, Basic]) -> Basic:
+    """The formula over the event. A law's own constants are put in only if a parameter of full shape remains to sum over."""
+    special = fold(replace(formula, {**numbers, **other}))
+    shaped = {n for k, n in numbers.items() if n == named[k]}
+    if not _mentions(special, shaped):
+        special = fold(replace(formula, {**named, **other}))
+    return call("sum", special)
+
+
+def _mentions(expression: Basic, names: set[Basic]) -> bool:
+    stack = [expression]
+    while stack:
+        node = stack.pop()
+        if node in names:
+            return True
+        stack.extend(node.args)
+    return False
+
+
+def _common(q: Family, p: Family) -> tuple[Family, Family]:
+    """The parametrisation in which both are compared: that of q if both have it, else the canonical one."""
+    if tuple(q.symbols) == tuple(p.symbols):
+        return q, p
+    canonical = family(q.name, ("logits",))
+    assert canonical is not None
+    return canonical, p
+
+
+def _converted(law: Law, own: Family, wanted: Family, facts: Facts, *, specialise: bool) -> dict[str, Basic]:
+    """A law's parameters in the wanted parametrisation; probabilities become logits."""
+    parameters = dict(facts.parameters(law, specialise=specialise))
+    if tuple(own.symbols) == tuple(wanted.symbols):
+        return parameters
+    probs = parameters["probs"]
+    log_probs = call("log", probs)
+    if wanted.name == "Bernoulli":
+        return {"logits": Plus(log_probs, Minus(call("log", Plus(1, Minus(probs)))))}
+    return {"logits": log_probs}
+
+
+def _log_of_own_law(node: Basic, facts: Facts) -> Law | None:
+    """The law of an expectation ``E_q[log q(z|x)]`` whose body is its own log-density."""
+    if not (isinstance(node, Expect) and _is_log_density(node.body)):
+        return None
+    binder = node.binders[-1]
+    q, logged = facts.law(binder.law), facts.law(node.body.args[1])
+    if q is None or logged is None or q.kind != "density" or q.identity != logged.identity:
+        return None
+    drawn = binder.variables or q.values
+    return q if logged.values == drawn and logged.givens == q.givens and drawn == q.values else None
+
+
+def _is_log_density(node: Basic) -> bool:
+    return isinstance(node, Call) and node.function == "log" and isinstance(node.args[1], Apply | Density)
+
+
+def _same_binders(a: Basic, b: Basic) -> bool:
+    return isinstance(a, Expect) and isinstance(b, Expect) and a.binders == b.binders
+
+
+def _comparable(q: Law, p: Law, node: Basic) -> bool:
+    """Whether p is a density over the very variables of q, given nothing that q draws."""
+    return set(p.values) == set(q.values) and not set(p.givens) & set(q.values)
+
+
+def _outside(node: Basic, expectation: Basic) -> Basic:
+    """The node under the outer binders of an expectation whose innermost one it absorbs."""
+    outer = expectation.binders[:-1]
+    return Expect(node, *outer) if outer else node

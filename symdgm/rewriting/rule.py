@@ -1,0 +1,64 @@
+"""Rules as data, and the record of what they did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from sympy import Basic
+
+from symdgm.rewriting.facts import Facts
+
+
+class Kind(Enum):
+    """What the two sides of a step are to each other."""
+
+    EQUALITY = "equality"
+    UNBIASED = "unbiased estimator"
+    BIASED = "biased estimator"
+
+    @property
+    def sign(self) -> str:
+        """The sign between the two sides."""
+        return "=" if self is Kind.EQUALITY else "≈"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rewriting rule.
+
+    Args:
+        name: what it is called in a derivation.
+        kind: what the two sides are to each other.
+        why: the reason, in the words of the field.
+        apply: the new form of a node, or None where the rule does not apply.
+        reference: where to read about it.
+    """
+
+    name: str
+    kind: Kind
+    why: str
+    apply: Callable[[Basic, Facts], Basic | None]
+    reference: str = ""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One place where a rule was applied."""
+
+    before: Basic
+    after: Basic
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """All applications of one rule in one pass, and the whole formula after it."""
+
+    name: str
+    kind: Kind
+    why: str
+    changes: tuple[Change, ...]
+    result: Basic
+    reference: str = ""

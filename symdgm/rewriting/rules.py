@@ -1,0 +1,70 @@
+"""The rules in the order in which they are tried, phase by phase; each phase runs until nothing changes."""
+
+from __future__ import annotations
+
+from symdgm.rewriting import algebra, divergences
+from symdgm.rewriting.rule import Kind, Rule
+
+CHAIN_RULE = Rule(
+    "chain rule",
+    Kind.EQUALITY,
+    "a joint density is the product of its factors",
+    algebra.chain_rule,
+)
+LOG_OF_PRODUCT = Rule(
+    "logarithm of a product",
+    Kind.EQUALITY,
+    "log(a b / c) = log a + log b − log c",
+    algebra.log_of_product,
+)
+LOG_OF_POWER = Rule("logarithm of a power", Kind.EQUALITY, "log a^n = n log a", algebra.log_of_power)
+LINEARITY = Rule(
+    "linearity",
+    Kind.EQUALITY,
+    "E[a + c b] = E[a] + c E[b] for a scalar c",
+    algebra.linearity,
+)
+CONSTANT = Rule(
+    "expectation of a constant",
+    Kind.EQUALITY,
+    "what does not depend on a variable need not be averaged over it",
+    algebra.constant,
+)
+RECOGNISE_KL = Rule(
+    "definition of KL",
+    Kind.EQUALITY,
+    "E_q[log q − log p] = KL[q || p], which has a closed form: its variance is zero",
+    divergences.recognise_kl,
+    "Kingma and Welling (2014), eq. 3",
+)
+RECOGNISE_ENTROPY = Rule(
+    "definition of entropy",
+    Kind.EQUALITY,
+    "E_q[log q] = −H[q], which has a closed form",
+    divergences.recognise_entropy,
+)
+CROSS_ENTROPY = Rule(
+    "cross-entropy", Kind.EQUALITY, "H[q, p] = H[q] + KL[q || p], which have closed forms", divergences.cross_entropy
+)
+CLOSED_FORM = Rule(
+    "closed form",
+    Kind.EQUALITY,
+    "both are of one family, so the integral is known; it is summed over the event",
+    divergences.closed_form,
+    "Kingma and Welling (2014), appendix B",
+)
+DEFINITION = Rule(
+    "definition",
+    Kind.EQUALITY,
+    "no closed form is used, so the expectation that defines it is estimated",
+    divergences.definition,
+)
+
+ALGEBRA = (CHAIN_RULE, LOG_OF_POWER, LOG_OF_PRODUCT, LINEARITY, CONSTANT)
+"""Splits the formula into terms; it must come first, since the others look at single terms."""
+RECOGNITION = (RECOGNISE_KL, RECOGNISE_ENTROPY)
+"""Finds divergences in sums of expectations, before terms are looked at one by one."""
+CLOSED = (CROSS_ENTROPY, CLOSED_FORM)
+"""Removes the integrals that are known."""
+DEFINED = (DEFINITION, CHAIN_RULE, LOG_OF_PRODUCT, LINEARITY, CONSTANT)
+"""Whatever is left of divergences becomes expectations, to be estimated."""
