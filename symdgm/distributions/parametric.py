@@ -108,7 +108,7 @@ class Parametric(Distribution):
     @property
     def constants(self) -> Mapping[str, float | Tensor]:
         """The parameters that no network gives: numbers as floats, tensors as they are now."""
-        return MappingProxyType(self._numbers | self._fixed_tensors())
+        return MappingProxyType({**self._numbers, **self._fixed_tensors()})
 
     @property
     def sources(self) -> tuple[NetworkSource, ...]:
