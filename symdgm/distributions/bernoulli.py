@@ -50,7 +50,7 @@ class Bernoulli(Family):
         self, parameters: Mapping[str, Tensor], shape: torch.Size, generator: torch.Generator | None = None
     ) -> Tensor:
         """Zeros and ones in the dtype of the parameter, without a gradient."""
-        probs = self.mean_at(parameters).detach()
+        probs = self.mean_at(parameters)
         uniform = torch.rand(shape, generator=generator, dtype=probs.dtype, device=probs.device)
         return (uniform < probs).to(probs.dtype)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import torch
 from torch import Tensor, nn
 
 from symdgm.distributions.networks import Network, check_network
@@ -92,10 +91,10 @@ def _floating(name: str, value: Tensor, owner: str) -> Tensor:
 
 
 def _own_copy(name: str, value: Tensor, owner: str) -> Tensor:
-    """A contiguous copy: an expanded or shared buffer could not be loaded from a file."""
+    """A copy: an expanded buffer could not be loaded into, and a shared one would change with its origin."""
     if value.requires_grad:
         raise ParameterError(
             f"`{name}` of {owner} requires a gradient but is no `nn.Parameter`",
             hint=f"wrap it, `nn.Parameter({name})`, to train it, or `detach()` it",
         )
-    return value.detach().clone(memory_format=torch.contiguous_format)
+    return value.detach().clone()

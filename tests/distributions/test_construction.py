@@ -184,6 +184,10 @@ def test_a_shared_number_is_one_for_all() -> None:
 
 
 def test_a_tensor_is_copied_so_that_expanded_ones_can_be_loaded() -> None:
+    scale = torch.ones(3)
+    prior = sd.Normal("p(z)", loc=0.0, scale=scale)
+    scale.zero_()
+    assert prior.variance()["z"].tolist() == [[1.0, 1.0, 1.0]]
     row = torch.zeros(1).expand(3)
     p = sd.Normal("p(z)", loc=row, scale=1.0)
     p.load_state_dict({"loc_value": torch.arange(3.0)})
