@@ -38,7 +38,7 @@ def mnist(root: str | os.PathLike[str] | None = None, *, flat: bool = True, down
     """The handwritten digits of MNIST, 28×28 pixels.
 
     All four files: 50,000 rows to train on, 10,000 for validation, and the test set of 10,000, which is the
-    split of Burda, Grosse & Salakhutdinov (2016). The two files of the test set alone: its first 8,000 rows to
+    split of Burda, Grosse & Salakhutdinov (2016). Two files, those of the test set: its first 8,000 rows to
     train on, the next 1,000 for validation, the last 1,000 for the test.
 
     Args:
@@ -98,7 +98,8 @@ def _pair(folder: Path, part: str, flat: bool) -> tuple[Tensor, Tensor] | None:
     if images.shape != (rows, 28, 28) or labels.shape != (rows,) or images.dtype != torch.uint8:
         raise DataError(
             f"the files `{part}` in `{folder}` are not those of MNIST",
-            hint=f"images {list(images.shape)}, labels {list(labels.shape)}; MNIST has {rows} rows of 28×28 bytes",
+            hint=f"images {list(images.shape)}, labels {list(labels.shape)}; "
+            f"MNIST has {rows} rows of 28×28 bytes",
         )
     pixels = images.to(torch.float32) / 255
     return (pixels.flatten(1) if flat else pixels), labels.to(torch.int64)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, final
 
+from symdgm.training.labels import number, short_names
+
 
 @final
 @dataclass(frozen=True)
@@ -41,8 +43,8 @@ class History:
         >>> history.last.terms["KL"]
         1.5
         >>> print(history)
-        epoch  step  seconds  value   KL
-            1    12     0.50  -3.25  1.5
+        epoch  step  seconds   value     KL
+            1    12     0.50  −3.250  1.500
     """
 
     epochs: list[EpochRecord] = field(default_factory=list)
@@ -78,10 +80,13 @@ class History:
 
 
 def _cells(record: EpochRecord) -> dict[str, str]:
+    """The columns of the table; the terms on the validation data are left to the record."""
     cells = {"epoch": str(record.epoch), "step": str(record.step), "seconds": f"{record.seconds:.2f}"}
-    cells["value"] = f"{record.value:.5g}"
-    cells |= {name: f"{value:.5g}" for name, value in record.terms.items()}
+    cells["value"] = number(record.value)
+    cells |= {
+        name: number(v)
+        for name, v in zip(short_names(list(record.terms)), record.terms.values(), strict=True)
+    }
     if record.validation_value is not None:
-        cells["validation"] = f"{record.validation_value:.5g}"
-        cells |= {f"validation {name}": f"{v:.5g}" for name, v in record.validation_terms.items()}
+        cells["validation"] = number(record.validation_value)
     return cells

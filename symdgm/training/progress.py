@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import shutil
 import sys
 import time
 from abc import ABC, abstractmethod
@@ -12,13 +12,11 @@ from typing import Any, TextIO, final
 from tqdm.std import tqdm
 
 from symdgm.training.history import EpochRecord
+from symdgm.training.labels import number, short_names
 from symdgm.training.meter import Meter
 
 REFRESH = 0.2
 """Seconds between two looks at the running averages; each makes an accelerator wait."""
-
-WIDTH = 28
-"""Characters of a term's name in the bar."""
 
 
 class Progress(ABC):
@@ -100,13 +98,16 @@ class Bar(Progress):
         self._epochs = epochs
         self._validation = ""
         self._shown = -float("inf")
+        # On a terminal that does not know its size tqdm would show nothing; this falls back to 80×24.
+        size = shutil.get_terminal_size()
         # Plain text also in notebooks: it needs no widgets, and is still there when the file is opened again.
         self._bar: tqdm[Any] = tqdm(
             total=None if steps is None else steps * epochs,
             initial=done,
             file=file,
             unit="step",
-            dynamic_ncols=file.isatty(),
+            ncols=size.columns if file.isatty() else None,
+            nrows=size.lines,
             bar_format="{desc} {percentage:3.0f}%|{bar:12}| [{elapsed}<{remaining}, {rate_fmt}]{postfix}"
             if steps is not None
             else None,
@@ -171,41 +172,3 @@ def _text(value: float, terms: Mapping[str, float]) -> str:
     if list(terms.values()) != [value]:
         shown |= dict(zip(short_names(list(terms)), terms.values(), strict=True))
     return "  ".join(f"{name} {number(v)}" for name, v in shown.items())
-
-
-def number(value: float) -> str:
-    """Four significant digits with a proper minus sign, trailing zeros kept so that the bar stands still."""
-    return f"{value:#.4g}".replace("-", "−").rstrip(".")
-
-
-def short_names(names: list[str]) -> list[str]:
-    """Names of terms, short enough for a bar, and still different from each other.
-
-    Example:
-        >>> short_names(["E_{q(z|x)}[log p(x|z)]", "KL[q(z|x) || p(z)]"])
-        ['E[log p(x|z)]', 'KL']
-        >>> short_names(["KL[q(y|x) || p(y)]", "KL[q(z|x) || p(z)]"])
-        ['KL[q(y|x) || p(y)]', 'KL[q(z|x) || p(z)]']
-    """
-    for shorten in (lambda name: _without_body(_without_law(name)), _without_law):
-        short = [_cut(shorten(name)) for name in names]
-        if len(set(short)) == len(names):
-            return short
-    return names
-
-
-_LAW = re.compile(r"([E𝔼])_(?:\{(?:[^{}]|\{[^{}]*\})*\}|[^\s\[\]({})]*(?:\([^()]*\))?)(?=\[)")
-_DIVERGENCE = re.compile(r"((?:D_)?(?:KL|JS|TV|MMD|SW|W_?[12]?|H|I|D_\w+))\[.*\]")
-
-
-def _without_law(name: str) -> str:
-    return _LAW.sub(r"\1", name)
-
-
-def _without_body(name: str) -> str:
-    found = _DIVERGENCE.fullmatch(name)
-    return found[1] if found else name
-
-
-def _cut(name: str) -> str:
-    return name if len(name) <= WIDTH else name[: WIDTH - 1] + "…"

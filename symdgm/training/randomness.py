@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -34,14 +34,14 @@ class RandomState:
         """The streams as they stand now; ``device`` is where the model lives."""
         if device.type == "cpu":
             return cls(torch.get_rng_state(), None, device)
-        state: Tensor = torch.get_device_module(device).get_rng_state(device)
+        state: Tensor = torch.get_device_module(device).get_rng_state(*_index(device))
         return cls(torch.get_rng_state(), state, device)
 
     def restore(self) -> None:
         """Sets the streams back to this moment."""
         torch.set_rng_state(self.cpu)
         if self.accelerator is not None:
-            torch.get_device_module(self.device).set_rng_state(self.accelerator, self.device)
+            torch.get_device_module(self.device).set_rng_state(self.accelerator, *_index(self.device))
 
     @contextmanager
     def replayed(self) -> Iterator[None]:
@@ -67,9 +67,19 @@ def seeded(seed: int | None, device: torch.device) -> Iterator[None]:
         # torch.manual_seed would seed every device of the machine; only the model's own is put back.
         torch.default_generator.manual_seed(seed)
         if device.type != "cpu":
-            with torch.get_device_module(device).device(device):
-                torch.get_device_module(device).manual_seed(seed)
+            _seed(device, seed)
         yield
+
+
+def _index(device: torch.device) -> tuple[torch.device, ...]:
+    """How torch's device modules want to be told which device; Apple's know only one."""
+    return () if device.type == "mps" else (device,)
+
+
+def _seed(device: torch.device, seed: int) -> None:
+    module = torch.get_device_module(device)
+    with nullcontext() if device.type == "mps" else module.device(device):
+        module.manual_seed(seed)
 
 
 def draw_seed() -> int:

@@ -90,7 +90,8 @@ class Stepper:
                 f"the objective{whose} depends on no parameter",
                 hint="a network that is bound here does not take part, or its result was detached",
             )
-        player.optimizer.zero_grad(set_to_none=True)
+        for parameter in player.parameters:
+            parameter.grad = None
         # Only this player's own gradients are formed: nobody else's weights, and no more work than that.
         torch.autograd.backward(evaluation.loss, inputs=player.parameters)
         self._guard.gradient(attempt, evaluation.loss, self._clip(player.parameters))

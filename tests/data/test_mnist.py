@@ -64,13 +64,13 @@ def test_the_folder_is_named_by_the_environment(whole, monkeypatch):
     monkeypatch.setenv("SYMDGM_DATA", str(whole))
     assert len(mnist().test.images) == 10_000
     monkeypatch.delenv("SYMDGM_DATA")
-    with pytest.raises(DataError, match="no folder of data is named\ngive root=..., or set SYMDGM_DATA"):
+    with pytest.raises(DataError, match=r"no folder of data is named\ngive root=\.\.\., or set SYMDGM_DATA"):
         mnist()
 
 
 def test_refusals(tmp_path):
     with pytest.raises(
-        DataError, match="there are no files of MNIST in .*\nexpected: train-images-idx3-ubyte"
+        DataError, match=r"there are no files of MNIST in .*\nexpected: train-images-idx3-ubyte"
     ):
         mnist(tmp_path)
     write(tmp_path, "t10k", 100)

@@ -4,7 +4,6 @@ import io
 import sys
 import types
 
-import pytest
 from training_models import VAE, images
 
 from symdgm.training import fit
@@ -15,8 +14,6 @@ from symdgm.training.progress import (
     Silence,
     in_notebook,
     make_progress,
-    number,
-    short_names,
     summary,
 )
 
@@ -74,36 +71,6 @@ def test_which_progress(monkeypatch):
     assert isinstance(make_progress(False, 1, 1, 0), Silence)
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     assert isinstance(make_progress(True, 1, 1, 0), Lines)
-
-
-@pytest.mark.parametrize(
-    ("names", "short"),
-    [
-        (["E_q(z|x)[log p(x|z)]", "KL[q(z|x) || p(z)]"], ["E[log p(x|z)]", "KL"]),
-        (["𝔼_{q(z|x)}[log p(x|z)]"], ["𝔼[log p(x|z)]"]),
-        (["E_q[log p(x|z)]", "E_r[log p(x|z)]"], ["E_q[log p(x|z)]", "E_r[log p(x|z)]"]),
-        (["KL[q(y) || p(y)]", "KL[q(z) || p(z)]"], ["KL[q(y) || p(y)]", "KL[q(z) || p(z)]"]),
-        (["D_KL[q || p]", "H[q]"], ["D_KL", "H"]),
-        (["a" * 40], ["a" * 27 + "…"]),
-        (["a" * 40, "a" * 41], ["a" * 40, "a" * 41]),
-        (["G: E_p(z)[log D(G(z))]"], ["G: E[log D(G(z))]"]),
-        (["E_{z ~ q(z|x)}[f]"], ["E[f]"]),
-        ([], []),
-    ],
-)
-def test_short_names(names, short):
-    assert short_names(names) == short
-
-
-def test_numbers():
-    assert [number(v) for v in (-81.2, 22.0512, 1234.5, 0.0, float("nan"), -123456.0)] == [
-        "−81.20",
-        "22.05",
-        "1234",
-        "0.000",
-        "nan",
-        "−1.235e+05",
-    ]
 
 
 def test_a_single_term_which_is_the_objective_is_not_said_twice():

@@ -1,5 +1,7 @@
 """Streams are put back bit for bit."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 
@@ -36,3 +38,37 @@ def test_seeds_come_from_the_stream():
     first, second = draw_seed(), draw_seed()
     torch.manual_seed(0)
     assert draw_seed() == first != second
+
+
+@pytest.mark.parametrize("kind", ["cuda", "mps"])
+def test_an_accelerators_stream_is_kept_too(kind, monkeypatch):
+    """The device is played by a generator: no machine that runs the tests is sure to have one."""
+    stream = torch.Generator().manual_seed(1)
+    device = torch.device(kind, 0)
+    told = (device,) if kind == "cuda" else ()
+
+    class Module:
+        @staticmethod
+        def get_rng_state(*where):
+            assert where == told
+            return stream.get_state()
+
+        @staticmethod
+        def set_rng_state(state, *where):
+            assert where == told
+            stream.set_state(state)
+
+        manual_seed = stream.manual_seed
+
+        @staticmethod
+        def device(where):
+            assert where == device and kind == "cuda"
+            return nullcontext()
+
+    monkeypatch.setattr(torch, "get_device_module", lambda where: Module)
+    before = stream.get_state()
+    with seeded(5, device):
+        assert torch.equal(
+            torch.randn(3, generator=stream), torch.randn(3, generator=torch.Generator().manual_seed(5))
+        )
+    assert torch.equal(stream.get_state(), before)
