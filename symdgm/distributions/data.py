@@ -10,6 +10,7 @@ from torch import Tensor
 
 from symdgm.distributions.declaration import Declaration
 from symdgm.distributions.distribution import Distribution, SampleAxes, read_values
+from symdgm.distributions.networks import NetworkSource
 from symdgm.distributions.shapes import Shape, read_batch, read_shape, show
 from symdgm.errors import DataError, ParameterError, refuse_unknown
 
@@ -51,6 +52,11 @@ class Data(Distribution):
         self._has_rows = bool(rows)
         if rows:
             self._register_rows(read_values(rows, self.variables, self.described))
+
+    @property
+    def sources(self) -> tuple[NetworkSource, ...]:
+        """None: data come from no network."""
+        return ()
 
     @property
     def rows(self) -> dict[str, Tensor]:

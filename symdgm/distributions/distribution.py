@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from symdgm.distributions.declaration import Declaration
+from symdgm.distributions.networks import NetworkSource
 from symdgm.distributions.shapes import Shape
 from symdgm.distributions.spelling import spell
 from symdgm.errors import DataError, NameResolutionError, NotSupportedError, OptionError, suggest
@@ -47,6 +48,11 @@ class Distribution(nn.Module, ABC):
     def given(self) -> tuple[str, ...]:
         """The conditioning variables, in declared order."""
         return self.declaration.given
+
+    @property
+    @abstractmethod
+    def sources(self) -> tuple[NetworkSource, ...]:
+        """The networks that give parameters or values, each with what it is called on; empty if there are none."""
 
     @abstractmethod
     def sample(

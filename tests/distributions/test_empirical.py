@@ -47,6 +47,7 @@ def test_without_rows_it_names_what_is_observed() -> None:
     data = sd.Data("data(x)")
     assert data.variables == ("x",)
     assert data.rows == {}
+    assert data.sources == ()
     assert (str(data), repr(data)) == ("data(x)", "Data data(x)")
     assert repr(BOTH) == "Data data(x,y) with x [6, 2], y [6]"
     assert sd.Empirical is sd.Data
