@@ -52,7 +52,7 @@ class Distribution(nn.Module, ABC):
     @property
     @abstractmethod
     def sources(self) -> tuple[NetworkSource, ...]:
-        """The networks that give parameters or values, each with what it is called on; empty if there are none."""
+        """The networks that give parameters or values, each with what it is called on; empty without one."""
 
     @abstractmethod
     def sample(
