@@ -18,6 +18,9 @@ from symdgm.training.meter import Meter
 REFRESH = 0.2
 """Seconds between two looks at the running averages; each makes an accelerator wait."""
 
+WIDE = 120
+"""Columns of a terminal that has room for a bar besides the terms."""
+
 
 class Progress(ABC):
     """What is told of a run."""
@@ -108,9 +111,7 @@ class Bar(Progress):
             unit="step",
             ncols=size.columns if file.isatty() else None,
             nrows=size.lines,
-            bar_format="{desc} {percentage:3.0f}%|{bar:12}| [{elapsed}<{remaining}, {rate_fmt}]{postfix}"
-            if steps is not None
-            else None,
+            bar_format=_format(steps is not None, wide=not file.isatty() or size.columns >= WIDE),
         )
 
     def due(self) -> bool:
@@ -137,6 +138,14 @@ class Bar(Progress):
     def close(self) -> None:
         """Leaves the last state of the bar standing."""
         self._bar.close()
+
+
+def _format(counted: bool, wide: bool) -> str:
+    """The terms are what a reader looks for: on a narrow terminal the bar itself makes room for them."""
+    if not counted:
+        return "{desc} {n_fmt} steps [{elapsed}]{postfix}"
+    bar = "|{bar:12}| [{elapsed}<{remaining}, {rate_fmt}]" if wide else " [{elapsed}<{remaining}]"
+    return "{desc} {percentage:3.0f}%" + bar + "{postfix}"
 
 
 def make_progress(on: bool, epochs: int, steps: int | None, done: int) -> Progress:

@@ -4,6 +4,7 @@ import io
 import sys
 import types
 
+import pytest
 from training_models import VAE, images
 
 from symdgm.training import fit
@@ -37,19 +38,22 @@ def test_silence(capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_bar_in_a_terminal(monkeypatch):
+@pytest.mark.parametrize("columns", [100, 140])
+def test_a_bar_in_a_terminal(columns, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setattr(sys, "stderr", terminal := Terminal())
     fit(VAE(), images(), epochs=2, seed=0, validation=images(20))
     last = terminal.getvalue().rstrip("\n").split("\r")[-1]
-    for words in ("epoch 2/2", "100%", "step/s", "value −", "E[log p(x|z)] −", "KL ", "validation −"):
+    for words in ("epoch 2/2", "100%", "value −", "E[log p(x|z)] −", "KL ", "validation −"):
         assert words in last
+    assert ("step/s" in last) == (columns == 140) and len(last) <= columns
     assert terminal.getvalue().count("\n") == 1
 
 
 def test_a_bar_for_batches_of_unknown_number(monkeypatch):
     monkeypatch.setattr(sys, "stderr", terminal := Terminal())
     fit(VAE(), ({"x": x} for x in images().split(100)), seed=0)
-    assert "3step" in terminal.getvalue() and "epoch 1/1" in terminal.getvalue()
+    assert "3 steps" in terminal.getvalue() and "epoch 1/1" in terminal.getvalue()
 
 
 def test_a_notebook_is_written_to_as_text(monkeypatch):
