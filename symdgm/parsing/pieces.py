@@ -1,0 +1,63 @@
+"""A node with its place in the text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from lark import Token
+from sympy import Basic
+
+from symdgm.parsing.bounds import MAX_NESTING
+from symdgm.parsing.refusals import refusal
+from symdgm.parsing.words import end_of, start_of
+
+
+@dataclass(slots=True)
+class Piece:
+    """A node, its span of characters, how deep it nests, the pieces that it is made of, and whether it is a mere number."""
+
+    node: Basic
+    start: int
+    end: int
+    depth: int = 1
+    parts: tuple[Piece, ...] = ()
+    numeric: bool = False
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """The characters that it was read from."""
+        return self.start, self.end
+
+
+def piece(children: list[Any], node: Basic, parts: Iterable[Piece]) -> Piece:
+    """The node that was read from ``children``, made of ``parts``."""
+    held = tuple(parts)
+    depth = 1 + max((part.depth for part in held), default=0)
+    made = Piece(node, _start(children[0]), _end(children[-1]), depth, held)
+    if depth > MAX_NESTING:
+        raise refusal("too-nested", made.span, bound=MAX_NESTING)
+    return made
+
+
+def pieces(children: list[Any]) -> list[Piece]:
+    """The pieces among children, words left out."""
+    return [child for child in children if isinstance(child, Piece)]
+
+
+def kinds(children: list[Any]) -> list[str]:
+    """The kinds of the words among children."""
+    return [child.type for child in children if isinstance(child, Token)]
+
+
+def _start(child: Any) -> int:
+    if isinstance(child, Token):
+        return start_of(child)
+    return child.start if isinstance(child, Piece) else _start(child[0])
+
+
+def _end(child: Any) -> int:
+    if isinstance(child, Token):
+        return end_of(child)
+    return child.end if isinstance(child, Piece) else _end(child[-1])

@@ -1,0 +1,234 @@
+r"""Second pass: fonts are dropped, letters get their one spelling, and decorations move behind their letter.
+
+``\mathbf{x}`` is ``x``, ``\hat{x}_t`` is ``x`` MARK ``_t``, ``φ`` and ``\varphi`` are ``phi``, ``x²`` is ``x^{2}``,
+``\frac12`` is ``\frac{1}{2}``, ``\underset{G}{\min}`` is ``\min_{G}``.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable
+from typing import NamedTuple
+
+from lark import Token
+
+from symdgm.errors import nearest
+from symdgm.names import DECORATIONS, GREEK, LETTERS, VARIANTS
+from symdgm.parsing.grammar_files import known_commands
+from symdgm.parsing.refusals import refusal
+from symdgm.parsing.words import become, end_of, partners, start_of, word
+
+ACCENTS = {
+    "hat": "hat", "widehat": "hat", "tilde": "tilde", "widetilde": "tilde", "bar": "bar", "overline": "bar",
+    "dot": "dot", "ddot": "ddot", "vec": "vec",
+}  # fmt: skip
+MARKS = {mark: name for name, mark in DECORATIONS.items() if name != "star"} | {"\u0305": "bar"}
+NAMES = {"infty": "infty", "aleph": "aleph", "E": "E", "KL": "KL", "imath": "i", "jmath": "j"}
+"""LaTeX commands that are plain names."""
+
+
+class _Wrapper(NamedTuple):
+    """An open brace: whether it is dropped, and the accent (with the output's length) that it belongs to."""
+
+    dropped: bool
+    accent: Token | None
+    begin: int
+
+
+def unwrap_fonts(tokens: list[Token]) -> list[Token]:
+    """The words without fonts, in one spelling."""
+    return _Unwrapping(tokens).run()
+
+
+class _Unwrapping:
+    """One walk over the words."""
+
+    def __init__(self, tokens: list[Token]) -> None:
+        self.tokens = tokens
+        self.partner = partners(tokens)
+        self.out: list[Token] = []
+        self.wrappers: dict[int, _Wrapper] = {}
+        self.pending: list[Token] = []
+        self.single: dict[int, int] = {}
+
+    def run(self) -> list[Token]:
+        i = 0
+        while i < len(self.tokens):
+            token = self.tokens[i]
+            if i in self.single and token.type in ("NUMBER", "WORD", "COMMAND"):
+                i = self._arguments(i, token)
+                continue
+            step = _STEPS.get(token.type)
+            i = step(self, i, token) if step else self._keep(i, token)
+        if self.pending:
+            raise refusal("accent-over-a-formula", self.pending[-1], accent=str(self.pending[-1]))
+        return self.out
+
+    def _keep(self, i: int, token: Token) -> int:
+        if self.pending and token.type not in ("LBRACE", "RBRACE"):
+            raise refusal("accent-over-a-formula", self.pending[-1], accent=str(self.pending[-1]))
+        self.out.append(token)
+        return i + 1
+
+    def _letter(self, i: int, token: Token, name: str) -> int:
+        self.out.append(become(token, "WORD", VARIANTS.get(name, name)))
+        while self.pending:
+            accent = self.pending.pop()
+            self.out.append(become(accent, "MARK", ACCENTS[str(accent).lstrip("\\")]))
+        return i + 1
+
+    def _word(self, i: int, token: Token) -> int:
+        return self._letter(i, token, str(token))
+
+    def _greek(self, i: int, token: Token) -> int:
+        return self._letter(i, token, "Delta" if token == "∆" else LETTERS[token])
+
+    def _styled(self, i: int, token: Token) -> int:
+        plain = unicodedata.normalize("NFKC", str(token))
+        if plain.isdigit():
+            self.out.append(become(token, "NUMBER", plain))
+            return i + 1
+        if not (plain.isascii() and plain.isalpha()) and plain not in LETTERS:
+            raise refusal("unknown-character", token, character=str(token))
+        return self._letter(i, token, LETTERS.get(plain, plain))
+
+    def _accented(self, i: int, token: Token) -> int:
+        plain, *marks = unicodedata.normalize("NFD", str(token))
+        if not plain.isascii() or not all(mark in MARKS for mark in marks):
+            raise refusal("unknown-character", token, character=str(token))
+        self._letter(i, token, plain)
+        self.out += [become(token, "MARK", MARKS[mark]) for mark in marks]
+        return i + 1
+
+    def _mark(self, i: int, token: Token) -> int:
+        self.out.append(become(token, "MARK", MARKS[token]))
+        return i + 1
+
+    def _command(self, i: int, token: Token) -> int:
+        name = str(token)[1:]
+        plain = NAMES.get(name) or (name if name in GREEK or name in VARIANTS else None)
+        if plain is None:
+            best = nearest(name, [*GREEK, *VARIANTS, *ACCENTS, *known_commands()])
+            hint = f"did you mean `\\{best}`? " if best else ""
+            raise refusal("unknown-command", token, command=str(token), nearest=hint)
+        return self._letter(i, token, plain)
+
+    def _font(self, i: int, token: Token) -> int:
+        if i + 1 < len(self.tokens) and self.tokens[i + 1].type == "LBRACE":
+            self.wrappers[i + 1] = self.wrappers[self.partner[i + 1]] = _Wrapper(True, None, 0)
+        return i + 1
+
+    def _accent(self, i: int, token: Token) -> int:
+        self.pending.append(token)
+        if i + 1 < len(self.tokens) and self.tokens[i + 1].type == "LBRACE":
+            wrapper = _Wrapper(True, token, len(self.out))
+            self.wrappers[i + 1] = self.wrappers[self.partner[i + 1]] = wrapper
+        return i + 1
+
+    def _brace(self, i: int, token: Token) -> int:
+        wrapper = self.wrappers.get(i)
+        if wrapper is None or not wrapper.dropped:
+            return self._keep(i, token)
+        if token.type == "RBRACE" and wrapper.accent is not None:
+            self._check_accent(wrapper)
+        return i + 1
+
+    def _check_accent(self, wrapper: _Wrapper) -> None:
+        covered = self.out[wrapper.begin :]
+        if not covered or covered[0].type != "WORD" or not _one_name(covered):
+            assert wrapper.accent is not None
+            raise refusal("accent-over-a-formula", wrapper.accent, accent=str(wrapper.accent))
+
+    def _caret(self, i: int, token: Token) -> int:
+        """An upright superscript is a label; it must be seen before its font is gone."""
+        first = i + 1
+        braced = first < len(self.tokens) and self.tokens[first].type == "LBRACE"
+        font = first + 1 if braced else first
+        if font + 1 < len(self.tokens) and self.tokens[font].type == "UPRIGHT":
+            opening = font + 1
+            if self.tokens[opening].type == "LBRACE":
+                close = self.partner[opening]
+                inside = self.tokens[opening + 1 : close]
+                last = close + 1 if braced else close
+                whole = not braced or (last < len(self.tokens) and self.partner[first] == last)
+                if whole and inside and not (len(inside) == 1 and inside[0] in ("T", "\\top")):
+                    text = " ".join(str(part) for part in inside)
+                    self.out += [token, word("LABEL_TEXT", text, start_of(inside[0]), end_of(inside[-1]))]
+                    return last + 1
+        return self._keep(i, token)
+
+    def _script(self, i: int, token: Token) -> int:
+        plain = unicodedata.normalize("NFKC", str(token))
+        script = "UNDERSCORE" if token.type == "SUBSCRIPT" else "CARET"
+        self.out += [become(token, script), become(token, "LBRACE", "{")]
+        self.out += [_small(token, character) for character in plain]
+        self.out.append(become(token, "RBRACE", "}"))
+        return i + 1
+
+    def _fraction(self, i: int, token: Token) -> int:
+        self.out.append(token)
+        if i + 1 < len(self.tokens) and self.tokens[i + 1].type == "LBRACE":
+            self.single[self.partner[i + 1] + 1] = 1
+        else:
+            self.single[i + 1] = 2
+        return i + 1
+
+    def _arguments(self, i: int, token: Token) -> int:
+        r"""``\frac12``, ``\frac1{K}``, ``\frac ab``: an argument without braces is one character."""
+        wanted = self.single.pop(i)
+        text, start = str(token), start_of(token)
+        letters = [text] if token.type == "COMMAND" else list(text[:wanted])
+        for k, letter in enumerate(letters):
+            part = token if token.type == "COMMAND" else word(_kind(letter), letter, start + k, start + k + 1)
+            self.out.append(become(part, "LBRACE", "{"))
+            _STEPS.get(part.type, _Unwrapping._keep)(self, i, part)
+            self.out.append(become(part, "RBRACE", "}"))
+        taken = sum(map(len, letters))
+        if len(letters) < wanted:
+            self.single[i + 1] = wanted - len(letters)
+        if taken < len(text):
+            self._keep(i, word(_kind(text[taken]), text[taken:], start + taken, end_of(token)))
+        return i + 1
+
+
+def _kind(text: str) -> str:
+    return "NUMBER" if text[0].isdigit() else "WORD"
+
+
+def _small(token: Token, character: str) -> Token:
+    """A character of a raised or lowered run."""
+    kind = _SMALL.get(character) or ("NUMBER" if character.isdigit() else "WORD")
+    return become(token, kind, LETTERS.get(character, character))
+
+
+def _one_name(covered: list[Token]) -> bool:
+    """Is it one letter or word, with nothing but decorations and subscripts behind it?"""
+    partner = partners(covered)
+    i = 1
+    while i < len(covered):
+        if covered[i].type == "UNDERSCORE":
+            i = partner.get(i + 1, i + 1)
+        elif covered[i].type not in ("MARK", "PRIME"):
+            return False
+        i += 1
+    return True
+
+
+_SMALL = {"+": "PLUS", "−": "MINUS", "-": "MINUS", "=": "DEFINE", "(": "LPAR", ")": "RPAR"}
+_STEPS: dict[str, Callable[[_Unwrapping, int, Token], int]] = {
+    "WORD": _Unwrapping._word,
+    "LETTER": _Unwrapping._greek,
+    "STYLED": _Unwrapping._styled,
+    "ACCENTED": _Unwrapping._accented,
+    "MARK": _Unwrapping._mark,
+    "COMMAND": _Unwrapping._command,
+    "FONT": _Unwrapping._font,
+    "UPRIGHT": _Unwrapping._font,
+    "ACCENT": _Unwrapping._accent,
+    "LBRACE": _Unwrapping._brace,
+    "RBRACE": _Unwrapping._brace,
+    "CARET": _Unwrapping._caret,
+    "SUBSCRIPT": _Unwrapping._script,
+    "SUPERSCRIPT": _Unwrapping._script,
+    "FRACTION": _Unwrapping._fraction,
+}
