@@ -45,7 +45,6 @@ Example:
     did you mean `epochs`? ...
 """
 
-
 from symdgm.training.batches import Batches, Layout, as_batches
 from symdgm.training.files import load, save
 from symdgm.training.fitting import FIT_OPTIONS, fit

@@ -35,7 +35,7 @@ class Meter:
     def __init__(self) -> None:
         self._names: list[str] = []
         self._total: Tensor | None = None
-        self._rows = 0
+        self.rows = 0
 
     def add(self, evaluations: Mapping[str, Evaluation], rows: int) -> None:
         """Counts the evaluations of one batch, one for each player."""
@@ -46,24 +46,24 @@ class Meter:
             dtype = torch.float32 if batch.device.type == "mps" else torch.float64
             self._names, self._total = list(values)[2:], torch.zeros_like(batch, dtype=dtype)
         self._total.add_(batch, alpha=rows)
-        self._rows += rows
+        self.rows += rows
 
     def means(self) -> Means:
         """The averages over the rows so far."""
         if self._total is None:
             return Means(float("nan"), float("nan"), {})
-        loss, value, *terms = (self._total / self._rows).tolist()
+        loss, value, *terms = (self._total / self.rows).tolist()
         return Means(loss, value, dict(zip(self._names, terms, strict=True)))
 
     def state(self) -> dict[str, object]:
         """What a checkpoint within an epoch keeps."""
-        return {"names": self._names, "total": self._total, "rows": self._rows}
+        return {"names": self._names, "total": self._total, "rows": self.rows}
 
     @classmethod
     def restored(cls, names: list[str], total: Tensor | None, rows: int) -> Meter:
         """The meter that `state` described."""
         meter = cls()
-        meter._names, meter._total, meter._rows = names, total, rows
+        meter._names, meter._total, meter.rows = names, total, rows
         return meter
 
 

@@ -85,6 +85,8 @@ class Run:
             progress.epoch(record)
             # Every callback hears of every epoch, also when another one has asked for the end.
             answers = [callback(record) for callback in self.callbacks]
+            if interruption.asked:
+                raise TrainingInterrupted(self.history)
             if True in answers:
                 break
         return self.history
@@ -151,8 +153,14 @@ class Run:
         self.trainable.train_mode(False)
         with torch.no_grad(), seeded(validation.seed, self.device):
             for batch in validation.batches:
+                if validation.batches.whole is None and not self.history.epochs:
+                    self.trainable.check(batch)
                 evaluations = {p.name: self.trainable.evaluate(batch, p.name) for p in self.stepper.players}
                 meter.add(evaluations, next(iter(batch.values())).shape[0])
+        if meter.rows == 0:
+            raise DataError(
+                "the validation data had no batch", hint="they can be gone through only once, or are empty"
+            )
         return meter.means()
 
     def _write(self) -> None:

@@ -250,6 +250,15 @@ def test_data_without_batches():
         trained(Once())
 
 
+def test_validation_batches_are_checked_and_must_be_there():
+    model, _ = trained(validation=[{"x": X[:30]}])
+    assert model.checked == [300, 30]
+    with pytest.raises(SupportError, match=r"x lies outside \[0, 1\]"):
+        trained(validation=[{"x": X - 1}])
+    with pytest.raises(DataError, match="the validation data had no batch\nthey can be"):
+        trained(validation=[])
+
+
 def test_history_is_plain_data():
     _, history = trained(validation=X[:20])
     assert pickle.loads(pickle.dumps(history)) == history

@@ -28,6 +28,20 @@ def test_the_step_is_finished_first():
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_an_interruption_after_the_last_step_is_heard(tmp_path):
+    model = VAE()
+
+    def during_validation(on):
+        VAE.train_mode(model, on)
+        if not on and len(model.modes) == 2:
+            interrupt()
+
+    model.train_mode = during_validation
+    with pytest.raises(TrainingInterrupted, match="after 1 epochs") as caught:
+        fit(model, images(), validation=images(10), checkpoint=tmp_path / "c", progress=False)
+    assert caught.value.history.last.epoch == 1 and (tmp_path / "c").exists()
+
+
 def test_the_second_is_obeyed_at_once():
     with pytest.raises(KeyboardInterrupt), interruptible() as interruption:
         interrupt()
