@@ -6,10 +6,14 @@ from sympy import Basic, Tuple
 from sympy.core.symbol import Str
 
 from symdgm.expressions.names import Name
+from symdgm.expressions.node import walk
 from symdgm.expressions.notation import unicode
 
 WIDTH = 60
 """Characters of a node's own notation that a line shows at most."""
+
+PARTS = 200
+"""Nodes with more nodes below them than this are shown by their class alone."""
 
 
 def tree(expression: Basic) -> str:
@@ -29,15 +33,26 @@ def tree(expression: Basic) -> str:
             └── number  1
     """
     lines = []
+    sizes = _sizes(expression)
     todo = [(expression, "", "")]
     while todo:
         node, first, rest = todo.pop()
-        lines.append(first + _line(node))
+        lines.append(first + (_line(node) if sizes[node] <= PARTS else _kind(node)))
         parts = () if isinstance(node, Name) else node.args
         for i, part in enumerate(reversed(parts)):
             corner, bar = ("└── ", "    ") if i == 0 else ("├── ", "│   ")
             todo.append((part, rest + corner, rest + bar))
     return "\n".join(lines)
+
+
+def _sizes(expression: Basic) -> dict[Basic, int]:
+    """How many nodes there are in each node, itself included."""
+    order: list[Basic] = []
+    walk(expression, order.append)
+    sizes: dict[Basic, int] = {}
+    for node in reversed(order):
+        sizes[node] = 1 + sum(sizes[part] for part in node.args)
+    return sizes
 
 
 def _line(node: Basic) -> str:

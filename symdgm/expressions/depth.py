@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable
 from typing import Any, TypeVar
 
+from sympy import Basic
+
+from symdgm.expressions.node import walk
+
 R = TypeVar("R")
 Pass = Generator["Pass[Any]", Any, R]
 """A pass that yields the passes that it waits for and returns a result."""
@@ -45,3 +49,12 @@ def done(result: R) -> Pass[R]:
     """A pass that has nothing to wait for."""
     yield from ()
     return result
+
+
+def hashed(expression: Basic) -> Basic:
+    """The expression, its parts hashed from the leaves up: SymPy keeps a hash, but finds one by recursion."""
+    order: list[Basic] = []
+    walk(expression, order.append)
+    for node in reversed(order):
+        hash(node)
+    return expression

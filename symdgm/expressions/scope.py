@@ -10,7 +10,7 @@ from sympy import Basic, Tuple
 from symdgm.errors import NotSupportedError
 from symdgm.expressions.applications import Apply
 from symdgm.expressions.calculus import Integral
-from symdgm.expressions.depth import Pass, each, run
+from symdgm.expressions.depth import Pass, each, hashed, run
 from symdgm.expressions.expectations import Binder, Expect
 from symdgm.expressions.indices import Aggregate, Index
 from symdgm.expressions.names import Labelled, Name, Subscripted, base
@@ -44,6 +44,8 @@ Known = dict[tuple[Basic, Place], Names]
 def free_names(expression: Basic) -> frozenset[Basic]:
     """The names that no node of the expression binds, indices included; heads are apart (`heads`).
 
+    A name whose index is bound, ``x_n`` in ``sum_n f(x_n)``, is free as it is written.
+
     Args:
         expression: any node.
 
@@ -56,7 +58,7 @@ def free_names(expression: Basic) -> frozenset[Basic]:
         >>> free_names(Expect(z, Binder(Tuple(), Density(q, Tuple(z), Tuple(x), Tuple()))))
         frozenset({x})
     """
-    return run(_free(expression, TERM, {}, tags=False))
+    return run(_free(hashed(expression), TERM, {}, tags=False))
 
 
 def _free(node: Basic, place: Place, known: Known, *, tags: bool = True) -> Pass[Names]:
@@ -127,7 +129,7 @@ def replace(
         key: _Swap(value, run(_free(key, TERM, known)), run(_free(value, TERM, known)))
         for key, value in replacements.items()
     }
-    return run(_Replacement(frozenset(factors), known).of(expression, TERM, swaps))
+    return run(_Replacement(frozenset(factors), known).of(hashed(expression), TERM, swaps))
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,8 @@ from symdgm.expressions.products import Product, atom, inverse, number, power, p
 from symdgm.expressions.scope import free_names
 from symdgm.expressions.statements import Optimize
 
+__all__ = ["canonical", "signature"]
+
 DIGEST_BYTES = 16
 
 DATA = frozenset({"data", "p_data", "q_data", "p_hat_data"})

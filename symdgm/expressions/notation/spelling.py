@@ -169,7 +169,7 @@ LATEX = Spelling(
         "max_": "\\max",
         "min_": "\\min",
         "where": "\\text{where }",
-        "over": " \\text{ over }",
+        "over": "\\text{ over }",
     },
     braces=True,
     rows=("\\begin{aligned}\n", " \\\\\n", "\n\\end{aligned}"),

@@ -31,8 +31,8 @@ def over(node: Optimize, parts: list[Piece], s: Spelling) -> Piece:
     _, body, players = parts
     if not node.args[2].args or isinstance(node.args[1], Optimize):
         return optimize(node, parts, s)
-    between = s.words.get("over", " over ")
-    return _statement(f"{s.sign_of(node.direction).rstrip()} {body.text}{between}{players.text}", body)
+    between = s.words.get("over", "over")
+    return _statement(f"{s.sign_of(node.direction).rstrip()} {body.text} {between} {players.text}", body)
 
 
 def _statement(text: str, body: Piece) -> Piece:
@@ -51,8 +51,8 @@ def proportional(node: Proportional, parts: list[Piece], s: Spelling) -> Piece:
 
 def abbreviation(node: Abbreviation, parts: list[Piece], s: Spelling) -> Piece:
     """``where name = expression``."""
-    where = s.words.get("where", "where ")
-    return _statement(f"{where}{parts[0].text}{s.equals}{parts[1].text}", parts[1])
+    where = s.words.get("where", "where")
+    return _statement(f"{where} {parts[0].text}{s.equals}{parts[1].text}", parts[1])
 
 
 def labeled(node: Labeled, parts: list[Piece], s: Spelling) -> Piece:

@@ -39,9 +39,7 @@ def sequence(node: Tuple, parts: list[Piece], s: Spelling) -> Piece:
 def subscripted(node: Subscripted, parts: list[Piece], s: Spelling) -> Piece:
     """``z_t``, ``x_{i,j}``, ``z_{1:T}``."""
     head, *indices = parts
-    return replace(
-        head, text=f"{head.text}_{s.script(s.comma.join(i.text for i in indices))}", last=Edge.NAME
-    )
+    return replace(head, text=f"{head.text}_{s.script(','.join(i.text for i in indices))}", last=Edge.NAME)
 
 
 def labelled(node: Labelled, parts: list[Piece], s: Spelling) -> Piece:
