@@ -66,10 +66,11 @@ def _factor(node: Times, i: int, parts: list[Piece], s: Spelling) -> Piece:
 
 
 def _closes(following: Basic, factor: Basic, part: Piece) -> bool:
-    """Whether the next factor is a big operator over the index that is open, and so ends it."""
+    """Whether the next factor is a big operator with bounds over the index that is open, and so ends it."""
     return (
         isinstance(following, Aggregate)
         and isinstance(factor, Aggregate)
+        and len(factor.index.args) == len(following.index.args) == 3
         and part.open == frozenset([following.index.variable]) == frozenset([factor.index.variable])
     )
 

@@ -28,7 +28,7 @@ class Spelling:
     apart: str = " || "
     equals: str = " = "
     propto: str = " propto "
-    dot: str = "·"
+    dot: str = "."
     ellipsis: str = "..."
     to: str = ":"
     expect: str = "E"
@@ -106,9 +106,11 @@ UNICODE = Spelling(
     drawn=" ∼ ",
     apart=" ‖ ",
     propto=" ∝ ",
+    dot="·",
     ellipsis="…",
     expect="𝔼",
     entropy="ℍ",
+    root=("√(", ")"),
     bars=("‖", "‖"),
     angle=("⟨", "⟩"),
     exponents={"2": "²", "3": "³"},
@@ -117,6 +119,8 @@ UNICODE = Spelling(
         "prod": "∏",
         "grad": "∇",
         "laplacian": "Δ",
+        "partial": "∂",
+        "int": "∫",
         "<=": "≤",
         ">=": "≥",
         "!=": "≠",
@@ -151,6 +155,8 @@ LATEX = Spelling(
         "prod": "\\prod",
         "grad": "\\nabla",
         "laplacian": "\\Delta",
+        "partial": "\\partial",
+        "int": "\\int",
         "chi2": "\\chi^{2}",
         "KL": "D_{\\mathrm{KL}}",
         "W_1": "W_{1}",

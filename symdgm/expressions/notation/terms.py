@@ -12,6 +12,7 @@ from symdgm.expressions.calculus import Derivative, Integral
 from symdgm.expressions.names import Labelled, Listing, Name, Placeholder, Range, Relation, Subscripted
 from symdgm.expressions.notation.pieces import Edge, Level, Piece, beside
 from symdgm.expressions.notation.spelling import Spelling
+from symdgm.expressions.places import is_family
 
 SIMPLE = (Name, Subscripted, Labelled, Apply, Density)
 """What a function takes without a bracket."""
@@ -46,7 +47,9 @@ def labelled(node: Labelled, parts: list[Piece], s: Spelling) -> Piece:
     r"""``x^{(i)}``, ``x^{\text{o}}``."""
     head, label = parts
     shown = f"\\text{{{label.text}}}" if isinstance(node.args[1], Str) else f"({label.text})"
-    base = f"{{{head.text}}}" if head.raised else head.text
+    base = head.text
+    if head.raised and isinstance(node.args[0], Name):  # TeX takes no second superscript
+        base = f"\\mathrm{{{node.args[0].text}}}"
     return replace(head, text=f"{base}^{{{shown}}}", last=Edge.NAME, raised=True)
 
 
@@ -94,8 +97,11 @@ def call(node: Call, parts: list[Piece], s: Spelling) -> Piece:
 
 
 def apply(node: Apply, parts: list[Piece], s: Spelling) -> Piece:
-    """``f(x, t)``."""
+    """``f(x, t)``, ``Uniform{1..T}``."""
     body = sequence(Tuple(), parts[1:], s)
+    if len(node.args) == 2 and isinstance(node.args[1], Range) and is_family(node.args[0]):
+        begin, end = s.curly
+        return Piece(f"{parts[0].text}{begin}{body.text.replace(s.to, '..', 1)}{end}")
     return Piece(_head(node.args[0], parts[0], s) + s.grown(body, s.round), tall=body.tall)
 
 
@@ -142,10 +148,7 @@ def indicator(node: Indicator, parts: list[Piece], s: Spelling) -> Piece:
 def derivative(node: Derivative, parts: list[Piece], s: Spelling) -> Piece:
     """``grad_x log p(x)``, ``div_x(a + b)``."""
     _, body, variable = parts
-    if node.kind == "partial" and s.fraction is not None:
-        operator = f"\\frac{{\\partial}}{{\\partial {variable.text}}}"
-    else:
-        operator = f"{s.sign_of(node.kind)}_{s.script(variable.text)}"
+    operator = f"{s.sign_of(node.kind)}_{s.script(variable.text)}"
     if isinstance(node.args[1], (*SIMPLE, Call, Derivative)):
         text = f"{operator} {body.text}"
         return replace(beside(text, Level.POWER, parts[1:2]), open=body.open or frozenset())
@@ -155,7 +158,7 @@ def derivative(node: Derivative, parts: list[Piece], s: Spelling) -> Piece:
 def integral(node: Integral, parts: list[Piece], s: Spelling) -> Piece:
     """``int_0^1 f dt``."""
     body, variable, *bounds = parts
-    sign = "\\int" if s.braces else "int"
+    sign = s.sign_of("int")
     if bounds:
         sign += f"_{s.script(bounds[0].text)}^{s.script(bounds[1].text)}"
     loose = body.level is Level.SUM or body.signed or body.open is not None
