@@ -1,1 +1,78 @@
-"""symdgm: a symbolic-mathematics-first language for deep generative models."""
+r"""symdgm: write the objective of a deep generative model as in the paper, bind the networks, train.
+
+The language on one page (ASCII, Unicode and pasted LaTeX may be mixed freely):
+
+| meaning | write |
+| --- | --- |
+| expectation | ``E_q(z|x)[...]``, ``E_{z ~ q(z|x)}[...]``, ``𝔼``, ``\mathbb{E}`` |
+| divergence, entropy | ``KL[q || p]``, ``D_{KL}(q \| p)``, ``H[q]``, ``H[q, p]`` |
+| density | ``p(x|z)``, ``p(x, z)``, ``q_phi(z|x)``; ``log p(x|z)`` |
+| network | ``G(z)``, ``f(x, t)`` |
+| norms | ``||a - b||^2``, ``||a||_1``, ``<a, b>`` |
+| arithmetic | ``+ - * / ^``, juxtaposition, ``\frac{}{}``, ``exp log sqrt tanh ...`` |
+| sum, product, mean | ``sum_{t=1}^T``, ``\prod``, ``mean_{k=1}^K`` |
+| derivative | ``grad_x f``, ``∇_x``, ``laplacian_x`` |
+| stop gradient | ``sg[...]`` |
+| optimise | ``maximize``, ``minimize``, ``min_G max_D`` |
+| factor | ``p(z) = Normal(z; 0, 1)``, ``p(x|z) = Bernoulli(x; logits = dec(z))`` |
+
+``log p(x|z) p(z)`` is the log of the product; ``1/2 ||g||^2`` is half of the norm; a log that is followed by ``/`` is refused, since
+it can be read in two ways. Whatever the language has and this version cannot compute is refused by name when it is bound.
+
+Example:
+    >>> import symdgm as sd
+    >>> sd.parse(r"\mathbb{E}_{q(z|x)}[\log p(x|z)] - \beta D_{KL}[q \| p]")
+    E_q(z|x)[log p(x|z)] - beta KL[q || p]
+    >>> sd.signature(sd.parse("KL[q||p] + 1")) == sd.signature(sd.parse("1 + D_KL(q, p)"))
+    True
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from symdgm.errors import SymdgmError
+from symdgm.expressions.signature import signature
+from symdgm.parsing import parse
+
+if TYPE_CHECKING:
+    from symdgm.distributions import Bernoulli, Categorical, Data, Deterministic, Empirical, Normal, OneHotCategorical
+    from symdgm.model import Model
+    from symdgm.objective import Objective
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Bernoulli",
+    "Categorical",
+    "Data",
+    "Deterministic",
+    "Empirical",
+    "Model",
+    "Normal",
+    "Objective",
+    "OneHotCategorical",
+    "SymdgmError",
+    "parse",
+    "signature",
+]
+
+_LAZY = {
+    "Model": "symdgm.model",
+    "Objective": "symdgm.objective",
+    **dict.fromkeys(
+        ("Bernoulli", "Categorical", "Data", "Deterministic", "Empirical", "Normal", "OneHotCategorical"), "symdgm.distributions"
+    ),
+}
+"""What needs torch is loaded when it is first asked for."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'symdgm' has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -5,5 +5,6 @@ from symdgm.binding.environment import Environment
 from symdgm.binding.facts import BoundFacts
 from symdgm.binding.factors import Factor
 from symdgm.binding.scalars import Scalars, is_scalar
+from symdgm.binding.written import Excerpt, Written
 
-__all__ = ["Bound", "BoundFacts", "Environment", "Factor", "Scalars", "bind", "is_scalar"]
+__all__ = ["Bound", "BoundFacts", "Environment", "Excerpt", "Factor", "Scalars", "Written", "bind", "is_scalar"]

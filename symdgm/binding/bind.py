@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sympy import Basic, Number, Tuple
@@ -12,6 +11,7 @@ from symdgm.binding.environment import Environment, listing
 from symdgm.binding.factors import ATOMS, DataLaw, Match, assign, reference, values_of
 from symdgm.binding.resolve import resolve, resolve_bare
 from symdgm.binding.unsupported import FUNCTIONS, refuse
+from symdgm.binding.written import Excerpt, Written
 from symdgm.errors import NameResolutionError, NotSupportedError, SymdgmError, suggest
 from symdgm.expressions.applications import Apply, Call, Density
 from symdgm.expressions.arithmetic import Times
@@ -27,69 +27,63 @@ class Bound:
         expression: the formula, with references written out.
         environment: what its names are bound to.
         written: resolved node → how the author wrote it, where that differs.
+        resolutions: the references that were written short, and what they stand for.
         data: the observed variables, in the order of their first use.
         scalars: the scalars that the formula names, in that order.
         networks: the functions that the formula names outside of distributions.
-        source: the text.
-        spans: node → where it stands in the text.
+        text: where it was read.
     """
 
     expression: Basic
     environment: Environment
     written: dict[Basic, Basic] = field(default_factory=dict)
+    resolutions: tuple[tuple[Basic, Basic], ...] = ()
     data: tuple[str, ...] = ()
     scalars: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
-    source: str = ""
-    spans: Mapping[Basic, tuple[int, int]] = field(default_factory=dict)
+    text: Written | None = None
 
     def point(self, error: SymdgmError, node: Basic) -> SymdgmError:
         """The error with a caret under a node, where the node was written."""
-        original = self.written.get(node, node)
-        return error.at(self.source, self.spans.get(original)) if self.source else error
+        if self.text is None or not self.text.source:
+            return error
+        return error.at(self.text.source, self.text.spans.get(self.written.get(node, node)))
 
 
-def bind(
-    expression: Basic,
-    environment: Environment,
-    *,
-    source: str = "",
-    spans: Mapping[Basic, tuple[int, int]] | None = None,
-) -> Bound:
+def bind(expression: Basic, environment: Environment, text: Written | None = None) -> Bound:
     """Resolve every name of a formula.
 
     Args:
         expression: the formula as it was read.
         environment: what is bound.
-        source: the text, for carets.
-        spans: where each node stands in it.
+        text: where it was read, for carets.
 
     Raises:
         NameResolutionError: a name that refers to nothing or to several things; the candidates are listed.
         NotSupportedError: a construct that this version cannot compute; it is named.
     """
-    reader = _Reader(environment, source, spans or {})
+    reader = _Reader(environment, text or Excerpt(expression))
     bound = reader.read(expression, frozenset())
     return Bound(
         expression=bound,
         environment=environment,
         written=reader.written,
+        resolutions=tuple(reader.resolutions.items()),
         data=reader.data_names(),
         scalars=tuple(reader.scalars),
         networks=tuple(reader.networks),
-        source=source,
-        spans=reader.spans,
+        text=text,
     )
 
 
 class _Reader:
     """One walk over a formula; ``scope`` holds the variables that are bound where it stands."""
 
-    def __init__(self, environment: Environment, source: str, spans: Mapping[Basic, tuple[int, int]]) -> None:
+    def __init__(self, environment: Environment, text: Written) -> None:
         self.environment = environment
-        self.source = source
-        self.spans = spans
+        self.text = text
         self.written: dict[Basic, Basic] = {}
+        self.resolutions: dict[Basic, Basic] = {}
         self.free: dict[Basic, bool] = {}
         self.latent: dict[Basic, Basic] = {}
         self.scalars: dict[str, None] = {}
@@ -101,26 +95,32 @@ class _Reader:
             reader = _READERS.get(type(node))
             result = reader(self, node, scope) if reader else self._children(node, scope)
         except SymdgmError as error:
-            raise (error.at(self.source, self.spans.get(node)) if node in self.spans else error) from error.__cause__
+            raise self._pointed(error, node) from error.__cause__
         if result != node:
             self.written.setdefault(result, node)
         return result
+
+    def _pointed(self, error: SymdgmError, node: Basic) -> SymdgmError:
+        span = self.text.spans.get(node)
+        return error if span is None or not self.text.source else error.at(self.text.source, span)
 
     def data_names(self) -> tuple[str, ...]:
         """The observed variables; a name that could only be a scalar is refused."""
         for node, is_argument in self.free.items():
             if node in self.latent:
-                raise NameResolutionError(
+                error = NameResolutionError(
                     f"`{node}` is bound by the expectation over `{self.latent[node]}`, but it is also used outside of it",
                     hint=f"move what depends on `{node}` into the brackets of the expectation, or give it another name",
-                ).at(self.source, self.spans.get(self.latent[node]))
+                )
+                raise self._pointed(error, self.latent[node])
             if not is_argument and not self._is_variable(node):
                 known = {*self.environment.scalars, *map(spelled, self.free)} - {spelled(node)}
-                raise NameResolutionError(
+                error = NameResolutionError(
                     f"`{node}` is not bound",
                     hint=f'write `{spelled(node)}=1.0`, say, to bind a number, or declare data by `sd.Data("data({node})")`; '
                     + suggest(spelled(node), known),
-                ).at(self.source, self.spans.get(node))
+                )
+                raise self._pointed(error, node)
         return tuple(spelled(n) for n in self.free)
 
     def _is_variable(self, node: Basic) -> bool:
@@ -181,11 +181,14 @@ class _Reader:
                 f"the data distribution `{node}` has no density", hint="take an expectation over it: `E_data(x)[...]`"
             )
         if isinstance(law, Match):
-            return reference(
+            resolved = reference(
                 law.factor.head,
                 [self._argument(a, scope) for a in law.values],
                 [self._argument(a, scope) for a in law.givens],
             )
+            if law.factor.head != node.args[0]:
+                self.resolutions.setdefault(node, resolved)
+            return resolved
         for variable in (*values_of(node), *(node.givens if isinstance(node, Density) else ())):
             self._argument(variable, scope)
         return node
@@ -198,8 +201,12 @@ class _Reader:
                 hint="write one factor, such as `q(z|x)`",
             )
         refuse(node)
-        if isinstance(node, ATOMS):
-            node = self._bare(node, over)
+        resolved = self._resolved_law(self._bare(node, over) if isinstance(node, ATOMS) else node, scope)
+        if resolved != node:
+            self.resolutions.setdefault(node, resolved)
+        return resolved
+
+    def _resolved_law(self, node: Basic, scope: frozenset[Basic]) -> Basic:
         law = resolve(self.environment, node)
         if isinstance(law, DataLaw):
             return reference(node.args[0], law.variables, ())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 import torch
@@ -18,13 +19,21 @@ from symdgm.lowering.laws import LawValues
 from symdgm.lowering.logdensities import emit_law, emit_log_density, emit_parameter
 from symdgm.lowering.naming import Names
 from symdgm.lowering.networks import emit_network
-from symdgm.lowering.operands import ATOM, BATCH, Axis, Operand, aligned
+from symdgm.lowering.operands import ATOM, BATCH, UNARY, Axis, Operand, aligned
 from symdgm.lowering.operations import number, write
 from symdgm.lowering.plan import Kind, PlanNode, ordered, uses
 from symdgm.lowering.statements import Script, Statement, environment, function_text
 
 FUNCTION = "objective"
 """The name of the generated function."""
+
+
+class Output(Enum):
+    """What a generated function returns of each term."""
+
+    MEAN = "the mean over the batch"
+    EXAMPLES = "one number per example"
+    EVENTS = "a value with its event per example"
 
 
 @dataclass(frozen=True)
@@ -35,12 +44,14 @@ class Emission:
         text: the source of the function.
         inputs: the names of its arguments, in order.
         statements: its statements, for looking at intermediate values.
+        events: the event shape of each variable, as far as it was seen.
         result: the value and the terms of this evaluation.
     """
 
     text: str
     inputs: tuple[str, ...]
     statements: tuple[Statement, ...]
+    events: Mapping[str, torch.Size]
     result: tuple[Tensor, dict[str, Tensor]]
 
 
@@ -51,7 +62,7 @@ def emit(
     arguments: Mapping[str, str],
     names: list[str],
     batch: str,
-    per_example: bool,
+    output: Output,
     docstring: str,
 ) -> Emission:
     """Write the function for a plan while running it once on its inputs.
@@ -62,11 +73,11 @@ def emit(
         arguments: what the plan calls it (``data:x``, ``scalar:beta``, ``network:encoder``, ``tensor:…``) → identifier.
         names: how each term is called.
         batch: the text of the batch's size, such as ``x.shape[0]``.
-        per_example: whether the batch is kept instead of averaged.
+        output: whether the terms are averaged over the batch, kept by example, or kept with their events.
         docstring: one line about the function.
     """
     writer = Writer(frozen, inputs, arguments, batch)
-    finished = [writer.term(root, name, per_example) for root, name in zip(frozen.roots, names, strict=True)]
+    finished = [writer.term(root, name, output) for root, name in zip(frozen.roots, names, strict=True)]
     value, terms = writer.finish(frozen.roots, names, finished)
     text = function_text(
         FUNCTION,
@@ -76,7 +87,8 @@ def emit(
         writer.script.statements,
         "value, terms",
     )
-    return Emission(text, tuple(writer.used), tuple(writer.script.statements), (value, terms))
+    events = {name: shape for name, (shape, _) in writer.events.items()}
+    return Emission(text, tuple(writer.used), tuple(writer.script.statements), events, (value, terms))
 
 
 class Writer:
@@ -144,6 +156,8 @@ class Writer:
         if not operand.rank:
             return operand
         dims = "-1" if operand.rank == 1 else str(tuple(range(-operand.rank, 0)))
+        if operand.level == UNARY and operand.text.startswith("-"):
+            return Operand(f"{operand.text}.sum({dims})", UNARY, operand.axes, 0)
         return Operand(f"{operand.at(ATOM)}.sum({dims})", ATOM, operand.axes, 0)
 
     def formula(self, node: Basic, symbols: Mapping[Basic, Operand]) -> Operand:
@@ -167,19 +181,19 @@ class Writer:
 
     # The walk.
 
-    def term(self, root: Root, name: str, per_example: bool) -> Operand:
+    def term(self, root: Root, name: str, output: Output) -> Operand:
         """Write what a term needs, and the term."""
         self.script.comment(name)
         for node in ordered([*root.scalars, root.value]):
             if node not in self.operands:
                 self.operands[node] = self._emit(node)
         operand = self.operands[root.value]
-        if operand.rank:
+        if operand.rank and output is not Output.EVENTS:
             raise self._pointed(_event_shaped(operand), root.term.name)
         if not operand.number:
             operand = self.named(_hint(root.term.name), operand, root.term.name)
         self.script.pending.clear()
-        if operand.axes and not per_example:
+        if operand.axes and output is Output.MEAN:
             return Operand(f"{operand.text}.mean()", ATOM)
         return operand
 

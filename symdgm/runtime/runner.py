@@ -10,8 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from symdgm.lowering import Emission, Frozen, Statement, compiled, emit
-from symdgm.lowering.emit import FUNCTION
+from symdgm.lowering import FUNCTION, Emission, Frozen, Output, Statement, compiled, emit
 from symdgm.lowering.naming import Names, identifier
 
 MAX_PROGRAMS = 32
@@ -53,21 +52,22 @@ class Runner:
         self.docstring = docstring
         self.anchor = anchor
         self.programs: dict[Hashable, Program] = {}
+        self.events: dict[str, torch.Size] = {}
         self.identifiers = _identifiers(frozen)
 
     def __call__(
-        self, data: Mapping[str, Tensor], *, n: int = 1, per_example: bool = False
+        self, data: Mapping[str, Tensor], *, n: int = 1, output: Output = Output.MEAN
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The value and the terms; see `Program`."""
-        key = self.key(data, per_example)
+        key = self.key(data, output)
         program = self.programs.get(key)
         if program is None:
-            return self._first(key, data, n, per_example)
+            return self._first(key, data, n, output)
         return program.function(**self.arguments(program, data, n))
 
-    def key(self, data: Mapping[str, Tensor], per_example: bool) -> Hashable:
+    def key(self, data: Mapping[str, Tensor], output: Output) -> Hashable:
         """What a function is specialised to: event shapes, dtypes and devices; never the batch's size."""
-        return (per_example, *((k, v.shape[1:], v.dtype, v.device) for k, v in data.items()))
+        return (output, *((k, v.shape[1:], v.dtype, v.device) for k, v in data.items()))
 
     def arguments(self, program: Program, data: Mapping[str, Tensor], n: int = 1) -> dict[str, Any]:
         """The arguments of a finished function, read now: networks, scalars and tensors are never copied."""
@@ -78,18 +78,19 @@ class Runner:
         return next(reversed(self.programs.values()), None)
 
     def _first(
-        self, key: Hashable, data: Mapping[str, Tensor], n: int, per_example: bool
+        self, key: Hashable, data: Mapping[str, Tensor], n: int, output: Output
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        emission = self._emit(data, n, per_example)
+        emission = self._emit(data, n, output)
         by_identifier = {i: what for what, i in self.identifiers.items()}
         inputs = tuple((i, by_identifier[i]) for i in emission.inputs)
         function = compiled(emission.text, FUNCTION, f"<symdgm objective {next(_serial)}>")
         while len(self.programs) >= MAX_PROGRAMS:
             del self.programs[next(iter(self.programs))]
+        self.events.update(emission.events)
         self.programs[key] = Program(emission.text, function, inputs, emission.statements)
         return emission.result
 
-    def _emit(self, data: Mapping[str, Tensor], n: int, per_example: bool) -> Emission:
+    def _emit(self, data: Mapping[str, Tensor], n: int, output: Output) -> Emission:
         values = {i: self._read(what, data, n) for what, i in self.identifiers.items() if not _absent(what, data)}
         first = next(iter(data), None)
         batch = f"{self.identifiers[f'data:{first}']}.shape[0]" if first is not None else self.identifiers["n"]
@@ -99,7 +100,7 @@ class Runner:
             arguments=self.identifiers,
             names=self.names,
             batch=batch,
-            per_example=per_example,
+            output=output,
             docstring=self.docstring,
         )
 

@@ -1,0 +1,89 @@
+"""How an equation became one that can be computed: the record that users look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from symdgm.binding import Bound
+from symdgm.display.derivations import derivation_latex, derivation_text
+from symdgm.expressions.notation import latex, unicode
+from symdgm.lowering import Estimate
+from symdgm.rewriting import Change, Kind, Step
+from symdgm.rewriting import Derivation as Rewriting
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """The steps from the equation as it was written to what is computed.
+
+    Args:
+        title: the equation in Unicode.
+        title_latex: the same in LaTeX.
+        steps: each with its rule, whether it is an equality or an estimator, why it holds, and what it changed.
+    """
+
+    title: str
+    title_latex: str
+    steps: tuple[Step, ...]
+
+    def __repr__(self) -> str:
+        return derivation_text(self.title, self.steps)
+
+    def _repr_latex_(self) -> str:
+        return f"$\\displaystyle {derivation_latex(self.title_latex, self.steps)}$"
+
+    def latex(self) -> str:
+        """The derivation as an ``aligned`` block."""
+        return derivation_latex(self.title_latex, self.steps)
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __getitem__(self, index: int) -> Step:
+        return self.steps[index]
+
+
+def assemble(title: object, bound: Bound, rewriting: Rewriting, estimates: Sequence[Estimate]) -> Derivation:
+    """All steps in order: what names mean, how the equation was rewritten, how expectations are estimated."""
+    steps = [*_resolution(bound), *rewriting.steps, *_estimation(estimates), *_batch(bound, estimates)]
+    return Derivation(unicode(title), latex(title), tuple(steps))
+
+
+def _resolution(bound: Bound) -> list[Step]:
+    if not bound.resolutions:
+        return []
+    changes = tuple(Change(a, b, note=f"{unicode(a)} is {unicode(b)}") for a, b in bound.resolutions)
+    why = "a short name is the one bound factor that it can mean"
+    return [Step("resolution", Kind.EQUALITY, why, changes, bound.expression)]
+
+
+def _estimation(estimates: Sequence[Estimate]) -> list[Step]:
+    steps = []
+    for estimate in estimates:
+        kind, why = estimate.estimator.kind, estimate.estimator.why
+        if estimate.nonlinear and kind is not Kind.EQUALITY:
+            kind, why = Kind.BIASED, f"{why}; but a nonlinear function of it is taken, so the value is biased (Jensen)"
+        note = f"{unicode(estimate.expectation)}: {_how(estimate)}"
+        change = Change(estimate.expectation, estimate.expectation.body, note)
+        steps.append(Step(estimate.estimator.name, kind, why, (change,), estimate.expectation))
+    return steps
+
+
+def _how(estimate: Estimate) -> str:
+    law = unicode(estimate.law.node)
+    if estimate.estimator.name == "pathwise Monte Carlo":
+        many = "one draw" if estimate.count == 1 else f"the mean of {estimate.count} draws"
+        return f"{many} from {law} for each example"
+    if estimate.estimator.name == "enumeration":
+        return f"the sum over all states, weighted by {law}"
+    return f"the {estimate.estimator.name} of {law}"
+
+
+def _batch(bound: Bound, estimates: Sequence[Estimate]) -> list[Step]:
+    if any(e.estimator.name == "minibatch mean" for e in estimates):
+        return []
+    over = ", ".join(bound.data) or "the draws"
+    note = f"the value is the mean over the batch of {over}"
+    why = "no expectation over data is written, so one value per example is averaged over the batch"
+    return [Step("minibatch mean", Kind.UNBIASED, why, (Change(bound.expression, bound.expression, note),), bound.expression)]

@@ -1,0 +1,255 @@
+"""A model: an objective with its networks, ready to be trained, saved and sampled from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from sympy import Basic
+from torch import Tensor, nn
+
+from symdgm import training
+from symdgm.binding.classify import declared_node, refuse_unused
+from symdgm.block import build
+from symdgm.derivation import Derivation
+from symdgm.distributions import Distribution
+from symdgm.errors import NotSupportedError, SymdgmError
+from symdgm.expressions.notation import unicode
+from symdgm.expressions.statements import Block, Definition
+from symdgm.generation import Generator
+from symdgm.objective import OPTIONS, Objective, distributions_of, reading_of
+from symdgm.parsing import parse
+from symdgm.runtime import diagnose
+from symdgm.training import Evaluation, History, RandomState, Stepper
+
+
+class Model(nn.Module):
+    r"""An equation and its networks as something that can be trained.
+
+    Args:
+        text: an objective that begins with ``maximize`` or ``minimize``, or a block of statements, one a line.
+        distributions: the distributions that it names, besides those that the block defines.
+        samples: draws for each expectation; see `Objective`.
+        analytic: whether closed forms are used; see `Objective`.
+        validate: whether values are checked; see `Objective`.
+        names: networks, scalars (numbers, parameters, functions of the training step), event shapes; see `Objective`.
+
+    Raises:
+        GrammarError: the text cannot be read.
+        NameResolutionError: a name refers to nothing or to several things.
+        NotSupportedError: a construct that this version cannot compute.
+
+    Example:
+        >>> import torch, symdgm as sd
+        >>> vae = sd.Model('''
+        ...     p(z)   = Normal(z; 0, 1)
+        ...     q(z|x) = Normal(z; enc(x))
+        ...     p(x|z) = Bernoulli(x; logits = dec(z))
+        ...     maximize E_q(z|x)[log p(x|z)] - beta KL[q(z|x) || p(z)]
+        ... ''', enc=lambda x: (x[:, :2], torch.ones(len(x), 2)), dec=torch.nn.Linear(2, 4), beta=1.0, z=2)
+        >>> history = vae.fit(torch.ones(64, 4), epochs=1, progress=False)
+        >>> vae.sample(3)["x"].shape
+        torch.Size([3, 4])
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *distributions: Distribution,
+        samples: int | Mapping[str, int] = 1,
+        analytic: bool = True,
+        validate: bool = True,
+        **names: Any,
+    ) -> None:
+        super().__init__()
+        reading = reading_of(text)
+        self.text: Basic = reading.expression
+        declared = [(declared_node(d, parse), d) for d in distributions_of(distributions)]
+        if _is_block(reading.expression):
+            inner, environment = build(reading, declared, names)
+            self.objective = Objective.over(inner, environment, samples=samples, analytic=analytic, validate=validate)
+            used = [*environment.networks, *environment.scalars, *environment.shapes, *(str(f.head) for f in environment.factors)]
+            refuse_unused(names, used, OPTIONS, parse)
+        else:
+            self.objective = Objective(
+                text, *distributions, samples=samples, analytic=analytic, validate=validate, **names
+            )
+        if self.objective.direction is None:
+            raise NotSupportedError(
+                "the equation does not say whether to maximise or to minimise it",
+                hint=f"write `maximize {self.objective!r}`",
+            )
+        self.parts = self.objective.modules
+        for name, parameter in self.objective.scalars.parameters().items():
+            self.register_parameter(f"scalar_{name}", parameter)
+        self._stepper: Stepper | None = None
+
+    # Looking.
+
+    @property
+    def derivation(self) -> Derivation:
+        """How the equation became one that can be computed."""
+        return self.objective.derivation
+
+    @property
+    def code(self) -> str:
+        """The PyTorch that runs; see `Objective.code`."""
+        return self.objective.code
+
+    @property
+    def scalars(self) -> Any:
+        """The scalars by name; see `Objective.scalars`."""
+        return self.objective.scalars
+
+    def terms(self, values: Mapping[str, object] | None = None, /, **data: object) -> dict[str, Tensor]:
+        """Each term by its own mathematical name; see `Objective.terms`."""
+        return self.objective.terms(values, **data)
+
+    def loss(self, values: Mapping[str, object] | None = None, /, *, n: int = 1, **data: object) -> Tensor:
+        """What is minimised, ``[]``: the objective, or its negative where it is maximised."""
+        return self._signed(self.objective(values, n=n, **data))
+
+    def __repr__(self) -> str:
+        factors = "\n".join(f"  {f.distribution!r}" for f in self.objective.bound.environment.factors)
+        return f"{unicode(self.text)}\n{factors}"
+
+    def _repr_latex_(self) -> str:
+        from symdgm.expressions.notation import latex
+
+        return f"$\\displaystyle {latex(self.text)}$"
+
+    # Training.
+
+    def fit(self, data: object, **options: Any) -> History:
+        """Train on data; all options are those of `symdgm.training.fit`.
+
+        Args:
+            data: tensors or arrays ``[N, *event]``, a tuple or dict of them, a Dataset, or a DataLoader.
+            options: ``epochs``, ``batch_size``, ``optimizer``, ``lr``, ``clip_norm``, ``validation``, ``seed``, ``progress``,
+                ``checkpoint``, ``resume`` and more.
+        """
+        return training.fit(self, data, **options)
+
+    def configure(self, **options: Any) -> Stepper:
+        """Set the optimiser for `train_step`: ``optimizer``, ``lr``, ``clip_norm``, ``clip_value`` as in `fit`."""
+        self._stepper = Stepper(self, **options)
+        return self._stepper
+
+    def train_step(self, values: Mapping[str, object] | None = None, /, **data: object) -> Evaluation:
+        """One step of the optimiser on a batch, for a loop of one's own; the evaluation is that from before the step."""
+        stepper = self._stepper if self._stepper is not None else self.configure()
+        batch = self.objective.read({**(values or {}), **data})
+        return stepper(batch)[""]
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the weights as safetensors, with the equation as text."""
+        training.save(path, self.state(), self.identity)
+
+    def load(self, path: str | os.PathLike[str]) -> None:
+        """Read weights that `save` wrote.
+
+        Raises:
+            FileMismatchError: the file belongs to another equation, or its weights do not fit.
+        """
+        training.load(path, self)
+
+    # Generating.
+
+    def sample(self, n: int = 1, *, mean: bool = False, seed: int | None = None, **given: Tensor) -> dict[str, Tensor]:
+        """Draw from the generative model, ancestors first.
+
+        Args:
+            n: how many.
+            mean: whether the observed variables take their mean instead of a draw.
+            seed: makes the draw repeatable.
+            given: variables that are fixed, such as labels, each ``[n, *event]``.
+
+        Returns:
+            Variable → ``[n, *event]``, latent variables included.
+        """
+        with torch.no_grad(), _seeded(seed):
+            return self._generator().sample(n, given, mean=mean)
+
+    def reconstruct(self, x: Tensor, *, mean: bool = True, seed: int | None = None, **given: Tensor) -> Tensor:
+        """Encode and decode: draw the latent variables given ``x``, then the first observed variable given them.
+
+        Args:
+            x: values of the first observed variable, ``[batch, *event]``.
+            mean: whether the mean is returned instead of a draw.
+            seed: makes it repeatable.
+            given: the other observed variables.
+        """
+        name = self.variables[0]
+        data = self.objective.read({name: x, **given})
+        with torch.no_grad(), _seeded(seed):
+            return self._generator().reconstruct(name, data, mean=mean)
+
+    def _generator(self) -> Generator:
+        return Generator(self.objective.bound.environment, self.objective.events, self.variables)
+
+    # What `fit` asks for.
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The names of the data."""
+        return self.objective.data
+
+    @property
+    def players(self) -> Mapping[str, Sequence[nn.Parameter]]:
+        """The one player, who owns all parameters."""
+        return {"": [p for p in self.parameters() if p.requires_grad]}
+
+    @property
+    def identity(self) -> Mapping[str, str]:
+        """The equation as text, and the digest of its structure."""
+        return {"equation": str(self.text), "digest": self.objective.signature}
+
+    def evaluate(self, batch: Mapping[str, Tensor], player: str = "") -> Evaluation:
+        """One evaluation of the objective on tensors that were checked."""
+        value, terms = self.objective.evaluate(batch)
+        return Evaluation(self._signed(value), value, terms)
+
+    def schedule(self, step: int) -> None:
+        """Set the scheduled scalars."""
+        self.objective.scalars.advance(step)
+
+    def check(self, data: Mapping[str, Tensor]) -> None:
+        """Check a whole data set; see `Objective.check`."""
+        self.objective.check(data)
+
+    def diagnose(self, batch: Mapping[str, Tensor], rng: RandomState) -> SymdgmError:
+        """The error that names the bad term, the first bad intermediate and its variable."""
+        with rng.replayed():
+            return diagnose(self.objective.runner, batch)
+
+    def train_mode(self, on: bool) -> None:
+        """Put all networks into training or evaluation mode."""
+        self.train(on)
+
+    def state(self) -> dict[str, Tensor]:
+        """All weights and buffers by name."""
+        return self.state_dict()
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Copy weights and buffers back."""
+        self.load_state_dict(dict(state))
+
+    def _signed(self, value: Tensor) -> Tensor:
+        return -value if self.objective.direction == "maximize" else value
+
+
+def _is_block(expression: Basic) -> bool:
+    return isinstance(expression, Block) or (isinstance(expression, Definition) and hasattr(expression.args[1], "parameters"))
+
+
+@contextmanager
+def _seeded(seed: int | None) -> Any:
+    if seed is None:
+        yield
+        return
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield

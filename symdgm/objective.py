@@ -1,0 +1,280 @@
+"""The face of an equation: bind it, look at it, evaluate it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from sympy import Basic
+from torch import Tensor, nn
+
+from symdgm.binding import Bound, BoundFacts, Environment, Excerpt, Scalars, Written, bind
+from symdgm.binding.classify import classify, declared_node, refuse_unused
+from symdgm.binding.observations import check_batch, check_values, read_data
+from symdgm.derivation import Derivation, assemble
+from symdgm.distributions import Distribution
+from symdgm.errors import OptionError, SymdgmError, nearest
+from symdgm.expressions.node import Node
+from symdgm.expressions.notation import latex, unicode
+from symdgm.expressions.signature import signature
+from symdgm.expressions.statements import Definition, Optimize
+from symdgm.lowering import Output, freeze
+from symdgm.parsing import parse, read
+from symdgm.rewriting import derive
+from symdgm.runtime import Program, Runner
+
+OPTIONS = ("samples", "analytic", "validate")
+"""The keywords of an objective that are no names of the formula."""
+
+
+class Objective:
+    r"""An equation whose names are bound, so that it can be evaluated and differentiated.
+
+    .. math:: \mathbb{E}_{q(z|x)}[\log p(x|z)] - \beta D_{\mathrm{KL}}[q \| p]
+
+    Args:
+        equation: the text, in ASCII, Unicode or LaTeX, or an expression; `symdgm` describes the language.
+        distributions: the distributions that it names.
+        samples: the number of draws for each expectation, or a dict from variable to number; 1 by default.
+        analytic: whether closed forms are used; if not, divergences are estimated by Monte Carlo.
+        validate: whether values are checked for their support at every call (on an accelerator, at the first).
+        names: networks that the formula applies, scalars (a number, a 0-d tensor, an `nn.Parameter`, or a function of the
+            training step), distributions under another name, event shapes of variables.
+
+    Raises:
+        GrammarError: the text is no formula; a caret shows where.
+        NameResolutionError: a name refers to nothing or to several things; the candidates are listed.
+        NotSupportedError: the formula has a construct that this version cannot compute.
+        OptionError: a keyword has no meaning in this formula.
+
+    Example:
+        >>> import torch, symdgm as sd
+        >>> q = sd.Normal("q(z|x)", lambda x: (x.mean(1, keepdim=True), torch.ones(len(x), 1)))
+        >>> p = sd.Bernoulli("p(x|z)", lambda z: z.expand(-1, 4))
+        >>> prior = sd.Normal("p(z)", loc=0.0, scale=1.0)
+        >>> elbo = sd.Objective("E_q(z|x)[log p(x|z)] - KL[q||p]", q, p, prior)
+        >>> elbo.terms(x=torch.zeros(8, 4))["KL[q || p]"]
+        tensor(0.)
+    """
+
+    def __init__(
+        self,
+        equation: str | Node,
+        *distributions: Distribution,
+        samples: int | Mapping[str, int] = 1,
+        analytic: bool = True,
+        validate: bool = True,
+        **names: Any,
+    ) -> None:
+        reading = reading_of(equation)
+        declared = [(declared_node(d, parse), d) for d in distributions_of(distributions)]
+        environment = classify([_unwrapped(reading.expression)[2]], declared, names, parse)
+        self._build(reading, environment, samples, analytic, validate)
+        _refuse_unused(self.bound, names)
+
+    @classmethod
+    def over(
+        cls,
+        reading: Written,
+        environment: Environment,
+        *,
+        samples: int | Mapping[str, int] = 1,
+        analytic: bool = True,
+        validate: bool = True,
+    ) -> Objective:
+        """The objective of a formula in an environment that stands already; models are built by it."""
+        objective = cls.__new__(cls)
+        objective._build(reading, environment, samples, analytic, validate)
+        return objective
+
+    def _build(
+        self, reading: Written, environment: Environment, samples: int | Mapping[str, int], analytic: bool, validate: bool
+    ) -> None:
+        self.expression: Basic = reading.expression
+        self.label, self.direction, body = _unwrapped(self.expression)
+        self.bound: Bound = bind(body, environment, reading)
+        self.validate = validate
+        facts = BoundFacts(environment)
+        rewriting = derive(self.bound.expression, facts, analytic=analytic)
+        frozen = freeze(self.bound, rewriting, facts, _counts(samples, self.bound))
+        self.term_names = _term_names(self.bound, [t.name for t in rewriting.terms])
+        self.derivation: Derivation = assemble(body, self.bound, rewriting, frozen.estimates)
+        self.modules = _modules(self.bound)
+        self.runner = Runner(frozen, self.term_names, str(body), self._anchor)
+
+    @property
+    def data(self) -> tuple[str, ...]:
+        """The names of the observed variables."""
+        return self.bound.data
+
+    @property
+    def scalars(self) -> Scalars:
+        """The scalars by name; ``objective.scalars["beta"] = 0.5`` changes one, and compiles nothing."""
+        return self.bound.environment.scalars
+
+    @property
+    def events(self) -> Mapping[str, torch.Size]:
+        """The event shapes of the variables, as far as an evaluation has shown them."""
+        return self.runner.events
+
+    @property
+    def code(self) -> str:
+        """The PyTorch that the last evaluation ran.
+
+        Raises:
+            SymdgmError: nothing was evaluated yet, so that no shapes are known.
+        """
+        program = self.runner.last()
+        if program is None:
+            example = ", ".join(f"{name}=batch" for name in self.data) or "n=64"
+            raise SymdgmError(
+                "the code depends on shapes, which no evaluation has shown yet", hint=f"evaluate once: `objective({example})`"
+            )
+        return program.text
+
+    @property
+    def signature(self) -> str:
+        """The digest of the equation's structure: equal for equations that mean the same."""
+        return signature(self.expression)
+
+    def __call__(self, values: Mapping[str, object] | None = None, /, *, n: int = 1, **data: object) -> Tensor:
+        """The value, averaged over the batch, ``[]``; differentiable.
+
+        Args:
+            values: the data as a dict, for variables whose names are no Python identifiers.
+            n: the number of draws, where there are no data.
+            data: the observed variables, each ``[batch, *event]``.
+
+        Raises:
+            DataError: data are missing or have unknown names.
+            ShapeError: shapes, batch sizes or dtypes do not fit together.
+            SupportError: a value lies outside the support of its distribution.
+        """
+        return self.evaluate(self.read({**(values or {}), **data}), n=n)[0]
+
+    def terms(self, values: Mapping[str, object] | None = None, /, *, n: int = 1, **data: object) -> dict[str, Tensor]:
+        """Each term by its own mathematical name, without its sign and scalar factors, averaged over the batch, ``[]``."""
+        return self.evaluate(self.read({**(values or {}), **data}), n=n)[1]
+
+    def per_example(self, values: Mapping[str, object] | None = None, /, *, n: int = 1, **data: object) -> Tensor:
+        """The value of each example, ``[batch]``."""
+        return self.evaluate(self.read({**(values or {}), **data}), n=n, output=Output.EXAMPLES)[0]
+
+    def evaluate(
+        self, data: Mapping[str, Tensor], *, n: int = 1, output: Output = Output.MEAN
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The value and the terms from one evaluation; the data are taken as they are (see `read`)."""
+        return self.runner(data, n=n, output=output)
+
+    def read(self, values: Mapping[str, object]) -> dict[str, Tensor]:
+        """The data as checked tensors."""
+        data = read_data(values, self.data)
+        check_batch(data)
+        if self.validate and (self.runner.key(data, Output.MEAN) not in self.runner.programs or _on_cpu(data)):
+            self.check(data)
+        return data
+
+    def check(self, values: Mapping[str, object]) -> None:
+        """Check names, batch sizes, dtypes and supports of data without computing anything; see `__call__` for the errors."""
+        data = read_data(values, self.data)
+        check_batch(data)
+        anchor = self._anchor()
+        check_values(self.bound.environment, data, None if anchor is None else anchor.dtype)
+
+    def inputs(self, values: Mapping[str, object] | None = None, /, *, n: int = 1, **data: object) -> dict[str, Any]:
+        """The arguments with which `code` reproduces an evaluation: ``exec(code)``, then ``objective(**inputs)``."""
+        tensors = self.read({**(values or {}), **data})
+        program = self._program(tensors, n)
+        return self.runner.arguments(program, tensors, n)
+
+    def parameters(self) -> list[nn.Parameter]:
+        """The trained parameters of all distributions, networks and scalars, each once."""
+        return [*self.modules.parameters(), *self.scalars.parameters().values()]
+
+    def latex(self) -> str:
+        """The equation in LaTeX, in the order in which it was written."""
+        return latex(self.expression)
+
+    def __repr__(self) -> str:
+        return unicode(self.expression)
+
+    def _repr_latex_(self) -> str:
+        return f"$\\displaystyle {latex(self.expression)}$"
+
+    def _program(self, data: Mapping[str, Tensor], n: int) -> Program:
+        key = self.runner.key(data, Output.MEAN)
+        if key not in self.runner.programs:
+            with torch.random.fork_rng():
+                self.runner(data, n=n)
+        return self.runner.programs[key]
+
+    def _anchor(self) -> Tensor | None:
+        return next((p for p in self.modules.parameters() if p.is_floating_point()), None)
+
+
+def reading_of(equation: str | Node) -> Written:
+    """What a text says, or an expression that has no text."""
+    return Excerpt(equation) if isinstance(equation, Node) else read(equation)
+
+
+def distributions_of(values: tuple[object, ...]) -> list[Distribution]:
+    """Positional arguments as distributions."""
+    for value in values:
+        if not isinstance(value, Distribution):
+            hint = "bind networks and numbers by keyword, as in `encoder=...`, `beta=1.0`"
+            raise OptionError(f"{type(value).__name__} is no distribution", hint=hint)
+    return list(values)  # type: ignore[arg-type]
+
+
+def _unwrapped(expression: Basic) -> tuple[Basic | None, str | None, Basic]:
+    """The name on the left-hand side, the direction, and the formula itself."""
+    label = None
+    if isinstance(expression, Definition):
+        label, expression = expression.args
+    if isinstance(expression, Optimize) and not expression.args[2] and not expression.direction.startswith("arg"):
+        return label, expression.direction, expression.args[1]
+    return label, None, expression
+
+
+def _counts(samples: int | Mapping[str, int], bound: Bound) -> dict[str, int]:
+    counts = {"": samples} if isinstance(samples, int) else dict(samples)
+    for name, count in counts.items():
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise OptionError(f"`samples` is {count!r}", hint="write a whole number of draws, 1 or more, or a dict by variable")
+        if name and not any(name == str(v) for f in bound.environment.factors for v in f.variables):
+            raise OptionError(f"`samples` names `{name}`, which is no variable of a distribution")
+    return counts
+
+
+def _refuse_unused(bound: Bound, names: Mapping[str, object]) -> None:
+    environment = bound.environment
+    shapes = environment.shapes
+    distributions = [str(f.head) for f in environment.factors]
+    for keyword in names:
+        close = nearest(keyword, OPTIONS)
+        if close is not None and str(parse(keyword)) not in {*bound.scalars, *bound.networks, *shapes, *distributions}:
+            raise OptionError(f"unknown option `{keyword}`", hint=f"did you mean `{close}`?")
+    refuse_unused(names, [*bound.scalars, *bound.networks, *shapes, *distributions], OPTIONS, parse)
+
+
+def _term_names(bound: Bound, nodes: list[Basic]) -> list[str]:
+    names: list[str] = []
+    for node in nodes:
+        name = text = str(bound.written.get(node, node))
+        count = 1
+        while name in names:
+            count += 1
+            name = f"{text} ({count})"
+        names.append(name)
+    return names
+
+
+def _modules(bound: Bound) -> nn.ModuleList:
+    """All modules that the objective uses."""
+    functions = [bound.environment.networks[name] for name in bound.networks]
+    return nn.ModuleList([*(f.distribution for f in bound.environment.factors), *(f for f in functions if isinstance(f, nn.Module))])
+
+
+def _on_cpu(data: Mapping[str, Tensor]) -> bool:
+    return all(v.device.type == "cpu" for v in data.values())
