@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lark import Token
 
 from symdgm.parsing.refusals import refusal
-from symdgm.parsing.words import CLOSERS, OPENERS, become
+from symdgm.parsing.words import Word, CLOSERS, OPENERS, become
 
 ENDS_OPERAND = frozenset({"NAME", "NUMBER", "PLACEHOLDER", "LABEL_TEXT", "TRANSPOSE", "ELLIPSIS"}) | CLOSERS
 HEADS = frozenset({"EXPECT", "BIG", "DERIVATIVE", "INTEGRAL", "OPTIMIZE"})
@@ -22,7 +21,7 @@ HEADS = frozenset({"EXPECT", "BIG", "DERIVATIVE", "INTEGRAL", "OPTIMIZE"})
 class _Frame:
     """An open bracket, norm or angle; ``of_head``: it belongs to a head, and is no operand; ``separated``: a ``||`` was met."""
 
-    opening: Token | None = None
+    opening: Word | None = None
     compares: bool = False
     of_head: bool = False
     separated: bool = False
@@ -32,7 +31,7 @@ class _Frame:
         return self.opening is not None and self.opening.type == kind
 
 
-def classify_bars(tokens: list[Token]) -> list[Token]:
+def classify_bars(tokens: list[Word]) -> list[Word]:
     """Bars and angles told by where they stand."""
     return _Classifying(tokens).run()
 
@@ -40,13 +39,13 @@ def classify_bars(tokens: list[Token]) -> list[Token]:
 class _Classifying:
     """One walk, with the brackets that are open and whether an operand has just ended."""
 
-    def __init__(self, tokens: list[Token]) -> None:
+    def __init__(self, tokens: list[Word]) -> None:
         self.tokens = tokens
-        self.out: list[Token] = []
+        self.out: list[Word] = []
         self.frames = [_Frame()]
         self.operand = False
 
-    def run(self) -> list[Token]:
+    def run(self) -> list[Word]:
         for token in self.tokens:
             kind = token.type
             if kind in _STEPS:
@@ -62,7 +61,7 @@ class _Classifying:
         self._check_closed()
         return self.out
 
-    def _open(self, token: Token) -> None:
+    def _open(self, token: Word) -> None:
         before = self.out[-1].type if self.out else ""
         of_head = before in HEADS or (token.type == "SUP_OPEN" and before == "SUB_CLOSE" and not self.operand)
         compares = token.type == "SUB_OPEN" or before == "INDICATOR"
@@ -79,7 +78,7 @@ class _Classifying:
         if frame.opening is not None and frame.opening.type in ("DOUBLE", "LESS"):
             raise refusal("unclosed-bars", frame.opening, bars=str(frame.opening))
 
-    def _double(self, token: Token) -> Token:
+    def _double(self, token: Word) -> Word:
         frame = self.frames[-1]
         if self.operand and frame.is_a("DOUBLE"):
             self.frames.pop()
@@ -90,24 +89,24 @@ class _Classifying:
         self.operand = False
         return become(token, "NORM_OPEN")
 
-    def _separator(self, token: Token) -> Token:
+    def _separator(self, token: Word) -> Word:
         frame = self.frames[-1]
         if frame.separated:
             raise refusal("two-separators", token)
         frame.separated, self.operand = True, False
         return become(token, "SEPARATES")
 
-    def _comma(self, token: Token) -> Token:
+    def _comma(self, token: Word) -> Word:
         if self.frames[-1].is_a("SIDES_OPEN"):
             return self._separator(token)
         self.operand = False
         return token
 
-    def _bar(self, token: Token) -> Token:
+    def _bar(self, token: Word) -> Word:
         self.operand = False
         return become(token, "GIVEN")
 
-    def _less(self, token: Token) -> Token:
+    def _less(self, token: Word) -> Word:
         frame = self.frames[-1]
         first = bool(self.out) and frame.opening is self.out[-1]
         if frame.compares and (self.operand or first):
@@ -117,7 +116,7 @@ class _Classifying:
         self.operand = False
         return become(token, "ANGLE_OPEN")
 
-    def _greater(self, token: Token) -> Token:
+    def _greater(self, token: Word) -> Word:
         if self.frames[-1].is_a("LESS"):
             self.frames.pop()
             self.operand = True
@@ -127,11 +126,11 @@ class _Classifying:
         self.operand = False
         return become(token, "RELATION")
 
-    def _left_angle(self, token: Token) -> Token:
+    def _left_angle(self, token: Word) -> Word:
         self._open(token)
         return become(token, "ANGLE_OPEN")
 
-    def _right_angle(self, token: Token) -> Token:
+    def _right_angle(self, token: Word) -> Word:
         self._close()
         return become(token, "ANGLE_CLOSE")
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from lark import Token
 
 from symdgm.parsing.refusals import refusal
-from symdgm.parsing.words import CLOSER_OF, CLOSERS, GROUPS, OPENERS, become
+from symdgm.parsing.words import Word, CLOSER_OF, CLOSERS, GROUPS, OPENERS, become
 
 KINDS = {
     "KL": "KL", "D_KL": "KL", "DKL": "KL", "JS": "JS", "D_JS": "JS", "JSD": "JS", "D_JSD": "JS", "W": "W_1", "W_1": "W_1",
@@ -25,23 +24,23 @@ _CANONICAL = {
 _OPTIMIZE = {"max": "maximize", "min": "minimize", "sup": "maximize", "inf": "minimize"}
 _DERIVATIVES = {"∇": "grad", "nabla": "grad", "\\nabla": "grad"}
 _ARGUMENT_BEFORE = frozenset({"LPAR", "ARGS_OPEN", "COMMA", "BAR", "SEMI"})
-_ARGUMENT_AFTER = frozenset({"RPAR", "COMMA", "BAR", "SEMI"})
+_ARGUMENT_AFTER = frozenset({"RPAR", "ARGS_CLOSE", "COMMA", "BAR", "SEMI"})
 _OPERANDS_AFTER = (
     frozenset({"NAME", "NUMBER", "FUNCTION", "DERIVATIVE", "DOUBLE", "NORM_OPEN", "FRACTION"}) | GROUPS
 )
 
 
-def find_heads(tokens: list[Token]) -> list[Token]:
+def find_heads(tokens: list[Word]) -> list[Word]:
     """Names told from heads, brackets told by what they are for."""
     return _Finding(tokens).run()
 
 
 class _Finding:
-    """One walk; ``kinds`` collects what a word becomes, ``dropped`` which words go, ``moved`` which go elsewhere."""
+    """One walk; ``decided`` are the words whose kind is certain, ``dropped`` which words go, ``moved`` which go elsewhere."""
 
-    def __init__(self, tokens: list[Token]) -> None:
+    def __init__(self, tokens: list[Word]) -> None:
         self.tokens = tokens
-        self.kinds: dict[int, tuple[str, str | None]] = {}
+        self.decided: set[int] = set()
         self.dropped: set[int] = set()
         self.moved: dict[int, tuple[int, int]] = {}
         self.partner: dict[int, int] = {}
@@ -63,7 +62,7 @@ class _Finding:
             else:
                 self.inside[opened[-1]].add(token.type)
 
-    def run(self) -> list[Token]:
+    def run(self) -> list[Word]:
         start, depth = True, 0
         for i, token in enumerate(self.tokens):
             kind = token.type
@@ -71,7 +70,7 @@ class _Finding:
                 depth += 1
             elif kind in CLOSERS:
                 depth -= 1
-            if i in self.kinds or i in self.dropped:
+            if i in self.decided or i in self.dropped:
                 continue
             if kind in ("EXTREME", "OPTIMIZE"):
                 start = self._optimize(i, start and depth == 0)
@@ -83,14 +82,13 @@ class _Finding:
                 start = kind in ("SEPARATOR", "DEFINE", "COLON")
         return self._written()
 
-    def _written(self) -> list[Token]:
+    def _written(self) -> list[Word]:
         """The words as decided."""
-        out: list[Token] = []
+        out: list[Word] = []
         for i, token in enumerate(self.tokens):
             if i in self.dropped:
                 continue
-            decided = self.kinds.get(i)
-            out.append(token if decided is None else become(token, *decided))
+            out.append(token)
             if i in self.moved:
                 out += [self.tokens[k] for k in range(*self.moved[i])]
         return out
@@ -98,10 +96,17 @@ class _Finding:
     def _type(self, i: int) -> str:
         return self.tokens[i].type if 0 <= i < len(self.tokens) else ""
 
+    def _decide(self, i: int, kind: str, text: str | None = None) -> None:
+        """The word at ``i`` is of this kind, with this text."""
+        token = self.tokens[i]
+        token.type = kind
+        token.text = token.text if text is None else text
+        self.decided.add(i)
+
     def _bracket(self, i: int, opening: str = "OPEN") -> None:
         """The bracket that opens at ``i`` is for ``opening``."""
-        self.kinds[i] = (opening, None)
-        self.kinds[self.partner[i]] = (CLOSER_OF[opening], None)
+        self._decide(i, opening)
+        self._decide(self.partner[i], CLOSER_OF[opening])
 
     def _behind_scripts(self, i: int) -> int:
         """The position behind the labels and subscripts of the name at ``i``."""
@@ -111,9 +116,9 @@ class _Finding:
         return i
 
     def _name(self, i: int, depth: int) -> None:
-        text = str(self.tokens[i])
+        text = self.tokens[i].text
         if text == "E" and self._type(i + 1) == "SUB_OPEN":
-            self.kinds[i] = ("EXPECT", None)
+            self._decide(i, "EXPECT")
             return
         if text == "E" and self._type(i + 1) in ("LSQB", "LSET"):
             raise refusal("expectation-without-law", self.tokens[i])
@@ -131,12 +136,12 @@ class _Finding:
 
     def _divergence(self, i: int) -> bool:
         """A divergence: known by its name and subscript, with a bracket that holds two distributions."""
-        text = str(self.tokens[i])
+        text = self.tokens[i].text
         behind, ordered = i + 1, False
         if self._type(behind) == "SUB_OPEN":
             close = self.partner[behind]
             subscript = "".join(
-                str(token) for token in self.tokens[behind + 1 : close] if token.type in ("NAME", "NUMBER")
+                token.text for token in self.tokens[behind + 1 : close] if token.type in ("NAME", "NUMBER")
             )
             subscript = "chi2" if self._squared_chi(behind + 1, close) else subscript
             known = f"{text}_{subscript}" in KINDS
@@ -154,9 +159,9 @@ class _Finding:
             return False
         if text in ("D", "Renyi") and not ordered:
             raise refusal("which-divergence", self.tokens[i], name=text)
-        if text == "D" and self.tokens[first + 1] == "f":
+        if text == "D" and self.tokens[first + 1].text == "f":
             raise refusal("which-divergence", self.tokens[i], name="D_f")
-        self.kinds[i] = ("DIVERGENCE", KINDS[text])
+        self._decide(i, "DIVERGENCE", KINDS[text])
         self._bracket(bracket, "SIDES_OPEN")
         if not ordered:
             self.dropped.update(range(i + 1, behind))
@@ -166,15 +171,15 @@ class _Finding:
         return True
 
     def _squared_chi(self, start: int, stop: int) -> bool:
-        return self.tokens[start] == "chi" and stop > start + 1
+        return self.tokens[start].text == "chi" and stop > start + 1
 
     def _chi(self, i: int) -> bool:
         """``chi^2[q || p]``."""
-        if self._type(i + 1) != "SUP_OPEN" or self.tokens[i + 2] != "2" or self._type(i + 4) not in GROUPS:
+        if self._type(i + 1) != "SUP_OPEN" or self.tokens[i + 2].text != "2" or self._type(i + 4) not in GROUPS:
             return False
         if "DOUBLE" not in self.inside[i + 4]:
             return False
-        self.kinds[i] = ("DIVERGENCE", "chi2")
+        self._decide(i, "DIVERGENCE", "chi2")
         self.dropped.update(range(i + 1, i + 4))
         self._bracket(i + 4, "SIDES_OPEN")
         return True
@@ -194,13 +199,13 @@ class _Finding:
             return False
         if self._type(bracket) == "LPAR" and not self._distribution(bracket):
             return False
-        self.kinds[i] = ("ENTROPY", None)
+        self._decide(i, "ENTROPY")
         self._bracket(bracket)
         return True
 
     def _distribution(self, bracket: int) -> bool:
         """Does the bracket start with what can only be a distribution: ``q``, ``p(x)``, ``r(x|z)``?"""
-        name = str(self.tokens[bracket + 1])
+        name = self.tokens[bracket + 1].text
         if self._type(bracket + 1) != "NAME":
             return False
         if name in _DISTRIBUTIONS:
@@ -218,23 +223,23 @@ class _Finding:
             raise refusal("information-with-subscript", self.tokens[i])
         if "BAR" in self.inside[bracket]:
             raise refusal("conditional-information", self.tokens[i])
-        self.kinds[i] = ("INFORMATION", None)
+        self._decide(i, "INFORMATION")
         self._bracket(bracket)
         return True
 
     def _laplacian(self, i: int) -> bool:
         """``Δ_x f``; the plain word ``Delta`` is a name."""
-        if self._type(i + 1) != "SUB_OPEN" or self.tokens[i].end_pos - self.tokens[i].start_pos == 5:
+        if self._type(i + 1) != "SUB_OPEN" or self.tokens[i].end - self.tokens[i].start == 5:
             return False
         if self._type(self.partner[i + 1] + 1) not in _OPERANDS_AFTER:
             return False
-        self.kinds[i] = ("DERIVATIVE", "laplacian")
+        self._decide(i, "DERIVATIVE", "laplacian")
         return True
 
     def _number(self, i: int, depth: int) -> None:
         """``1[k != i]``, ``1_{k != i}``: an indicator."""
         behind = i + 1
-        if self.tokens[i] != "1" or self._type(behind) not in ("LPAR", "LSQB", "LBRACE", "SUB_OPEN", "LSET"):
+        if self.tokens[i].text != "1" or self._type(behind) not in ("LPAR", "LSQB", "LBRACE", "SUB_OPEN", "LSET"):
             return
         inner = behind + 1
         nested = (
@@ -245,15 +250,15 @@ class _Finding:
         held = self.inside[inner if nested else behind]
         if not held & {"RELATION", "LESS", "GREATER", "DEFINE"}:
             return
-        self.kinds[i] = ("INDICATOR", None)
+        self._decide(i, "INDICATOR")
         self._bracket(behind)
         if nested:
             self.dropped.update((inner, self.partner[inner]))
 
     def _function(self, i: int, depth: int) -> None:
-        text = str(self.tokens[i]).lstrip("\\")
+        text = self.tokens[i].text.lstrip("\\")
         text = _CANONICAL.get(text, text)
-        self.kinds[i] = ("FUNCTION", text)
+        self._decide(i, "FUNCTION", text)
         behind = i + 1
         if self._type(behind) == "SUB_OPEN":
             self._function_with_subscript(i, text)
@@ -262,7 +267,7 @@ class _Finding:
         elif self._type(behind) in GROUPS:
             root = self.partner[behind] + 1
             if text == "sqrt" and self._type(behind) == "LSQB" and self._type(root) == "LBRACE":
-                self.kinds[i] = ("ROOT", None)
+                self._decide(i, "ROOT")
                 self._bracket(root)
             self._bracket(behind)
 
@@ -270,13 +275,13 @@ class _Finding:
         """``log_sigma(x)`` is a network's name; ``log_2 x`` is refused."""
         if self._type(i + 2) == "NUMBER":
             raise refusal("logarithm-with-base", self.tokens[i], function=text)
-        self.kinds[i] = ("NAME", None)
+        self._decide(i, "NAME")
         behind = self._behind_scripts(i)
         if self._type(behind) == "LPAR":
             self._bracket(behind, "ARGS_OPEN")
 
     def _optimize(self, i: int, start: bool) -> bool:
-        text = "".join(str(self.tokens[i]).replace("\\", "").split())
+        text = "".join(self.tokens[i].text.replace("\\", "").split())
         behind = i + 1
         if self._type(behind) == "SUB_OPEN":
             behind = self.partner[behind] + 1
@@ -285,47 +290,47 @@ class _Finding:
             and self._type(behind) in GROUPS
             and "COMMA" in self.inside[behind]
         ):
-            self.kinds[i] = ("FUNCTION", text)
+            self._decide(i, "FUNCTION", text)
             self._bracket(behind)
             return False
         if not start:
             raise refusal("optimum-inside", self.tokens[i], word=text)
-        self.kinds[i] = ("OPTIMIZE", _OPTIMIZE.get(text, text.replace("ise", "ize")))
+        self._decide(i, "OPTIMIZE", _OPTIMIZE.get(text, text.replace("ise", "ize")))
         return True
 
     def _derivative(self, i: int, depth: int) -> None:
-        text = str(self.tokens[i])
+        text = self.tokens[i].text
         kind = _DERIVATIVES.get(text, text)
         if self._type(i + 1) == "SUP_OPEN":
             raise refusal("second-derivative", self.tokens[i])
         if self._type(i + 1) != "SUB_OPEN":
             raise refusal("derivative-by-what", self.tokens[i], operator=kind)
         dot = self.partner[i + 1] + 1
-        if self._type(dot) == "TIMES" and self.tokens[dot] != "*" and kind == "grad":
+        if self._type(dot) == "TIMES" and self.tokens[dot].text != "*" and kind == "grad":
             kind = "div"
             self.dropped.add(dot)
-        self.kinds[i] = ("DERIVATIVE", kind)
+        self._decide(i, "DERIVATIVE", kind)
 
     def _partial(self, i: int, depth: int) -> None:
         r"""``∂/∂x f``, ``\frac{∂}{∂x} f``, ``\frac{∂ f}{∂ x}``, ``∂f/∂x``, ``partial_x f``."""
         if self._type(i + 1) == "SUB_OPEN":
-            self.kinds[i] = ("DERIVATIVE", "partial")
+            self._decide(i, "DERIVATIVE", "partial")
             return
         raise refusal("derivative-by-what", self.tokens[i], operator="partial")
 
     def _big(self, i: int, depth: int) -> None:
-        text = {"∑": "sum", "∏": "prod"}.get(str(self.tokens[i]), str(self.tokens[i]).lstrip("\\"))
-        self.kinds[i] = ("BIG", text)
+        text = {"∑": "sum", "∏": "prod"}.get(self.tokens[i].text, self.tokens[i].text.lstrip("\\"))
+        self._decide(i, "BIG", text)
         if self._type(i + 1) == "SUB_OPEN":
             return
         if self._type(i + 1) not in GROUPS:
             raise refusal("sum-over-what", self.tokens[i], operator=text)
         if text == "mean":
-            self.kinds[i] = ("NAME", "mean")
+            self._decide(i, "NAME", "mean")
             if self._type(i + 1) == "LPAR":
                 self._bracket(i + 1, "ARGS_OPEN")
         else:
-            self.kinds[i] = ("FUNCTION", text)
+            self._decide(i, "FUNCTION", text)
             self._bracket(i + 1)
 
     def _group(self, i: int, depth: int) -> None:
@@ -337,7 +342,7 @@ class _Finding:
     def _is_set(self, i: int) -> bool:
         if self._type(i) not in ("LBRACE", "LSET"):
             return False
-        if self.tokens[i - 1] in ("in", "\\in", "∈") and i > 0:
+        if self.tokens[i - 1].text in ("in", "\\in", "∈") and i > 0:
             return True
         if self._type(self.partner[i] + 1) == "SUB_OPEN":
             return True
@@ -345,17 +350,17 @@ class _Finding:
 
     def _colon(self, i: int, depth: int) -> None:
         if depth > 0:
-            self.kinds[i] = ("RANGE", None)
+            self._decide(i, "RANGE")
 
     def _dot(self, i: int, depth: int) -> None:
         """``q(·|x)``: an argument that is left open."""
         if self._type(i - 1) in _ARGUMENT_BEFORE and self._type(i + 1) in _ARGUMENT_AFTER:
-            self.kinds[i] = ("PLACEHOLDER", None)
+            self._decide(i, "PLACEHOLDER")
         elif self.tokens[i].type == "DOT":
             raise refusal("unknown-character", self.tokens[i], character=".")
 
     def _relation(self, i: int, depth: int) -> None:
-        self.kinds[i] = ("RELATION", _RELATIONS.get(str(self.tokens[i]).lstrip("\\"), None))
+        self._decide(i, "RELATION", _RELATIONS.get(self.tokens[i].text.lstrip("\\")))
 
 
 _RELATIONS = {

@@ -36,7 +36,7 @@ def aggregate(c: list[Any], indices: list[IndexSpec], upper: Piece | None, body:
     made = body
     for index in reversed(indices):
         found = _index(index)
-        node = Aggregate(Str(str(c[0])), made.node, found.node)
+        node = Aggregate(Str(c[0].text), made.node, found.node)
         made = piece(c, node, [found, made])
     return made
 

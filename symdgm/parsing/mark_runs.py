@@ -10,14 +10,13 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from lark import Token
 
 from symdgm.errors import GrammarError
 from symdgm.names import DECORATIONS, GREEK
 from symdgm.parsing.bounds import MAX_NESTING
 from symdgm.parsing.classify_bars import ENDS_OPERAND
 from symdgm.parsing.refusals import refusal
-from symdgm.parsing.words import CLOSERS, OPENERS, after, end_of, start_of, word
+from symdgm.parsing.words import Word, CLOSERS, OPENERS, after
 
 STARTS_OPERAND = frozenset(
     {
@@ -56,12 +55,12 @@ class _Frame:
     """
 
     kind: str
-    head: Token | None = None
+    head: Word | None = None
     index: str = ""
     begun: int = 0
 
 
-def mark_runs(tokens: list[Token], text: str) -> Iterator[Token]:
+def mark_runs(tokens: list[Word], text: str) -> Iterator[Word]:
     """Words with every product and every argument explicit; ``text`` is what the readings of a refusal quote."""
     return _Marking(tokens, text).run()
 
@@ -69,16 +68,16 @@ def mark_runs(tokens: list[Token], text: str) -> Iterator[Token]:
 class _Marking:
     """One walk, with what is open and whether an operand has just ended."""
 
-    def __init__(self, tokens: list[Token], text: str) -> None:
+    def __init__(self, tokens: list[Word], text: str) -> None:
         self.tokens = tokens
         self.text = text
-        self.out: list[Token] = []
+        self.out: list[Word] = []
         self.frames: list[_Frame] = []
         self.operand = False
-        self.next_head: Token | None = None
+        self.next_head: Word | None = None
         self.indices: dict[int, str] = {}
 
-    def run(self) -> Iterator[Token]:
+    def run(self) -> Iterator[Word]:
         """The words, each as soon as it is certain: so the first mistake of a text is the one that is refused."""
         i = sent = 0
         while i < len(self.tokens):
@@ -101,13 +100,13 @@ class _Marking:
         if len(self.frames) > MAX_NESTING:
             raise refusal("too-nested", self.out[-1], bound=MAX_NESTING)
 
-    def _plain(self, i: int, token: Token) -> None:
+    def _plain(self, i: int, token: Word) -> None:
         self.out.append(token)
         self.operand = token.type in ENDS_OPERAND
 
     # ---- operands
 
-    def _start(self, i: int, token: Token) -> None:
+    def _start(self, i: int, token: Word) -> None:
         """An operand begins; right behind another one it is a product."""
         if self.operand:
             self._check_run(i, token)
@@ -120,26 +119,26 @@ class _Marking:
             self._push(_Frame("bracket", self.next_head))
             self.next_head = None
 
-    def _head(self, i: int, token: Token) -> None:
+    def _head(self, i: int, token: Word) -> None:
         self._start(i, token)
         self.operand = False
         if token.type == "BIG":
-            self.indices[start_of(token)] = self._index(i)
+            self.indices[token.start] = self._index(i)
         if token.type in TWO_GROUPS or self._type(i + 1) in ("SUB_OPEN", "SUP_OPEN"):
             self.next_head = token
             if token.type in TWO_GROUPS and self._type(i + 1) != "OPEN":
-                raise refusal("fraction-without-groups", token, fraction=str(token))
+                raise refusal("fraction-without-groups", token, fraction=token.text)
         else:
             self._body(i + 1, token)
 
-    def _open(self, i: int, token: Token) -> None:
+    def _open(self, i: int, token: Word) -> None:
         """A bracket that is no operand of its own: arguments, scripts, labels."""
         self.out.append(token)
         self.operand = False
         self._push(_Frame("bracket", self.next_head))
         self.next_head = None
 
-    def _close(self, i: int, token: Token) -> None:
+    def _close(self, i: int, token: Word) -> None:
         self._end_bodies(token)
         if self.out[-1].type in OPENERS:
             raise refusal("empty-brackets", token, bracket=f"{self.out[-1]}{token}")
@@ -149,41 +148,41 @@ class _Marking:
         if head is None:
             return
         if head.type in TWO_GROUPS and self._type(i + 1) != "OPEN":
-            raise refusal("fraction-without-groups", head, fraction=str(head))
+            raise refusal("fraction-without-groups", head, fraction=head.text)
         if self._type(i + 1) == "SUP_OPEN" and head.type in ("BIG", "INTEGRAL"):
             self.next_head = head
         else:
             self._body(i + 1, head)
 
-    def _body(self, i: int, head: Token) -> None:
+    def _body(self, i: int, head: Word) -> None:
         """What a head takes: the bracket that follows, or a run, a product, an integrand without brackets."""
         if head.type in TAKES_RUN:
             if self._type(i) == "OPEN":
                 return
             self._begin("run", head)
         elif head.type == "BIG":
-            self._begin("product", head, self.indices[start_of(head)])
+            self._begin("product", head, self.indices[head.start])
         elif head.type == "INTEGRAL":
             self._begin("integral", head)
 
-    def _begin(self, kind: str, head: Token, index: str = "") -> None:
+    def _begin(self, kind: str, head: Word, index: str = "") -> None:
         self.out.append(after(self.out[-1], "OPEN"))
         self._push(_Frame(kind, head, index, len(self.out)))
 
     # ---- operators and ends
 
-    def _sign(self, i: int, token: Token) -> None:
+    def _sign(self, i: int, token: Word) -> None:
         """``+`` or ``-`` between operands ends all runs and products; in front of one it is a sign."""
         if self.operand or self._just_begun("run"):
             self._end_bodies(token, integrals=False)
         self.out.append(token)
         self.operand = False
 
-    def _operator(self, i: int, token: Token) -> None:
+    def _operator(self, i: int, token: Word) -> None:
         """``*`` or ``/`` ends the runs; behind a run, ``/`` could be meant in two ways."""
         if not self.operand:
             self._check_operand(token)
-            raise refusal("operator-without-left", token, operator=str(token))
+            raise refusal("operator-without-left", token, operator=token.text)
         if self._type(i + 1) == "BIG" and self._end_same_index(self._index(i + 1)):
             pass
         elif token.type == "SLASH" and self._top("run"):
@@ -193,7 +192,7 @@ class _Marking:
         self.out.append(token)
         self.operand = False
 
-    def _break(self, i: int, token: Token) -> None:
+    def _break(self, i: int, token: Word) -> None:
         self._end_bodies(token)
         self.out.append(token)
         self.operand = False
@@ -208,7 +207,7 @@ class _Marking:
         self.frames.pop()
         self.out.append(after(self.out[-1], "CLOSE"))
 
-    def _end_bodies(self, token: Token | None, *, integrals: bool = True) -> None:
+    def _end_bodies(self, token: Word | None, *, integrals: bool = True) -> None:
         """Close what heads have begun, down to the bracket (or, at a sign, to the integral)."""
         self._check_operand(token)
         while self.frames and self.frames[-1].kind != "bracket":
@@ -220,7 +219,7 @@ class _Marking:
                 raise refusal("integral-without-variable", head)
             self._end_one()
 
-    def _check_operand(self, token: Token | None) -> None:
+    def _check_operand(self, token: Word | None) -> None:
         """Before an end: a head has its body, and an operator its right side."""
         if self.operand or not self.out:
             return
@@ -229,10 +228,10 @@ class _Marking:
             raise refusal(
                 "head-without-body",
                 token or top.head,
-                head=self.text[start_of(top.head) : end_of(self.out[-1])],
+                head=self.text[top.head.start : self.out[-1].end],
             )
         if self.out[-1].type in OPERATORS:
-            raise refusal("operator-without-right", self.out[-1], operator=str(self.out[-1]) or " ")
+            raise refusal("operator-without-right", self.out[-1], operator=self.out[-1].text or " ")
 
     # ---- big operators
 
@@ -241,7 +240,7 @@ class _Marking:
         j = i + 2
         while self._type(j) in ("NAME", "SUB_OPEN", "SUB_CLOSE", "NUMBER", "LABEL_TEXT"):
             j += 1
-        return "".join(self.tokens[i + 2 : j])
+        return "".join(token.text for token in self.tokens[i + 2 : j])
 
     def _end_same_index(self, index: str) -> bool:
         """A big operator over the same index closes the one that is open."""
@@ -262,7 +261,7 @@ class _Marking:
             return False
         if not any(frame.kind == "integral" for frame in self._bodies()):
             return False
-        name = str(self.tokens[i])
+        name = self.tokens[i].text
         return (name == "d" and self._type(i + 1) == "NAME") or DIFFERENTIAL.fullmatch(name) is not None
 
     def _bodies(self) -> Iterator[_Frame]:
@@ -277,10 +276,10 @@ class _Marking:
         while not self._top("integral"):
             self._end_one()
         self._end_one()
-        start = start_of(token)
-        self.out.append(word("DIFFERENTIAL", "d", start, start + 1))
-        if token != "d":
-            self.out.append(word("NAME", str(token)[1:], start + 1, end_of(token)))
+        start = token.start
+        self.out.append(Word("DIFFERENTIAL", "d", start, start + 1))
+        if token.text != "d":
+            self.out.append(Word("NAME", token.text[1:], start + 1, token.end))
             self.operand = True
         else:
             self.out.append(self.tokens[i + 1])
@@ -290,18 +289,18 @@ class _Marking:
 
     # ---- what could be meant in two ways
 
-    def _check_run(self, i: int, token: Token) -> None:
+    def _check_run(self, i: int, token: Word) -> None:
         """``log a log b``: is the second function in the first one?"""
         if not self._top("run") or token.type not in ("FUNCTION", "DERIVATIVE"):
             return
         head = self.frames[-1].head
-        if head is None or head.type == "EXPECT" or (self._type(i + 1) == "OPEN" and token != head):
+        if head is None or head.type == "EXPECT" or (self._type(i + 1) == "OPEN" and token.text != head.text):
             return
         first = self._body_text(token)
-        raise refusal("function-in-a-run", token, head=self._head_text(), body=first, function=str(token))
+        raise refusal("function-in-a-run", token, head=self._head_text(), body=first, function=token.text)
 
-    def _two_readings(self, i: int, slash: Token) -> GrammarError:
-        bottom = self.text[end_of(slash) : self._factor_end(i + 1)].strip()
+    def _two_readings(self, i: int, slash: Word) -> GrammarError:
+        bottom = self.text[slash.end : self._factor_end(i + 1)].strip()
         return refusal(
             "quotient-of-a-run", slash, head=self._head_text(), top=self._body_text(slash), bottom=bottom
         )
@@ -309,10 +308,10 @@ class _Marking:
     def _head_text(self) -> str:
         frame = self.frames[-1]
         assert frame.head is not None
-        return self.text[start_of(frame.head) : start_of(self.out[frame.begun - 1])].strip()
+        return self.text[frame.head.start : self.out[frame.begun - 1].start].strip()
 
-    def _body_text(self, token: Token) -> str:
-        return self.text[start_of(self.out[self.frames[-1].begun - 1]) : start_of(token)].strip()
+    def _body_text(self, token: Word) -> str:
+        return self.text[self.out[self.frames[-1].begun - 1].start : token.start].strip()
 
     def _factor_end(self, i: int) -> int:
         """Where in the text the factor that begins at ``i`` ends."""
@@ -328,12 +327,12 @@ class _Marking:
             if depth == 0 and ends:
                 break
             depth += (kind in OPENERS) - (kind in CLOSERS)
-            end = end_of(self.tokens[i])
+            end = self.tokens[i].end
             i += 1
         return end
 
 
-_STEPS: dict[str, Callable[[_Marking, int, Token], None]] = {
+_STEPS: dict[str, Callable[[_Marking, int, Word], None]] = {
     **dict.fromkeys(STARTS_OPERAND, _Marking._start),
     **dict.fromkeys(
         ("FUNCTION", "ROOT", "FRACTION", "EXPECT", "BIG", "DERIVATIVE", "INTEGRAL", "OPTIMIZE"),

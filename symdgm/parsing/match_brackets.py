@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from lark import Token
 
 from symdgm.parsing.bounds import MAX_DEPTH
 from symdgm.parsing.refusals import refusal
-from symdgm.parsing.words import CLOSER_OF, CLOSERS, OPENERS, become
+from symdgm.parsing.words import Word, CLOSER_OF, CLOSERS, OPENERS, become
 
 
-def match_brackets(tokens: list[Token]) -> list[Token]:
+def match_brackets(tokens: list[Word]) -> list[Word]:
     """Drop line breaks within brackets, and mark each ``;`` outside of them as the end of a statement."""
-    kept: list[Token] = []
-    opened: list[Token] = []
+    kept: list[Word] = []
+    opened: list[Word] = []
     for token in tokens:
         kind = token.type
         if kind in OPENERS:
@@ -27,14 +26,14 @@ def match_brackets(tokens: list[Token]) -> list[Token]:
             token = become(token, "SEPARATOR")
         kept.append(token)
     if opened:
-        raise refusal("unclosed-bracket", opened[0], bracket=str(opened[0]))
+        raise refusal("unclosed-bracket", opened[0], bracket=opened[0].text)
     return kept
 
 
-def _close(opened: list[Token], token: Token) -> None:
+def _close(opened: list[Word], token: Word) -> None:
     if opened and CLOSER_OF[opened[-1].type] == token.type:
         opened.pop()
     elif any(CLOSER_OF[other.type] == token.type for other in opened):
-        raise refusal("unclosed-bracket", opened[-1], bracket=str(opened[-1]))
+        raise refusal("unclosed-bracket", opened[-1], bracket=opened[-1].text)
     else:
-        raise refusal("unopened-bracket", token, bracket=str(token))
+        raise refusal("unopened-bracket", token, bracket=token.text)

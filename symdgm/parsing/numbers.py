@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from lark import Token
 from sympy import Integer, Rational
 
 from symdgm.expressions.arithmetic import Minus, Power
 from symdgm.parsing.bounds import MAX_DIGITS, MAX_EXPONENT, MAX_INDEX
 from symdgm.parsing.pieces import Piece
 from symdgm.parsing.refusals import refusal
-from symdgm.parsing.words import end_of, start_of
+from symdgm.parsing.words import Word
 
 
-def number(token: Token) -> Piece:
+def number(token: Word) -> Piece:
     """``0.5`` is exactly 1/2, ``1e-3`` is 1/1000."""
-    mantissa, _, power = token.lower().partition("e")
+    mantissa, _, power = token.text.lower().partition("e")
     whole, _, decimals = mantissa.partition(".")
     if len(whole) + len(decimals) > MAX_DIGITS or len(power) > 6 or abs(int(power or 0)) > MAX_EXPONENT:
         raise refusal("giant-number", token, bound=MAX_DIGITS, exponent=MAX_EXPONENT)
     digits, shift = int(whole + decimals), int(power or 0) - len(decimals)
     value = Integer(digits * 10**shift) if shift >= 0 else Rational(digits, 10**-shift)
-    return Piece(value, start_of(token), end_of(token), 1, (), True)
+    return Piece(value, token.start, token.end, 1, (), True)
 
 
 def check_power(base: Piece, exponent: Piece) -> None:

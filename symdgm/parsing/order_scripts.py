@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from lark import Token
 
 from symdgm.names import DECORATIONS
 from symdgm.parsing.refusals import refusal
-from symdgm.parsing.words import GROUPS, after, become, partners
+from symdgm.parsing.words import Word, GROUPS, after, become, partners
 
 SCRIPTS = frozenset({"UNDERSCORE", "CARET", "PRIME", "MARK"})
 _BASES = frozenset(
@@ -30,11 +29,11 @@ class _Piece(NamedTuple):
 
     start: int
     end: int
-    opening: Token | None = None
-    closing: Token | None = None
+    opening: Word | None = None
+    closing: Word | None = None
 
 
-def order_scripts(tokens: list[Token]) -> list[Token]:
+def order_scripts(tokens: list[Word]) -> list[Word]:
     """Words with every script in brackets, decorations and labels told from powers."""
     return _Ordering(tokens).run()
 
@@ -42,13 +41,13 @@ def order_scripts(tokens: list[Token]) -> list[Token]:
 class _Ordering:
     """One walk over the words; a stretch that is put elsewhere is walked where it is put."""
 
-    def __init__(self, tokens: list[Token]) -> None:
+    def __init__(self, tokens: list[Word]) -> None:
         self.tokens = tokens
         self.partner = partners(tokens)
-        self.out: list[Token] = []
+        self.out: list[Word] = []
         self.work = [_Piece(0, len(tokens))]
 
-    def run(self) -> list[Token]:
+    def run(self) -> list[Word]:
         while self.work:
             piece = self.work.pop()
             if piece.opening is not None:
@@ -69,7 +68,7 @@ class _Ordering:
                 self._postpone(pieces, _Piece(i, piece.end, None, piece.closing))
                 return
             if token.type == "UNKNOWN":
-                raise refusal("unknown-character", token, character=_shown(str(token)))
+                raise refusal("unknown-character", token, character=_shown(token.text))
             self.out.append(token)
             i += 1
         if piece.closing is not None:
@@ -84,7 +83,7 @@ class _Ordering:
         close = self.partner.get(i + 1)
         second = self.partner.get(close + 1) if close is not None else None
         if close is None or second is None:
-            raise refusal("script-without-argument", self.tokens[i], script=str(self.tokens[i]))
+            raise refusal("script-without-argument", self.tokens[i], script=self.tokens[i].text)
         opening, closing = self.tokens[i + 1], self.tokens[close]
         lower = _Piece(i + 2, close, become(opening, "SUB_OPEN"), become(closing, "SUB_CLOSE"))
         return [_Piece(close + 2, second), lower], second + 1
@@ -93,7 +92,7 @@ class _Ordering:
         """The scripts that follow one another: decorations, labels, subscripts, then powers."""
         base = self.out[-1] if self.out else None
         if base is None or base.type not in _BASES:
-            raise refusal("script-without-base", self.tokens[i], script=str(self.tokens[i]))
+            raise refusal("script-without-base", self.tokens[i], script=self.tokens[i].text)
         marks: list[_Piece] = []
         labels: list[_Piece] = []
         lowered: list[_Piece] = []
@@ -111,11 +110,11 @@ class _Ordering:
                 i = self._raise(i, base, marks, labels, raised)
         return marks + labels + lowered + raised, i
 
-    def _lower(self, i: int, base: Token, marks: list[_Piece], lowered: list[_Piece]) -> int:
+    def _lower(self, i: int, base: Word, marks: list[_Piece], lowered: list[_Piece]) -> int:
         start, stop, after_it = self._argument(i)
-        if base.type == "WORD" and base == "E" and start == i + 1:
+        if base.type == "WORD" and base.text == "E" and start == i + 1:
             after_it = stop = self._law_end(stop)
-        if stop == start + 1 and self.tokens[start] in DECORATIONS and base.type == "WORD":
+        if stop == start + 1 and self.tokens[start].text in DECORATIONS and base.type == "WORD":
             marks.append(_Piece(start, start, become(self.tokens[start], "MARK")))
             return after_it
         opening = become(self.tokens[i], "SUB_OPEN")
@@ -131,7 +130,7 @@ class _Ordering:
         return i
 
     def _raise(
-        self, i: int, base: Token, marks: list[_Piece], labels: list[_Piece], raised: list[_Piece]
+        self, i: int, base: Word, marks: list[_Piece], labels: list[_Piece], raised: list[_Piece]
     ) -> int:
         start, stop, after_it = self._argument(i)
         inside = self.tokens[start:stop]
@@ -165,17 +164,17 @@ class _Ordering:
         """Where the argument of the script at ``i`` starts and stops, and where the text goes on."""
         first = i + 1
         if first >= len(self.tokens):
-            raise refusal("script-without-argument", self.tokens[i], script=str(self.tokens[i]))
+            raise refusal("script-without-argument", self.tokens[i], script=self.tokens[i].text)
         token = self.tokens[first]
         lower = self.tokens[i].type == "UNDERSCORE"
         if token.type == "LBRACE" or (not lower and token.type in GROUPS):
             close = self.partner[first]
             if close == first + 1:
-                raise refusal("script-without-argument", self.tokens[i], script=str(self.tokens[i]))
+                raise refusal("script-without-argument", self.tokens[i], script=self.tokens[i].text)
             return first + 1, close, close + 1
         stop = self._one_word(first, lower)
         if stop is None:
-            raise refusal("script-without-argument", self.tokens[i], script=str(self.tokens[i]))
+            raise refusal("script-without-argument", self.tokens[i], script=self.tokens[i].text)
         return first, stop, stop
 
     def _one_word(self, i: int, lower: bool) -> int | None:
@@ -206,9 +205,9 @@ def _shown(character: str) -> str:
     return character if character.isprintable() else f"U+{ord(character):04X}"
 
 
-def _is_star(token: Token) -> bool:
-    return token.type == "STAR" or (token.type == "TIMES" and token in ("*", "∗", "\\ast"))
+def _is_star(token: Word) -> bool:
+    return token.type == "STAR" or (token.type == "TIMES" and token.text in ("*", "∗", "\\ast"))
 
 
-def _is_transpose(token: Token) -> bool:
-    return token.type == "TRANSPOSE" or (token.type == "WORD" and token == "T")
+def _is_transpose(token: Word) -> bool:
+    return token.type == "TRANSPOSE" or (token.type == "WORD" and token.text == "T")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lark import Token
 
 from symdgm.parsing.classify_bars import classify_bars
 from symdgm.parsing.find_heads import find_heads
@@ -14,9 +13,10 @@ from symdgm.parsing.match_brackets import match_brackets
 from symdgm.parsing.order_scripts import order_scripts
 from symdgm.parsing.split_statements import split_statements
 from symdgm.parsing.unwrap_fonts import unwrap_fonts
+from symdgm.parsing.words import Word
 
 
-def run_passes(tokens: list[Token], text: str) -> Iterator[Token]:
+def run_passes(tokens: list[Word], text: str) -> Iterator[Word]:
     """The words as the rules of ``objective.lark`` want them."""
     tokens = match_brackets(tokens)  # first: every later pass may rely on partners
     tokens = unwrap_fonts(tokens)  # before names are looked at, so that there is one spelling of each

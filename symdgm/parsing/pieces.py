@@ -6,12 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from lark import Token
 from sympy import Basic
 
 from symdgm.parsing.bounds import MAX_NESTING
 from symdgm.parsing.refusals import refusal
-from symdgm.parsing.words import end_of, start_of
+from symdgm.parsing.words import Word
 
 
 @dataclass(slots=True)
@@ -48,16 +47,12 @@ def pieces(children: list[Any]) -> list[Piece]:
 
 def kinds(children: list[Any]) -> list[str]:
     """The kinds of the words among children."""
-    return [child.type for child in children if isinstance(child, Token)]
+    return [child.type for child in children if isinstance(child, Word)]
 
 
 def _start(child: Any) -> int:
-    if isinstance(child, Token):
-        return start_of(child)
-    return child.start if isinstance(child, Piece) else _start(child[0])
+    return int(_start(child[0]) if isinstance(child, list) else child.start)
 
 
 def _end(child: Any) -> int:
-    if isinstance(child, Token):
-        return end_of(child)
-    return child.end if isinstance(child, Piece) else _end(child[-1])
+    return int(_end(child[-1]) if isinstance(child, list) else child.end)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
 
-from lark import Token
 from lark.exceptions import UnexpectedToken
 from sympy import Basic
 
@@ -18,6 +17,7 @@ from symdgm.parsing.grammar import grammar
 from symdgm.parsing.passes import run_passes
 from symdgm.parsing.pieces import Piece
 from symdgm.parsing.refusals import refusal
+from symdgm.parsing.words import Word, after
 
 
 @dataclass(frozen=True)
@@ -25,24 +25,14 @@ class Reading:
     """A text that was read.
 
     Args:
+        expression: what the text says.
         source: the author's text.
-        expression: what it says.
+        spans: node → the characters of the text where it is written first.
     """
 
+    expression: Node
     source: str
-    expression: Basic
-    _piece: Piece = field(repr=False)
-
-    @cached_property
-    def spans(self) -> dict[Basic, tuple[int, int]]:
-        """Node → the characters of the text where it was written first."""
-        found: dict[Basic, tuple[int, int]] = {}
-        stack = [self._piece]
-        while stack:
-            piece = stack.pop()
-            found.setdefault(piece.node, piece.span)
-            stack.extend(reversed(piece.parts))
-        return found
+    spans: Mapping[Basic, tuple[int, int]]
 
 
 def parse(text: str) -> Node:
@@ -60,7 +50,7 @@ def parse(text: str) -> Node:
 Binder(Tuple(), Density(Name(Str('q')), Tuple(Name(Str('z'))), Tuple(Name(Str('x'))), Tuple()))), \
 Minus(Times(Name(Str('beta')), Divergence(Str('KL'), Name(Str('q')), Name(Str('p'))))))
     """
-    return read(text).expression
+    return cast(Node, _read(text).node)
 
 
 def read(text: str) -> Reading:
@@ -74,30 +64,44 @@ def read(text: str) -> Reading:
         >>> [reading.source[slice(*span)] for span in reading.spans.values()][:2]
         ['log p(x|z) + y', 'log p(x|z)']
     """
+    found = _read(text)
+    return Reading(cast(Node, found.node), text, _spans(found))
+
+
+def _spans(whole: Piece) -> dict[Basic, tuple[int, int]]:
+    found: dict[Basic, tuple[int, int]] = {}
+    stack = [whole]
+    while stack:
+        piece = stack.pop()
+        found.setdefault(piece.node, (piece.start, piece.end))
+        stack.extend(reversed(piece.parts))
+    return found
+
+
+def _read(text: object) -> Piece:
     if not isinstance(text, str):
-        raise GrammarError(
-            f"a formula is a text, not {type(text).__name__}", hint='write it as a string: "log p(x|z)"'
-        )
+        hint = 'write the formula as a string: "log p(x|z)"'
+        raise GrammarError(f"a formula is a text, not {type(text).__name__}", hint=hint)
     try:
-        found = _read(text)
+        return _reduced(text)
     except GrammarError as error:
         raise GrammarError(error.problem, hint=error.hint, source=text, span=error.span) from None
-    return Reading(text, found.node, found)
 
 
-def _read(text: str) -> Piece:
+def _reduced(text: str) -> Piece:
+    """Words, passes, rules."""
     if len(text) > MAX_CHARACTERS:
         raise refusal("too-long", (0, 0), bound=MAX_CHARACTERS, length=len(text))
     parser: Any = grammar().parse_interactive(text)
-    words: list[Token] = list(parser.lexer_thread.lex(parser.parser_state))
-    last: Token | None = None
+    state = parser.parser_state
+    words = list(parser.lexer_thread.lex(state))
+    last: Word | None = None
     try:
-        for token in run_passes(words, text):
-            parser.parser_state.feed_token(token)
-            last = token
+        for last in run_passes(words, text):
+            state.feed_token(last)
         if last is None:
             raise refusal("empty", (0, 0))
-        found: Piece = parser.feed_eof(last)
+        found: Piece = state.feed_token(after(last, "$END"), True)
     except UnexpectedToken as error:
         raise explain(error) from None
     return found

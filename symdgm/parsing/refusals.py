@@ -6,11 +6,10 @@ import tomllib
 from dataclasses import dataclass
 from functools import lru_cache
 
-from lark import Token
 
 from symdgm.errors import GrammarError
 from symdgm.parsing.grammar_files import grammar_text
-from symdgm.parsing.words import end_of, start_of
+from symdgm.parsing.words import Word
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ def mistakes() -> dict[str, Mistake]:
     }
 
 
-def refusal(label: str, place: Token | tuple[int, int], **said: object) -> GrammarError:
+def refusal(label: str, place: Word | tuple[int, int], **said: object) -> GrammarError:
     """The error for a labelled mistake.
 
     Args:
@@ -41,7 +40,7 @@ def refusal(label: str, place: Token | tuple[int, int], **said: object) -> Gramm
         said: the author's own words, filled into the message.
     """
     mistake = mistakes()[label]
-    span = (start_of(place), end_of(place)) if isinstance(place, Token) else place
+    span = (place.start, place.end) if isinstance(place, Word) else place
     words = {name: shorten(str(value)) for name, value in said.items()}
     return GrammarError(mistake.problem.format(**words), hint=mistake.hint.format(**words), span=span)
 

@@ -7,11 +7,10 @@ line before it ends in an operator or wants its operand, or it starts with an op
 
 from __future__ import annotations
 
-from lark import Token
 
 from symdgm.parsing.bounds import MAX_STATEMENTS
 from symdgm.parsing.refusals import refusal
-from symdgm.parsing.words import CLOSERS, OPENERS, become
+from symdgm.parsing.words import Word, CLOSERS, OPENERS, become
 
 JOINS_BEFORE = frozenset(
     {
@@ -44,12 +43,12 @@ _HEADS = frozenset({"BIG", "INTEGRAL", "OPTIMIZE", "EXTREME", "DERIVATIVE"})
 _OBJECTIVE = frozenset({"OPTIMIZE", "EXTREME"})
 
 
-def split_statements(tokens: list[Token]) -> list[Token]:
+def split_statements(tokens: list[Word]) -> list[Word]:
     """Line breaks dropped, or made the ends of statements; trailing punctuation dropped."""
     segments = _segments(tokens)
     marks = [_marked(lines) for _, lines in segments]
     alone = not any(marks) or (sum(marks) == 1 and marks[0] and segments[0][1][0].type in _OBJECTIVE)
-    out: list[Token] = []
+    out: list[Word] = []
     statements = 0
     for k, (separator, line) in enumerate(segments):
         ends = separator is not None and (
@@ -66,11 +65,11 @@ def split_statements(tokens: list[Token]) -> list[Token]:
     return out
 
 
-def _segments(tokens: list[Token]) -> list[tuple[Token | None, list[Token]]]:
+def _segments(tokens: list[Word]) -> list[tuple[Word | None, list[Word]]]:
     """The lines that are not empty, each with the break before it (the hardest of several)."""
-    found: list[tuple[Token | None, list[Token]]] = []
-    separator: Token | None = None
-    line: list[Token] = []
+    found: list[tuple[Word | None, list[Word]]] = []
+    separator: Word | None = None
+    line: list[Word] = []
     for token in tokens:
         if token.type not in ("NEWLINE", "SEPARATOR"):
             line.append(token)
@@ -85,7 +84,7 @@ def _segments(tokens: list[Token]) -> list[tuple[Token | None, list[Token]]]:
     return found
 
 
-def _marked(line: list[Token]) -> bool:
+def _marked(line: list[Word]) -> bool:
     """Does the line hold a mark of a statement outside of brackets?"""
     if line[0].type in ("OPTIMIZE", "EXTREME", "WHERE"):
         return True
@@ -100,11 +99,11 @@ def _marked(line: list[Token]) -> bool:
     return False
 
 
-def _continues(before: list[Token], line: list[Token]) -> bool:
+def _continues(before: list[Word], line: list[Word]) -> bool:
     return before[-1].type in JOINS_AFTER or line[0].type in JOINS_BEFORE or _wants_operand(before)
 
 
-def _wants_operand(line: list[Token]) -> bool:
+def _wants_operand(line: list[Word]) -> bool:
     """Does the line end in a head with its scripts: ``\\max_{D}``, ``E_{q(z|x)}``, ``sum_{t=1}^T``?"""
     i = len(line)
     while i > 0:
@@ -120,7 +119,7 @@ def _wants_operand(line: list[Token]) -> bool:
     return False
 
 
-def _operand_start(line: list[Token], end: int) -> int:
+def _operand_start(line: list[Word], end: int) -> int:
     """Where the word or the bracket that ends before ``end`` begins."""
     depth = 0
     for i in range(end - 1, -1, -1):
@@ -133,10 +132,10 @@ def _operand_start(line: list[Token], end: int) -> int:
     return 0
 
 
-def _is_head(token: Token) -> bool:
-    return token.type in _HEADS or (token.type == "WORD" and token == "E")
+def _is_head(token: Word) -> bool:
+    return token.type in _HEADS or (token.type == "WORD" and token.text == "E")
 
 
-def _drop_trailing(out: list[Token]) -> None:
+def _drop_trailing(out: list[Word]) -> None:
     while out and out[-1].type in TRAILING:
         out.pop()

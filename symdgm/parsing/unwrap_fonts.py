@@ -10,13 +10,12 @@ import unicodedata
 from collections.abc import Callable
 from typing import NamedTuple
 
-from lark import Token
 
 from symdgm.errors import nearest
 from symdgm.names import DECORATIONS, GREEK, LETTERS, VARIANTS
 from symdgm.parsing.grammar_files import known_commands
 from symdgm.parsing.refusals import refusal
-from symdgm.parsing.words import become, end_of, partners, start_of, word
+from symdgm.parsing.words import Word, become, partners
 
 ACCENTS = {
     "hat": "hat", "widehat": "hat", "tilde": "tilde", "widetilde": "tilde", "bar": "bar", "overline": "bar",
@@ -31,11 +30,11 @@ class _Wrapper(NamedTuple):
     """An open brace: whether it is dropped, and the accent (with the output's length) that it belongs to."""
 
     dropped: bool
-    accent: Token | None
+    accent: Word | None
     begin: int
 
 
-def unwrap_fonts(tokens: list[Token]) -> list[Token]:
+def unwrap_fonts(tokens: list[Word]) -> list[Word]:
     """The words without fonts, in one spelling."""
     return _Unwrapping(tokens).run()
 
@@ -43,15 +42,15 @@ def unwrap_fonts(tokens: list[Token]) -> list[Token]:
 class _Unwrapping:
     """One walk over the words."""
 
-    def __init__(self, tokens: list[Token]) -> None:
+    def __init__(self, tokens: list[Word]) -> None:
         self.tokens = tokens
         self.partner = partners(tokens)
-        self.out: list[Token] = []
+        self.out: list[Word] = []
         self.wrappers: dict[int, _Wrapper] = {}
-        self.pending: list[Token] = []
+        self.pending: list[Word] = []
         self.single: dict[int, int] = {}
 
-    def run(self) -> list[Token]:
+    def run(self) -> list[Word]:
         i = 0
         while i < len(self.tokens):
             token = self.tokens[i]
@@ -61,71 +60,71 @@ class _Unwrapping:
             step = _STEPS.get(token.type)
             i = step(self, i, token) if step else self._keep(i, token)
         if self.pending:
-            raise refusal("accent-over-a-formula", self.pending[-1], accent=str(self.pending[-1]))
+            raise refusal("accent-over-a-formula", self.pending[-1], accent=self.pending[-1].text)
         return self.out
 
-    def _keep(self, i: int, token: Token) -> int:
+    def _keep(self, i: int, token: Word) -> int:
         if self.pending and token.type not in ("LBRACE", "RBRACE"):
-            raise refusal("accent-over-a-formula", self.pending[-1], accent=str(self.pending[-1]))
+            raise refusal("accent-over-a-formula", self.pending[-1], accent=self.pending[-1].text)
         self.out.append(token)
         return i + 1
 
-    def _letter(self, i: int, token: Token, name: str) -> int:
+    def _letter(self, i: int, token: Word, name: str) -> int:
         self.out.append(become(token, "WORD", VARIANTS.get(name, name)))
         while self.pending:
             accent = self.pending.pop()
-            self.out.append(become(accent, "MARK", ACCENTS[str(accent).lstrip("\\")]))
+            self.out.append(become(accent, "MARK", ACCENTS[accent.text.lstrip("\\")]))
         return i + 1
 
-    def _word(self, i: int, token: Token) -> int:
-        return self._letter(i, token, str(token))
+    def _word(self, i: int, token: Word) -> int:
+        return self._letter(i, token, token.text)
 
-    def _greek(self, i: int, token: Token) -> int:
-        return self._letter(i, token, "Delta" if token == "∆" else LETTERS[token])
+    def _greek(self, i: int, token: Word) -> int:
+        return self._letter(i, token, "Delta" if token.text == "∆" else LETTERS[token.text])
 
-    def _styled(self, i: int, token: Token) -> int:
-        plain = unicodedata.normalize("NFKC", str(token))
+    def _styled(self, i: int, token: Word) -> int:
+        plain = unicodedata.normalize("NFKC", token.text)
         if plain.isdigit():
             self.out.append(become(token, "NUMBER", plain))
             return i + 1
         if not (plain.isascii() and plain.isalpha()) and plain not in LETTERS:
-            raise refusal("unknown-character", token, character=str(token))
+            raise refusal("unknown-character", token, character=token.text)
         return self._letter(i, token, LETTERS.get(plain, plain))
 
-    def _accented(self, i: int, token: Token) -> int:
-        plain, *marks = unicodedata.normalize("NFD", str(token))
+    def _accented(self, i: int, token: Word) -> int:
+        plain, *marks = list(unicodedata.normalize("NFD", token.text))
         if not plain.isascii() or not all(mark in MARKS for mark in marks):
-            raise refusal("unknown-character", token, character=str(token))
+            raise refusal("unknown-character", token, character=token.text)
         self._letter(i, token, plain)
         self.out += [become(token, "MARK", MARKS[mark]) for mark in marks]
         return i + 1
 
-    def _mark(self, i: int, token: Token) -> int:
-        self.out.append(become(token, "MARK", MARKS[token]))
+    def _mark(self, i: int, token: Word) -> int:
+        self.out.append(become(token, "MARK", MARKS[token.text]))
         return i + 1
 
-    def _command(self, i: int, token: Token) -> int:
-        name = str(token)[1:]
+    def _command(self, i: int, token: Word) -> int:
+        name = token.text[1:]
         plain = NAMES.get(name) or (name if name in GREEK or name in VARIANTS else None)
         if plain is None:
             best = nearest(name, [*GREEK, *VARIANTS, *ACCENTS, *known_commands()])
             hint = f"did you mean `\\{best}`? " if best else ""
-            raise refusal("unknown-command", token, command=str(token), nearest=hint)
+            raise refusal("unknown-command", token, command=token.text, nearest=hint)
         return self._letter(i, token, plain)
 
-    def _font(self, i: int, token: Token) -> int:
+    def _font(self, i: int, token: Word) -> int:
         if i + 1 < len(self.tokens) and self.tokens[i + 1].type == "LBRACE":
             self.wrappers[i + 1] = self.wrappers[self.partner[i + 1]] = _Wrapper(True, None, 0)
         return i + 1
 
-    def _accent(self, i: int, token: Token) -> int:
+    def _accent(self, i: int, token: Word) -> int:
         self.pending.append(token)
         if i + 1 < len(self.tokens) and self.tokens[i + 1].type == "LBRACE":
             wrapper = _Wrapper(True, token, len(self.out))
             self.wrappers[i + 1] = self.wrappers[self.partner[i + 1]] = wrapper
         return i + 1
 
-    def _brace(self, i: int, token: Token) -> int:
+    def _brace(self, i: int, token: Word) -> int:
         wrapper = self.wrappers.get(i)
         if wrapper is None or not wrapper.dropped:
             return self._keep(i, token)
@@ -137,9 +136,9 @@ class _Unwrapping:
         covered = self.out[wrapper.begin :]
         if not covered or covered[0].type != "WORD" or not _one_name(covered):
             assert wrapper.accent is not None
-            raise refusal("accent-over-a-formula", wrapper.accent, accent=str(wrapper.accent))
+            raise refusal("accent-over-a-formula", wrapper.accent, accent=wrapper.accent.text)
 
-    def _caret(self, i: int, token: Token) -> int:
+    def _caret(self, i: int, token: Word) -> int:
         """An upright superscript is a label; it must be seen before its font is gone."""
         first = i + 1
         braced = first < len(self.tokens) and self.tokens[first].type == "LBRACE"
@@ -151,21 +150,21 @@ class _Unwrapping:
                 inside = self.tokens[opening + 1 : close]
                 last = close + 1 if braced else close
                 whole = not braced or (last < len(self.tokens) and self.partner[first] == last)
-                if whole and inside and not (len(inside) == 1 and inside[0] in ("T", "\\top")):
-                    text = " ".join(str(part) for part in inside)
-                    self.out += [token, word("LABEL_TEXT", text, start_of(inside[0]), end_of(inside[-1]))]
+                if whole and inside and not (len(inside) == 1 and inside[0].text in ("T", "\\top")):
+                    text = " ".join(part.text for part in inside)
+                    self.out += [token, Word("LABEL_TEXT", text, inside[0].start, inside[-1].end)]
                     return last + 1
         return self._keep(i, token)
 
-    def _script(self, i: int, token: Token) -> int:
-        plain = unicodedata.normalize("NFKC", str(token))
+    def _script(self, i: int, token: Word) -> int:
+        plain = unicodedata.normalize("NFKC", token.text)
         script = "UNDERSCORE" if token.type == "SUBSCRIPT" else "CARET"
         self.out += [become(token, script), become(token, "LBRACE", "{")]
         self.out += [_small(token, character) for character in plain]
         self.out.append(become(token, "RBRACE", "}"))
         return i + 1
 
-    def _fraction(self, i: int, token: Token) -> int:
+    def _fraction(self, i: int, token: Word) -> int:
         self.out.append(token)
         if i + 1 < len(self.tokens) and self.tokens[i + 1].type == "LBRACE":
             self.single[self.partner[i + 1] + 1] = 1
@@ -173,13 +172,13 @@ class _Unwrapping:
             self.single[i + 1] = 2
         return i + 1
 
-    def _arguments(self, i: int, token: Token) -> int:
+    def _arguments(self, i: int, token: Word) -> int:
         r"""``\frac12``, ``\frac1{K}``, ``\frac ab``: an argument without braces is one character."""
         wanted = self.single.pop(i)
-        text, start = str(token), start_of(token)
+        text, start = token.text, token.start
         letters = [text] if token.type == "COMMAND" else list(text[:wanted])
         for k, letter in enumerate(letters):
-            part = token if token.type == "COMMAND" else word(_kind(letter), letter, start + k, start + k + 1)
+            part = token if token.type == "COMMAND" else Word(_kind(letter), letter, start + k, start + k + 1)
             self.out.append(become(part, "LBRACE", "{"))
             _STEPS.get(part.type, _Unwrapping._keep)(self, i, part)
             self.out.append(become(part, "RBRACE", "}"))
@@ -187,7 +186,7 @@ class _Unwrapping:
         if len(letters) < wanted:
             self.single[i + 1] = wanted - len(letters)
         if taken < len(text):
-            self._keep(i, word(_kind(text[taken]), text[taken:], start + taken, end_of(token)))
+            self._keep(i, Word(_kind(text[taken]), text[taken:], start + taken, token.end))
         return i + 1
 
 
@@ -195,13 +194,13 @@ def _kind(text: str) -> str:
     return "NUMBER" if text[0].isdigit() else "WORD"
 
 
-def _small(token: Token, character: str) -> Token:
+def _small(token: Word, character: str) -> Word:
     """A character of a raised or lowered run."""
     kind = _SMALL.get(character) or ("NUMBER" if character.isdigit() else "WORD")
     return become(token, kind, LETTERS.get(character, character))
 
 
-def _one_name(covered: list[Token]) -> bool:
+def _one_name(covered: list[Word]) -> bool:
     """Is it one letter or word, with nothing but decorations and subscripts behind it?"""
     partner = partners(covered)
     i = 1
@@ -215,7 +214,7 @@ def _one_name(covered: list[Token]) -> bool:
 
 
 _SMALL = {"+": "PLUS", "−": "MINUS", "-": "MINUS", "=": "DEFINE", "(": "LPAR", ")": "RPAR"}
-_STEPS: dict[str, Callable[[_Unwrapping, int, Token], int]] = {
+_STEPS: dict[str, Callable[[_Unwrapping, int, Word], int]] = {
     "WORD": _Unwrapping._word,
     "LETTER": _Unwrapping._greek,
     "STYLED": _Unwrapping._styled,

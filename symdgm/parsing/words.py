@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from lark import Token
 
 OPENERS = frozenset(
     {
@@ -28,33 +28,27 @@ GROUPS = frozenset({"LPAR", "LSQB", "LBRACE", "LSET"})
 """Brackets as the author writes them."""
 
 
-def word(kind: str, value: str, start: int, end: int) -> Token:
-    """A word that stands at ``start`` to ``end`` of the text."""
-    return Token(kind, value, start, None, None, None, None, end)
+@dataclass(slots=True, eq=False)
+class Word:
+    """A word with its place in the text; the passes change its kind as they find out what it is."""
+
+    type: str
+    text: str
+    start: int
+    end: int
 
 
-def become(token: Token, kind: str, value: str | None = None) -> Token:
-    """The same place of the text as a word of another kind."""
-    text = str(token) if value is None else value
-    return Token(kind, text, token.start_pos, None, None, None, None, token.end_pos)
+def become(token: Word, kind: str, text: str | None = None) -> Word:
+    """Another word at the same place of the text."""
+    return Word(kind, token.text if text is None else text, token.start, token.end)
 
 
-def start_of(token: Token) -> int:
-    """Where a word begins in the text."""
-    return token.start_pos or 0
-
-
-def end_of(token: Token) -> int:
-    """Where a word ends in the text."""
-    return token.end_pos or 0
-
-
-def after(token: Token, kind: str) -> Token:
+def after(token: Word, kind: str) -> Word:
     """A word that is not written, right behind one that is."""
-    return Token(kind, "", token.end_pos, None, None, None, None, token.end_pos)
+    return Word(kind, "", token.end, token.end)
 
 
-def partners(tokens: Sequence[Token]) -> dict[int, int]:
+def partners(tokens: Sequence[Word]) -> dict[int, int]:
     """Position of each opening bracket → position of the one that closes it; the brackets are known to match."""
     found: dict[int, int] = {}
     opened: list[int] = []
