@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from sympy import Basic, Integer, Rational
 
-from symdgm.expressions.arithmetic import Minus, Plus, Quotient, Times
+from symdgm.expressions.arithmetic import Minus, Plus, Power, Quotient, Times
 from symdgm.expressions.indices import Aggregate
+from symdgm.expressions.names import Name
 from symdgm.expressions.notation.pieces import Edge, Level, Piece, joined
 from symdgm.expressions.notation.spelling import Spelling
 
@@ -102,15 +103,22 @@ def _fraction(above: Piece, below: Piece, s: Spelling) -> Piece:
     return Piece(f"{begin}{above.text}{end}{{{below.text}{end}", Level.POWER, tall=True)
 
 
-def power(node: Basic, parts: list[Piece], s: Spelling) -> Piece:
+def power(node: Power, parts: list[Piece], s: Spelling) -> Piece:
     """``a^b``."""
     base, exponent = _raisable(parts[0], s), parts[1].text
+    if _is_taken(node.args[1], s):
+        exponent = f"{{{exponent}}}"
     if exponent in s.exponents:
         text, last = base.text + s.exponents[exponent], Edge.WORD
     else:
         text = f"{base.text}^{s.script(exponent)}"
         last = Edge.NAME if exponent.isalpha() and not s.braces else Edge.WORD
     return replace(joined(text, Level.POWER, [base]), last=last, raised=True)
+
+
+def _is_taken(exponent: Basic, s: Spelling) -> bool:
+    """Whether a bare exponent would be read as a transpose, or as a label in upright letters."""
+    return isinstance(exponent, Name) and (exponent.text == "T" or "\\mathrm" in s.name(exponent.text))
 
 
 def transpose(node: Basic, parts: list[Piece], s: Spelling) -> Piece:

@@ -62,6 +62,10 @@ class Spelling:
         """A piece in round brackets."""
         return Piece(self.grown(piece, self.round), first=Edge.BRACKET, tall=piece.tall)
 
+    def upright(self, text: str) -> str:
+        """A name as it is stored, where its letter would mean something else."""
+        return f"\\mathrm{{{text}}}" if self.braces else text
+
     def script(self, text: str) -> str:
         """What stands behind ``_`` or ``^``: braces unless one letter, word or number stands there alone."""
         return f"{{{text}}}" if self.braces or not text.isalnum() else text

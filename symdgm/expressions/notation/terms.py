@@ -40,7 +40,8 @@ def sequence(node: Tuple, parts: list[Piece], s: Spelling) -> Piece:
 def subscripted(node: Subscripted, parts: list[Piece], s: Spelling) -> Piece:
     """``z_t``, ``x_{i,j}``, ``z_{1:T}``."""
     head, *indices = parts
-    return replace(head, text=f"{head.text}_{s.script(','.join(i.text for i in indices))}", last=Edge.NAME)
+    letter = s.upright("Delta") if node.head == Name("Delta") else head.text  # Δ_x is the Laplacian
+    return replace(head, text=f"{letter}_{s.script(','.join(i.text for i in indices))}", last=Edge.NAME)
 
 
 def labelled(node: Labelled, parts: list[Piece], s: Spelling) -> Piece:
@@ -49,7 +50,7 @@ def labelled(node: Labelled, parts: list[Piece], s: Spelling) -> Piece:
     shown = f"\\text{{{label.text}}}" if isinstance(node.args[1], Str) else f"({label.text})"
     base = head.text
     if head.raised and isinstance(node.args[0], Name):  # TeX takes no second superscript
-        base = f"\\mathrm{{{node.args[0].text}}}"
+        base = s.upright(node.args[0].text)
     return replace(head, text=f"{base}^{{{shown}}}", last=Edge.NAME, raised=True)
 
 
@@ -98,6 +99,8 @@ def call(node: Call, parts: list[Piece], s: Spelling) -> Piece:
 
 def apply(node: Apply, parts: list[Piece], s: Spelling) -> Piece:
     """``f(x, t)``, ``Uniform{1..T}``."""
+    if node.args[0] == Name("D"):  # D(‖a‖) would begin a divergence
+        parts = [s.bracket(p) if p.bars else p for p in parts]
     body = sequence(Tuple(), parts[1:], s)
     if len(node.args) == 2 and isinstance(node.args[1], Range) and is_family(node.args[0]):
         begin, end = s.curly
@@ -149,10 +152,15 @@ def derivative(node: Derivative, parts: list[Piece], s: Spelling) -> Piece:
     """``grad_x log p(x)``, ``div_x(a + b)``."""
     _, body, variable = parts
     operator = f"{s.sign_of(node.kind)}_{s.script(variable.text)}"
-    if isinstance(node.args[1], (*SIMPLE, Call, Derivative)):
+    if isinstance(node.args[1], (*SIMPLE, Call, Derivative)) and not _is_choice(node.args[1]):
         text = f"{operator} {body.text}"
         return replace(beside(text, Level.POWER, parts[1:2]), open=body.open or frozenset())
     return Piece(operator + s.bracket(body).text, Level.POWER, tall=body.tall)
+
+
+def _is_choice(node: Basic) -> bool:
+    """Whether this is a maximum or a minimum, which behind a name reads as an optimisation."""
+    return isinstance(node, Call) and node.function in ("max", "min")
 
 
 def integral(node: Integral, parts: list[Piece], s: Spelling) -> Piece:
