@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from lark.exceptions import UnexpectedToken
-
 from symdgm.errors import GrammarError
+from symdgm.parsing.reduce import UnexpectedWord
 from symdgm.parsing.refusals import refusal
 
 
-def explain(error: UnexpectedToken) -> GrammarError:
+def explain(error: UnexpectedWord) -> GrammarError:
     """The refusal of a word that no rule allows."""
-    token = error.token
-    return refusal("unexpected-word", token, word=str(token))
+    return refusal("unexpected-word", error.word, word=error.word.text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ from lark.lexer import Lexer
 
 from symdgm.parsing import make_atoms, make_formulas, make_lists, make_statements
 from symdgm.parsing.grammar_files import grammar_folder, grammar_text
+from symdgm.parsing.reduce import Automaton, automaton
 from symdgm.parsing.words import Word
 
 RULES: dict[str, Callable[[list[Any]], Any]] = {
@@ -45,8 +47,12 @@ class Words(Lexer):  # type: ignore[misc]
         self._ignored = frozenset(conf.ignore)
 
     def lex(self, lexer_state: Any, parser_state: Any) -> Iterator[Word]:
+        """The words of a text, for Lark."""
+        return self.words(lexer_state.text.text)
+
+    def words(self, text: str) -> Iterator[Word]:
         """The words of a text; the last terminal takes any character, so that none is passed over."""
-        text, ignored = lexer_state.text.text, self._ignored
+        ignored = self._ignored
         for match in self._pattern.finditer(text):
             kind = match.lastgroup
             if kind is not None and kind not in ignored:
@@ -80,12 +86,21 @@ def compiled(**options: Any) -> Lark:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Grammar:
+    """What reads a text: its words, and the automaton that takes them."""
+
+    words: Callable[[str], Iterator[Word]]
+    automaton: Automaton
+
+
 @lru_cache(maxsize=1)
-def _shared() -> Lark:
-    return compiled()
+def _shared() -> Grammar:
+    lark = compiled()
+    return Grammar(Words(lark.lexer_conf).words, automaton(lark))
 
 
-def grammar() -> Lark:
+def grammar() -> Grammar:
     """The compiled grammar of this process."""
     with _LOCK:
         return _shared()

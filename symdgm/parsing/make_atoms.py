@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from sympy import Basic, Integer, Tuple
@@ -19,9 +20,15 @@ from symdgm.parsing.refusals import refusal
 _SEVERAL = frozenset({"max", "min", "logsumexp", "softmax"})
 
 
+@lru_cache(maxsize=1024)
+def _plain(text: str) -> Name:
+    """Names come often; one node serves them all."""
+    return Name(text)
+
+
 def name(c: list[Any]) -> Piece:
     """A name with its labels inside and its subscripts outside, in whatever order they were written."""
-    head: Basic = Name(c[0].text)
+    head: Basic = _plain(c[0].text)
     labels: list[Piece] = []
     indices: list[Piece] = []
     for script in c[1:]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
-from lark.exceptions import UnexpectedToken
 from sympy import Basic
 
 from symdgm.errors import GrammarError
@@ -16,8 +15,8 @@ from symdgm.parsing.explain import explain
 from symdgm.parsing.grammar import grammar
 from symdgm.parsing.passes import run_passes
 from symdgm.parsing.pieces import Piece
+from symdgm.parsing.reduce import UnexpectedWord
 from symdgm.parsing.refusals import refusal
-from symdgm.parsing.words import Word, after
 
 
 @dataclass(frozen=True)
@@ -92,16 +91,11 @@ def _reduced(text: str) -> Piece:
     """Words, passes, rules."""
     if len(text) > MAX_CHARACTERS:
         raise refusal("too-long", (0, 0), bound=MAX_CHARACTERS, length=len(text))
-    parser: Any = grammar().parse_interactive(text)
-    state = parser.parser_state
-    words = list(parser.lexer_thread.lex(state))
-    last: Word | None = None
+    language = grammar()
     try:
-        for last in run_passes(words, text):
-            state.feed_token(last)
-        if last is None:
-            raise refusal("empty", (0, 0))
-        found: Piece = state.feed_token(after(last, "$END"), True)
-    except UnexpectedToken as error:
+        found: Piece | None = language.automaton.run(run_passes(list(language.words(text)), text))
+    except UnexpectedWord as error:
         raise explain(error) from None
+    if found is None:
+        raise refusal("empty", (0, 0))
     return found
