@@ -158,6 +158,8 @@ BRACKETS: list[tuple[Basic, str]] = [
     (Power(Labelled(x, i), two), "(x^{(i)})^2"),
     (Power(x, T), "x^{{T}}"),
     (Apply(Name("D"), norm), "D((||x||))"),
+    (Apply(Name("D"), Inner(norm, y)), "D((<||x||, y>))"),
+    (density(p, x, norm), "p(x|(||x||))"),
     (grad(Call(Str("max"), x, y), x), "grad_x(max(x, y))"),
     (Power(expect(x, q), two), "(E_q[x])^2"),
     (Power(kl(q, p), two), "KL[q || p]^2"),

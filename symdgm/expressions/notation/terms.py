@@ -33,7 +33,11 @@ def string(node: Str, parts: list[Piece], s: Spelling) -> Piece:
 
 
 def sequence(node: Tuple, parts: list[Piece], s: Spelling) -> Piece:
-    """``a, b``."""
+    """``a, b``; norms in brackets, for ``p(x|‖y‖)`` has a bar already."""
+    return _listed([s.bracket(p) if p.bars else p for p in parts], s)
+
+
+def _listed(parts: list[Piece], s: Spelling) -> Piece:
     return Piece(s.comma.join(p.text for p in parts), Level.SUM, tall=any(p.tall for p in parts))
 
 
@@ -85,7 +89,7 @@ def listing(node: Listing, parts: list[Piece], s: Spelling) -> Piece:
 def call(node: Call, parts: list[Piece], s: Spelling) -> Piece:
     """``log p(x)``, ``log(a/b)``, ``sqrt(a)``."""
     function, arguments = node.function, parts[1:]
-    body = sequence(Tuple(), arguments, s)
+    body = _listed(arguments, s)
     if len(arguments) == 1:
         if function in BARE and isinstance(node.args[1], SIMPLE):
             text = f"{s.sign_of(function)} {body.text}"
@@ -101,7 +105,7 @@ def apply(node: Apply, parts: list[Piece], s: Spelling) -> Piece:
     """``f(x, t)``, ``Uniform{1..T}``."""
     if node.args[0] == Name("D"):  # D(‖a‖) would begin a divergence
         parts = [s.bracket(p) if p.bars else p for p in parts]
-    body = sequence(Tuple(), parts[1:], s)
+    body = _listed(parts[1:], s)
     if len(node.args) == 2 and isinstance(node.args[1], Range) and is_family(node.args[0]):
         begin, end = s.curly
         return Piece(f"{parts[0].text}{begin}{body.text.replace(s.to, '..', 1)}{end}")
@@ -139,7 +143,7 @@ def norm(node: Norm, parts: list[Piece], s: Spelling) -> Piece:
 def inner_product(node: Inner, parts: list[Piece], s: Spelling) -> Piece:
     """``<a, b>``."""
     text = f"{s.angle[0]}{parts[0].text}{s.comma}{parts[1].text}{s.angle[1]}"
-    return Piece(text, first=Edge.ANGLE, last=Edge.ANGLE, tall=parts[0].tall or parts[1].tall)
+    return replace(beside(text, Level.ATOM, parts), first=Edge.ANGLE, last=Edge.ANGLE)
 
 
 def indicator(node: Indicator, parts: list[Piece], s: Spelling) -> Piece:
@@ -152,15 +156,15 @@ def derivative(node: Derivative, parts: list[Piece], s: Spelling) -> Piece:
     """``grad_x log p(x)``, ``div_x(a + b)``."""
     _, body, variable = parts
     operator = f"{s.sign_of(node.kind)}_{s.script(variable.text)}"
-    if isinstance(node.args[1], (*SIMPLE, Call, Derivative)) and not _is_choice(node.args[1]):
+    if isinstance(node.args[1], (*SIMPLE, Call, Derivative)) and not _reads_otherwise(node.args[1]):
         text = f"{operator} {body.text}"
         return replace(beside(text, Level.POWER, parts[1:2]), open=body.open or frozenset())
     return Piece(operator + s.bracket(body).text, Level.POWER, tall=body.tall)
 
 
-def _is_choice(node: Basic) -> bool:
-    """Whether this is a maximum or a minimum, which behind a name reads as an optimisation."""
-    return isinstance(node, Call) and node.function in ("max", "min")
+def _reads_otherwise(node: Basic) -> bool:
+    """Whether ``Δ_x`` before this reads as a name: a maximum or a minimum could optimise, bars could be a given."""
+    return isinstance(node, Call) and node.function in ("max", "min", "abs")
 
 
 def integral(node: Integral, parts: list[Piece], s: Spelling) -> Piece:
