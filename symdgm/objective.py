@@ -14,7 +14,7 @@ from symdgm.binding.classify import classify, declared_node, refuse_unused
 from symdgm.binding.observations import check_batch, check_values, read_data
 from symdgm.derivation import Derivation, assemble
 from symdgm.distributions import Distribution
-from symdgm.errors import OptionError, SymdgmError, nearest
+from symdgm.errors import OptionError, SymdgmError
 from symdgm.expressions.node import Node
 from symdgm.expressions.notation import latex, unicode
 from symdgm.expressions.signature import signature
@@ -248,14 +248,9 @@ def _counts(samples: int | Mapping[str, int], bound: Bound) -> dict[str, int]:
 
 
 def _refuse_unused(bound: Bound, names: Mapping[str, object]) -> None:
-    environment = bound.environment
-    shapes = environment.shapes
-    distributions = [str(f.head) for f in environment.factors]
-    for keyword in names:
-        close = nearest(keyword, OPTIONS)
-        if close is not None and str(parse(keyword)) not in {*bound.scalars, *bound.networks, *shapes, *distributions}:
-            raise OptionError(f"unknown option `{keyword}`", hint=f"did you mean `{close}`?")
-    refuse_unused(names, [*bound.scalars, *bound.networks, *shapes, *distributions], OPTIONS, parse)
+    distributions = [str(f.head) for f in bound.environment.factors]
+    used = [*bound.scalars, *bound.networks, *bound.environment.shapes, *distributions]
+    refuse_unused(names, used, OPTIONS, parse)
 
 
 def _term_names(bound: Bound, nodes: list[Basic]) -> list[str]:

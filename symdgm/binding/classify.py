@@ -11,7 +11,7 @@ from symdgm.binding.environment import Environment
 from symdgm.binding.factors import Factor, reference
 from symdgm.binding.scalars import Scalars, is_scalar
 from symdgm.distributions import Distribution
-from symdgm.errors import NameResolutionError, OptionError, suggest
+from symdgm.errors import NameResolutionError, OptionError, nearest
 from symdgm.expressions.names import Subscripted, spelled
 from symdgm.expressions.scope import heads
 
@@ -77,8 +77,10 @@ def refuse_unused(names: Mapping[str, object], used: Iterable[str], options: Ite
     known = set(used)
     for keyword in names:
         if spelled(read(keyword)) not in known:
+            close = nearest(keyword, options)
             raise OptionError(
-                f"`{keyword}` is bound, but the formula does not use it", hint=suggest(keyword, {*known, *options})
+                f"`{keyword}` is no option, and the formula does not use it",
+                hint=f"did you mean `{close}`?" if close else f"leave it out, or write `{keyword}` in the formula",
             )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sympy import Basic, Number
@@ -32,6 +33,7 @@ class BoundFacts:
 
     environment: Environment
     parameter_names: dict[Basic, tuple[Law, str]] = field(default_factory=dict)
+    _given: dict[tuple[int, Basic, str], Basic] = field(default_factory=dict)
 
     def law(self, node: Basic) -> Law | None:
         """The one factor that a reference names."""
@@ -74,20 +76,14 @@ class BoundFacts:
         return result
 
     def _name(self, law: Law, parameter: str, symbol: Name) -> Basic:
-        """A fresh name for a parameter: ``mu_q``, or ``mu_{q,z}`` where that is taken."""
-        head, taken = law.node.args[0], self._taken()
-        for name in (
-            Subscripted(symbol, *_flat(head)),
-            Subscripted(symbol, *_flat(head), *(v for value in law.values for v in _flat(value))),
-            *(Subscripted(Name(symbol.text + "'" * i), *_flat(head)) for i in range(1, 1000)),
-        ):
-            owner = self.parameter_names.get(name)
-            if owner is not None and owner[0].node == law.node and owner[0].identity == law.identity and owner[1] == parameter:
-                return name
-            if owner is None and spelled(name) not in taken:
-                self.parameter_names[name] = (law, parameter)
-                return name
-        raise AssertionError("a thousand laws share one name")
+        """A fresh name for a parameter: ``mu_q``, or ``mu_{q,z}``, or ``mu'_q`` where that is taken."""
+        key = (law.identity, law.node, parameter)
+        if key not in self._given:
+            taken = self._taken()
+            name = next(n for n in _proposals(law, symbol) if n not in self.parameter_names and spelled(n) not in taken)
+            self._given[key] = name
+            self.parameter_names[name] = (law, parameter)
+        return self._given[key]
 
     def _taken(self) -> set[str]:
         variables = {spelled(v) for f in self.environment.factors for v in (*values_of(f.node), *givens_of(f.node))}
@@ -114,6 +110,14 @@ def parametrisation(distribution: Family) -> tuple[str, ...]:
         if written and written <= set(names):
             return tuple(names)
     return tuple(distribution.parameter_names)
+
+
+def _proposals(law: Law, symbol: Name) -> Iterator[Basic]:
+    head = _flat(law.node.args[0])
+    yield Subscripted(symbol, *head)
+    yield Subscripted(symbol, *head, *(v for value in law.values for v in _flat(value)))
+    for primes in itertools.count(1):
+        yield Subscripted(Name(symbol.text + "'" * primes), *head)
 
 
 def _flat(node: Basic) -> tuple[Basic, ...]:

@@ -23,6 +23,7 @@ from symdgm.expressions.applications import call
 from symdgm.expressions.arithmetic import Minus, Plus, Power, Quotient, Times
 from symdgm.expressions.names import Name
 from symdgm.expressions.node import Node
+from symdgm.expressions.scope import replace
 
 HALF = Rational(1, 2)
 VALUE = Name("x")
@@ -39,16 +40,18 @@ class Family:
     Args:
         name: the family's name.
         symbols: parameter → the name that stands for it, in the canonical order.
-        log_density: of `VALUE`; None where the lowering's kernel is the definition (index-valued categoricals).
+        log_density: of `VALUE`, which is the indicator of a class for the categorical families; linear in it for finite ones.
         draw: a pathwise sample as a formula of `NOISE`, standard normal; None for a discrete family.
         entropy: the entropy of an element (or a class).
         discrete: whether the support is finite.
         mean: the mean of an element.
+        others: names for the parameters of a second law of the family, in `kl`.
+        kl: the divergence of the law from the second one, of an element (or a class).
     """
 
     name: str
     symbols: Mapping[str, Name]
-    log_density: Node | None
+    log_density: Node
     draw: Node | None
     entropy: Node
     mean: Basic
@@ -136,7 +139,7 @@ def _categorical(name: str) -> tuple[Family, Family]:
         name=name,
         symbols={"logits": LOGITS},
         others={"logits": LOGITS_P},
-        log_density=None,
+        log_density=Times(VALUE, call("log", _SOFTMAX)),
         draw=None,
         entropy=Minus(Times(_SOFTMAX, call("log", _SOFTMAX))),
         mean=_SOFTMAX,
@@ -147,7 +150,7 @@ def _categorical(name: str) -> tuple[Family, Family]:
         name=name,
         symbols={"probs": PROBS},
         others={"probs": PROBS_P},
-        log_density=None,
+        log_density=_xlogy(VALUE, PROBS),
         draw=None,
         entropy=Minus(_xlogy(PROBS, PROBS)),
         mean=PROBS,
@@ -178,3 +181,19 @@ def family(name: str, parameters: tuple[str, ...]) -> Family | None:
         if entry.name == name and tuple(entry.symbols) == parameters:
             return entry
     return None
+
+
+def kl_formula(q: Family, p: Family) -> Node | None:
+    """The divergence of two laws of one family, of an element; p's parameters stand as `Family.others`.
+
+    Under two parametrisations of a finite family it is ``-H[q] - E_q[log p]``, whose last term is p's log-density at q's mean,
+    since that is linear in the value.
+    """
+    if q.name != p.name:
+        return None
+    if tuple(q.symbols) == tuple(p.symbols):
+        return q.kl
+    if not q.discrete:
+        return None
+    renamed = {symbol: p.others[name] for name, symbol in p.symbols.items()}
+    return Plus(Minus(q.entropy), Minus(replace(p.log_density, {VALUE: q.mean, **renamed})))

@@ -11,8 +11,11 @@ import torch
 from sympy import Basic, Rational
 from torch import Tensor
 
+from symdgm.binding import Factor
+from symdgm.distributions import Family
 from symdgm.errors import ShapeError, SymdgmError
 from symdgm.expressions.expectations import CrossEntropy, Divergence, Entropy
+from symdgm.expressions.names import spelled
 from symdgm.lowering.draws import emit_draw, emit_states
 from symdgm.lowering.freeze import Frozen, Root
 from symdgm.lowering.laws import LawValues
@@ -108,6 +111,8 @@ class Writer:
         self.axes: list[Axis] = [BATCH]
         self.lengths: dict[PlanNode, int] = {}
         self.events: dict[str, tuple[torch.Size, str]] = {}
+        for factor in self.environment.factors:
+            self._agree_declared(factor)
         self.used: dict[str, None] = {}
         self.positional = {i for key, i in arguments.items() if key.startswith("data:")}
 
@@ -178,6 +183,11 @@ class Writer:
                 f"`{variable}` has the event shape {list(known)} in {first}, but {list(event)} in {owner}",
                 hint="all distributions over a variable have one event shape",
             )
+
+    def _agree_declared(self, factor: Factor) -> None:
+        shape = factor.distribution.event_shape if isinstance(factor.distribution, Family) else None
+        if shape is not None:
+            self.agree(spelled(factor.variables[0]), shape, factor.distribution.described)  # type: ignore[attr-defined]
 
     # The walk.
 

@@ -17,6 +17,7 @@ from symdgm.expressions.expectations import Expect
 from symdgm.expressions.laws import Law
 from symdgm.expressions.names import Labelled, Name, Subscripted, spelled
 from symdgm.lowering.estimators import CERTAIN, ENUMERATION, MINIBATCH, PATHWISE, Estimator, choose
+from symdgm.lowering.naming import identifier, snake
 from symdgm.lowering.plan import Kind, Plan, PlanNode
 from symdgm.rewriting import Derivation, Term
 
@@ -344,17 +345,15 @@ def function_source(name: str, call: object, arity: int) -> NetworkSource:
     return NetworkSource(name, call, tuple(f"argument {i + 1}" for i in range(arity)), False, None, (("value",),), f"the function {name}", any_dtype=True)  # type: ignore[arg-type]
 
 
-GENERIC = ("Sequential", "Module", "ModuleList", "Linear", "network", "forward", "function", "method")
+GENERIC = ("Formula", "Sequential", "Module", "ModuleList", "Linear", "network", "forward", "function", "method")
 
 
 def network_name(source: NetworkSource, origin: Basic, named: Mapping[str, object]) -> str:
     """How a network is called in the generated code: as it was bound, by its class, or by its factor."""
-    from symdgm.lowering.naming import identifier, snake
-
     for name, call in named.items():
         if call is source.call:
             return identifier(name)
-    if source.label not in GENERIC and source.label.isidentifier() and isinstance(source.call, object):
+    if source.label not in GENERIC and source.label.isidentifier():
         return snake(source.label)
     return identifier(f"{origin.args[0]}_network")
 

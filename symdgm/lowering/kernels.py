@@ -3,49 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
-from symdgm.lowering.operands import ATOM, UNARY, Operand
+from symdgm.lowering.operands import ATOM, PRODUCT, SUM, UNARY, Operand
+from symdgm.lowering.operations import xlogy
 
 Kernel = Callable[[Operand, Operand], tuple[str, int]]
-"""From the value and the parameter to the text of the log-density, and how tightly it binds."""
+"""From the value and the parameter, aligned by axis, to the text of the log-density, and how tightly it binds."""
 
 
 def _bernoulli_logits(x: Operand, logits: Operand) -> tuple[str, int]:
-    target = x.text if x.axes == logits.axes else f"{x.at(ATOM)}.expand_as({logits.text})"
-    if len(x.axes) > len(logits.axes) or not set(x.axes) <= set(logits.axes):
+    if not set(x.axes) <= set(logits.axes):
         return f"({x.at(UNARY)} * {logits.at(UNARY)} - softplus({logits.text}, threshold=50))", ATOM
+    target = x.text if x.axes == logits.axes else f"{x.at(ATOM)}.expand_as({logits.text})"
     return f'-binary_cross_entropy_with_logits({logits.text}, {target}, reduction="none")', UNARY
 
 
 def _bernoulli_probs(x: Operand, probs: Operand) -> tuple[str, int]:
-    return f"(torch.xlogy({x.text}, {probs.text}) + torch.special.xlog1py(1 - {x.at(UNARY)}, {_negative(probs)}))", ATOM
+    return f"{xlogy(x, probs)} + {xlogy(_one_minus(x), _one_minus(probs))}", SUM
 
 
-def _categorical_logits(y: Operand, logits: Operand) -> tuple[str, int]:
-    return f"torch.take_along_dim({logits.at(ATOM)}.log_softmax(-1), {y.at(ATOM)}[..., None], -1)[..., 0]", ATOM
+def _index_logits(y: Operand, logits: Operand) -> tuple[str, int]:
+    return _picked(f"{logits.at(ATOM)}.log_softmax(-1)", y), ATOM
 
 
-def _categorical_probs(y: Operand, probs: Operand) -> tuple[str, int]:
-    return f"torch.take_along_dim({probs.text}, {y.at(ATOM)}[..., None], -1)[..., 0].log()", ATOM
+def _index_probs(y: Operand, probs: Operand) -> tuple[str, int]:
+    return f"{_picked(probs.text, y)}.log()", ATOM
 
 
 def _one_hot_logits(y: Operand, logits: Operand) -> tuple[str, int]:
-    return f"({y.at(UNARY)} * {logits.at(ATOM)}.log_softmax(-1))", ATOM
+    return f"{y.at(UNARY)} * {logits.at(ATOM)}.log_softmax(-1)", PRODUCT
 
 
 def _one_hot_probs(y: Operand, probs: Operand) -> tuple[str, int]:
-    return f"torch.xlogy({y.text}, {probs.text})", ATOM
+    return xlogy(y, probs), PRODUCT
 
 
-def _negative(operand: Operand) -> str:
-    return f"-{operand.at(UNARY)}"
+def _picked(table: str, index: Operand) -> str:
+    return f"torch.take_along_dim({table}, {index.at(ATOM)}[..., None], -1)[..., 0]"
+
+
+def _one_minus(a: Operand) -> Operand:
+    return replace(a, text=f"1 - {a.at(UNARY)}", level=SUM)
 
 
 KERNELS: dict[tuple[str, str], Kernel] = {
     ("Bernoulli", "logits"): _bernoulli_logits,
     ("Bernoulli", "probs"): _bernoulli_probs,
-    ("Categorical", "logits"): _categorical_logits,
-    ("Categorical", "probs"): _categorical_probs,
+    ("Categorical", "logits"): _index_logits,
+    ("Categorical", "probs"): _index_probs,
     ("OneHotCategorical", "logits"): _one_hot_logits,
     ("OneHotCategorical", "probs"): _one_hot_probs,
 }

@@ -15,7 +15,7 @@ from symdgm.expressions.names import spelled
 from symdgm.expressions.scope import replace
 from symdgm.lowering.kernels import KERNELS
 from symdgm.lowering.laws import LawValues, event_shape, number_operand
-from symdgm.lowering.operands import ATOM, Operand
+from symdgm.lowering.operands import ATOM, Operand, lead
 from symdgm.lowering.plan import PlanNode
 
 if TYPE_CHECKING:
@@ -125,10 +125,12 @@ def _element(writer: Writer, law: LawValues, value: Operand, distribution: Famil
         if kernel is not None:
             parameter = _as_tensor(writer, law, name, value)
             axes = tuple(a for a in writer.axes if a in value.axes or a in parameter.axes)
+            if distribution.family == "Categorical":  # picking needs equal numbers of axes
+                value, parameter = lead(value, axes), lead(parameter, axes)
             text, level = kernel(value, parameter)
             return Operand(text, level, axes, max(value.rank, parameter.rank))
     formulas = family(distribution.family, tuple(distribution.parameter_names))
-    assert formulas is not None and formulas.log_density is not None
+    assert formulas is not None
     special = fold(replace(formulas.log_density, law.constants(formulas.symbols)))
     symbols = {formulas.symbols[k]: p for k, p in law.parameters.items()}
     return writer.formula(special, {VALUE: value, **symbols})

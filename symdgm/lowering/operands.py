@@ -75,3 +75,11 @@ def _expanded(operand: Operand, axes: tuple[Axis, ...], rank: int) -> Operand:
     if operand.rank == 0 and ":" not in trailing:
         index = ["...", *trailing]
     return replace(operand, text=f"{operand.at(ATOM)}[{', '.join(index)}]", level=ATOM)
+
+
+def lead(operand: Operand, axes: Sequence[Axis]) -> Operand:
+    """The operand with an axis of length one for each of ``axes`` that it lacks; its event is left alone."""
+    if operand.axes == tuple(axes):
+        return operand
+    index = ", ".join(":" if a in operand.axes else "None" for a in axes)
+    return replace(operand, text=f"{operand.at(ATOM)}[{index}]", level=ATOM)

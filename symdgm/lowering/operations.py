@@ -17,7 +17,7 @@ METHODS = (
 NUMERIC = {
     "exp": "math.exp", "log": "math.log", "sqrt": "math.sqrt", "abs": "abs", "tanh": "math.tanh", "lgamma": "math.lgamma",
     "sin": "math.sin", "cos": "math.cos", "tan": "math.tan", "sinh": "math.sinh", "cosh": "math.cosh", "erf": "math.erf",
-    "floor": "math.floor", "ceil": "math.ceil",
+    "floor": "math.floor", "ceil": "math.ceil", "max": "max", "min": "min",
 }  # fmt: skip
 """The same functions of Python numbers."""
 
@@ -60,6 +60,13 @@ def power(a: Operand, b: Operand) -> str:
     return f"{a.at(ATOM)}**{b.at(UNARY)}"
 
 
+def xlogy(a: Operand, b: Operand) -> str:
+    """``a log b``, which is 0 where both are 0, with a finite gradient (that of `torch.xlogy` is NaN there)."""
+    if b.number:
+        return f"{a.at(PRODUCT)} * {_numeric('log', [b])}"
+    return f"{a.at(PRODUCT)} * {b.at(ATOM)}.where(({a.text} != 0) | ({b.text} != 0), 1).log()"
+
+
 def negate(a: Operand) -> str:
     """``-a``; the minus of a product stands before its first factor."""
     if a.level == PRODUCT and not a.text.startswith("-"):
@@ -73,25 +80,46 @@ def function(name: str, operands: Sequence[Operand]) -> str:
     Raises:
         NotSupportedError: a function without a tensor form.
     """
-    if all(o.number for o in operands) and name in NUMERIC:
-        return f"{NUMERIC[name]}({operands[0].text})"
+    if all(o.number for o in operands):
+        return _numeric(name, operands)
     if name in METHODS:
-        return f"{_tensor(operands[0]).at(ATOM)}.{name}()"
+        return f"{operands[0].at(ATOM)}.{name}()"
     if name in _SPECIAL:
-        return _SPECIAL[name](*map(_tensor, operands))
+        return _SPECIAL[name](*operands)
     raise NotSupportedError(f"the function `{name}` cannot be computed yet")
 
 
-def _tensor(operand: Operand) -> Operand:
-    return Operand(f"torch.tensor({operand.text})") if operand.number else operand
+def _numeric(name: str, operands: Sequence[Operand]) -> str:
+    """A function of Python numbers."""
+    a = operands[0]
+    if name == "log" and a.text == "0":
+        return "-math.inf"
+    if name in NUMERIC:
+        return f"{NUMERIC[name]}({', '.join(o.text for o in operands)})"
+    forms = {
+        "sigmoid": f"(1 / (1 + math.exp(-{a.at(POWER)})))",
+        "softplus": f"math.log1p(math.exp({a.text}))",
+        "log_sigmoid": f"-math.log1p(math.exp(-{a.at(POWER)}))",
+        "log_one_minus_sigmoid": f"-math.log1p(math.exp({a.text}))",
+        "relu": f"max({a.text}, 0)",
+        "sign": f"math.copysign(1, {a.text})",
+        "sg": a.at(ATOM),
+    }
+    if name not in forms:
+        raise NotSupportedError(f"the function `{name}` of a number cannot be computed yet")
+    return forms[name]
 
 
-def _two(tensor_form: str) -> Callable[..., str]:
+def _extreme(method: str, bound: str) -> Callable[..., str]:
+    """The larger or smaller of two or more; a number bounds by `clamp`."""
+
     def write(*operands: Operand) -> str:
-        text = operands[0].text
-        for operand in operands[1:]:
-            text = f"{tensor_form}({text}, {operand.text})"
-        return text
+        tensors = [o for o in operands if not o.number]
+        text = tensors[0].text
+        for operand in tensors[1:]:
+            text = f"{method}({text}, {operand.text})"
+        numbers = "".join(f".clamp({bound}={o.text})" for o in operands if o.number)
+        return f"{tensors[0].at(ATOM) if len(tensors) == 1 else text}{numbers}"
 
     return write
 
@@ -103,9 +131,9 @@ _SPECIAL: dict[str, Callable[..., str]] = {
     "softmax": lambda a: f"{a.at(ATOM)}.softmax(-1)",
     "log_softmax": lambda a: f"{a.at(ATOM)}.log_softmax(-1)",
     "sg": lambda a: f"{a.at(ATOM)}.detach()",
-    "max": _two("torch.maximum"),
-    "min": _two("torch.minimum"),
-    "xlogy": lambda a, b: f"torch.xlogy({a.text}, {b.text})",
+    "max": _extreme("torch.maximum", "min"),
+    "min": _extreme("torch.minimum", "max"),
+    "xlogy": lambda a, b: f"({xlogy(a, b)})",
 }
 LEVELS = {"add": SUM, "mul": PRODUCT, "div": PRODUCT, "neg": UNARY, "pow": POWER}
 

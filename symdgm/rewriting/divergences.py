@@ -8,7 +8,7 @@ from sympy.core.symbol import Str
 from symdgm.expressions.applications import Apply, Call, Density, call
 from symdgm.expressions.arithmetic import Minus, Plus
 from symdgm.expressions.expectations import Binder, CrossEntropy, Divergence, Entropy, Expect
-from symdgm.expressions.families import Family, family
+from symdgm.expressions.families import Family, kl_formula
 from symdgm.expressions.folding import fold
 from symdgm.expressions.scope import replace
 from symdgm.rewriting.algebra import join_coefficient, split_coefficient
@@ -85,23 +85,26 @@ def closed_kl(q: Law, p: Law, facts: Facts) -> Basic | None:
 
     Both must be single factors of one family over the same variable, so that the formula holds for every value of what is given.
     """
-    if q.family is None or p.family is None or q.family.name != p.family.name or q.values != p.values:
+    if q.family is None or p.family is None or q.values != p.values:
         return None
-    left, right = _common(q.family, p.family)
-    if left.kl is None:
+    formula = kl_formula(q.family, p.family)
+    if formula is None:
         return None
-    theirs = {left.others[k]: v for k, v in _converted(p, right, left, facts, specialise=True).items()}
-    named = _converted(q, q.family, left, facts, specialise=False)
-    numbers = _converted(q, q.family, left, facts, specialise=True)
-    return _summed(left.kl, {left.symbols[k]: v for k, v in named.items()}, {left.symbols[k]: v for k, v in numbers.items()}, theirs)
+    theirs = {p.family.others[k]: v for k, v in facts.parameters(p, specialise=True).items()}
+    return _summed(formula, *_own(q, q.family, facts), theirs)
 
 
 def _closed_entropy(q: Law, facts: Facts) -> Basic | None:
     if q.family is None:
         return None
-    named = {q.family.symbols[k]: v for k, v in facts.parameters(q, specialise=False).items()}
-    numbers = {q.family.symbols[k]: v for k, v in facts.parameters(q, specialise=True).items()}
-    return _summed(q.family.entropy, named, numbers, {})
+    return _summed(q.family.entropy, *_own(q, q.family, facts), {})
+
+
+def _own(q: Law, formulas: Family, facts: Facts) -> tuple[dict[Basic, Basic], dict[Basic, Basic]]:
+    """What stands for a law's own parameters: names only, and numbers where it has them."""
+    named = {formulas.symbols[k]: v for k, v in facts.parameters(q, specialise=False).items()}
+    numbers = {formulas.symbols[k]: v for k, v in facts.parameters(q, specialise=True).items()}
+    return named, numbers
 
 
 def _summed(formula: Basic, named: dict[Basic, Basic], numbers: dict[Basic, Basic], other: dict[Basic, Basic]) -> Basic:
@@ -121,27 +124,6 @@ def _mentions(expression: Basic, names: set[Basic]) -> bool:
             return True
         stack.extend(node.args)
     return False
-
-
-def _common(q: Family, p: Family) -> tuple[Family, Family]:
-    """The parametrisation in which both are compared: that of q if both have it, else the canonical one."""
-    if tuple(q.symbols) == tuple(p.symbols):
-        return q, p
-    canonical = family(q.name, ("logits",))
-    assert canonical is not None
-    return canonical, p
-
-
-def _converted(law: Law, own: Family, wanted: Family, facts: Facts, *, specialise: bool) -> dict[str, Basic]:
-    """A law's parameters in the wanted parametrisation; probabilities become logits."""
-    parameters = dict(facts.parameters(law, specialise=specialise))
-    if tuple(own.symbols) == tuple(wanted.symbols):
-        return parameters
-    probs = parameters["probs"]
-    log_probs = call("log", probs)
-    if wanted.name == "Bernoulli":
-        return {"logits": Plus(log_probs, Minus(call("log", Plus(1, Minus(probs)))))}
-    return {"logits": log_probs}
 
 
 def _log_of_own_law(node: Basic, facts: Facts) -> Law | None:
