@@ -163,7 +163,7 @@ def derivative(node: Derivative, parts: list[Piece], s: Spelling) -> Piece:
 
 
 def _reads_otherwise(node: Basic) -> bool:
-    """Whether ``Δ_x`` before this reads as a name: a maximum or a minimum could optimise, bars could be a given."""
+    """Whether ``Δ_x`` before this reads as a name: ``max`` could optimise, bars could be a given."""
     return isinstance(node, Call) and node.function in ("max", "min", "abs")
 
 
