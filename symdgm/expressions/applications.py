@@ -29,14 +29,15 @@ class Call(Node):
 
 def call(name: str, *arguments: Basic) -> Call:
     """A known function at its arguments."""
-    return Call(Str(name), *arguments)  # type: ignore[return-value]
+    return Call(Str(name), *arguments)
 
 
 class Apply(Node):
     """``name(a, b)``: a network, a density without a given, or a scalar times a bracket: binding decides.
 
-    Args of the node: ``(head, argument, …)``; the head is a name with its subscripts. An argument is an expression, a `Definition`
-    ``x = G(z)`` (the factor's variable, and where it is evaluated), a `Range`, a `Listing` or a `Placeholder`.
+    Args of the node: ``(head, argument, …)``; the head is a name with its subscripts. An argument is an
+    expression, a `Definition` ``x = G(z)`` (the factor's variable, and where it is evaluated), a `Range`, a
+    `Listing` or a `Placeholder`.
     """
 
     __slots__ = ()
@@ -46,8 +47,10 @@ class Apply(Node):
 class Density(Node):
     """``p(x | z)``, ``N(z; mu, s)``: a density at a value, given others.
 
-    Args of the node: ``(head, Tuple(values), Tuple(givens), Tuple(parameters))``. Without givens and parameters
-    an `Apply` is written instead, so that one text has one tree. A parameter may be a `Definition` (``logits = dec(z)``).
+    Args of the node: ``(head, Tuple(values), Tuple(givens), Tuple(parameters))``. Without givens and
+    parameters
+    an `Apply` is written instead, so that one text has one tree. A parameter may be a `Definition`
+    (``logits = dec(z)``).
     """
 
     __slots__ = ()

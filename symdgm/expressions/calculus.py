@@ -9,7 +9,10 @@ from symdgm.expressions.node import Node
 
 
 class Derivative(Node):
-    """``grad_x f``, ``laplacian_x f``, ``div_x f``, ``∂f/∂x_i``. Args of the node: ``(Str kind, body, variable)``."""
+    """``grad_x f``, ``laplacian_x f``, ``div_x f``, ``∂f/∂x_i``.
+
+    Args of the node: ``(Str kind, body, variable)``.
+    """
 
     __slots__ = ()
     kinds = (Str, Expr, Expr)
@@ -22,7 +25,10 @@ class Derivative(Node):
 
 
 class Integral(Node):
-    """``∫_a^b f dt``. Args of the node: ``(body, variable, lower, upper)``, or ``(body, variable)`` without bounds."""
+    """``∫_a^b f dt``.
+
+    Args of the node: ``(body, variable, lower, upper)``, or ``(body, variable)`` without bounds.
+    """
 
     __slots__ = ()
     kinds = (Expr, Expr, [Basic])

@@ -12,7 +12,8 @@ class Binder(Node):
     """``z ~ q(z|x)``: variables and the law that they are drawn from.
 
     Args of the node: ``(Tuple(variables), law)``. ``E_{q(z|x)}`` and ``E_q`` have no variables written;
-    ``E_{t, eps}`` has no law written, an empty `Tuple`. The law is a name, an `Apply`, a `Density` or a product of them.
+    ``E_{t, eps}`` has no law written, an empty `Tuple`. The law is a name, an `Apply`, a `Density` or a
+    product of them.
     """
 
     __slots__ = ()
@@ -52,7 +53,8 @@ class Expect(Node):
 class Divergence(Node):
     """``KL[q || p]``. Args of the node: ``(Str kind, left, right, order …)``.
 
-    The kind is one of `DIVERGENCES`; ``Renyi_{alpha}`` and ``D_{alpha}`` are ``("Renyi", l, r, alpha)``, ``W`` is ``W_1``.
+    The kind is one of `DIVERGENCES`; ``Renyi_{alpha}`` and ``D_{alpha}`` are ``("Renyi", l, r, alpha)``,
+    ``W`` is ``W_1``.
     """
 
     __slots__ = ()

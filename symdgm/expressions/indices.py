@@ -11,7 +11,8 @@ from symdgm.expressions.node import Node
 class Index(Node):
     """An index and what it runs over: ``k``, ``k=1..K``, ``k != i``, ``k in S``.
 
-    Args of the node: ``(variable,)``, ``(variable, lower, upper)`` or ``(variable, condition)`` with a `Relation`.
+    Args of the node: ``(variable,)``, ``(variable, lower, upper)`` or ``(variable, condition)`` with a
+    `Relation`.
     """
 
     __slots__ = ()
@@ -43,4 +44,5 @@ class Aggregate(Node):
     @property
     def index(self) -> Index:
         """The index."""
-        return self.args[2]
+        index: Index = self.args[2]
+        return index

@@ -14,14 +14,16 @@ from symdgm.expressions.node import Node
 class Name(Node):
     """A name in its canonical ASCII spelling: ``x``, ``theta``, ``x_hat``, ``a_bar``, ``x'``, ``x_star``.
 
-    Args of the node: ``(Str,)``. Decorations belong to the text (a suffix `symdgm.names.DECORATIONS`, or primes).
+    Args of the node: ``(Str,)``. Decorations belong to the text (a suffix `symdgm.names.DECORATIONS`, or
+    primes).
     """
 
     __slots__ = ()
     kinds = (Str,)
 
     def __new__(cls, name: str | Str) -> Name:
-        return super().__new__(cls, Str(name) if isinstance(name, str) else name)  # type: ignore[return-value]
+        """The name with this spelling."""
+        return super().__new__(cls, Str(name) if isinstance(name, str) else name)
 
     @property
     def text(self) -> str:
@@ -32,7 +34,8 @@ class Name(Node):
 class Subscripted(Node):
     """A name with subscripts: ``z_1``, ``z_{t-1}``, ``z_{1:T}``, ``q_phi``, ``x_{i,j}``, ``x_{<=t}``.
 
-    Args of the node: ``(head, index, …)``, the head a `Name` or a `Labelled`; an index is any expression, a `Range` or a `Relation`
+    Args of the node: ``(head, index, …)``, the head a `Name` or a `Labelled`; an index is any expression, a
+    `Range` or a `Relation`
     with `Placeholder` on its left.
     """
 
@@ -42,7 +45,8 @@ class Subscripted(Node):
     @property
     def head(self) -> Node:
         """The name without its subscripts."""
-        return self.args[0]
+        head: Node = self.args[0]
+        return head
 
     @property
     def indices(self) -> tuple[Basic, ...]:
@@ -51,7 +55,7 @@ class Subscripted(Node):
 
 
 class Labelled(Node):
-    """A name with a superscript label: ``x^{(i)}``, ``D^{(k)}``, ``x^{\\text{o}}``.
+    r"""A name with a superscript label: ``x^{(i)}``, ``D^{(k)}``, ``x^{\text{o}}``.
 
     Args of the node: ``(head, label)``; the label is an expression (``(i)``) or a `Str` (upright text).
     """
@@ -75,7 +79,10 @@ class Placeholder(Node):
 
 
 class Relation(Node):
-    """A condition ``a < b``. Args of the node: ``(Str operator, left, right)``; operators as in `OPERATORS`."""
+    """A condition ``a < b``.
+
+    Args of the node: ``(Str operator, left, right)``; operators as in `OPERATORS`.
+    """
 
     __slots__ = ()
     kinds = (Str, Basic, Basic)

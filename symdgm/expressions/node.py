@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 from math import isfinite
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from sympy import Basic, Expr, Integer, Rational
 from sympy.core.symbol import Str
@@ -28,9 +28,11 @@ class Node(Expr):  # type: ignore[misc]
     kinds: ClassVar[tuple[Any, ...]] = ([Basic],)
 
     def __new__(cls, *args: Any) -> Node:
+        """The node of these arguments; numbers become exact SymPy numbers."""
         nodes = tuple(to_node(a) for a in args)
         _check(cls, nodes)
-        return cast(Node, Basic.__new__(cls, *nodes))
+        node: Node = Basic.__new__(cls, *nodes)
+        return node
 
     def __add__(self, other: Any) -> Node:
         from symdgm.expressions.arithmetic import plus
@@ -38,7 +40,7 @@ class Node(Expr):  # type: ignore[misc]
         return plus(self, to_node(other))
 
     def __radd__(self, other: Any) -> Node:
-        return cast(Node, Node.__add__(to_node(other), self))
+        return Node.__add__(to_node(other), self)
 
     def __sub__(self, other: Any) -> Node:
         from symdgm.expressions.arithmetic import Minus
@@ -46,7 +48,7 @@ class Node(Expr):  # type: ignore[misc]
         return self + Minus(to_node(other))
 
     def __rsub__(self, other: Any) -> Node:
-        return cast(Node, Node.__sub__(to_node(other), self))
+        return Node.__sub__(to_node(other), self)
 
     def __mul__(self, other: Any) -> Node:
         from symdgm.expressions.arithmetic import times
@@ -54,15 +56,16 @@ class Node(Expr):  # type: ignore[misc]
         return times(self, to_node(other))
 
     def __rmul__(self, other: Any) -> Node:
-        return cast(Node, Node.__mul__(to_node(other), self))
+        return Node.__mul__(to_node(other), self)
 
     def __truediv__(self, other: Any) -> Node:
         from symdgm.expressions.arithmetic import quotient
 
-        return quotient(self, to_node(other))
+        result: Node = quotient(self, to_node(other))
+        return result
 
     def __rtruediv__(self, other: Any) -> Node:
-        return cast(Node, Node.__truediv__(to_node(other), self))
+        return Node.__truediv__(to_node(other), self)
 
     def __pow__(self, other: Any, mod: Any = None) -> Node:
         from symdgm.expressions.arithmetic import Power
@@ -99,6 +102,12 @@ class Node(Expr):  # type: ignore[misc]
         from symdgm.expressions.notation import unicode
 
         return prettyForm(unicode(self))
+
+    def __copy__(self) -> Node:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Node:
+        return self  # immutable, and trees may be deeper than Python's stack
 
     def __str__(self) -> str:
         from symdgm.expressions.notation import ascii

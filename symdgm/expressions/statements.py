@@ -24,9 +24,9 @@ class Optimize(Node):
 
 
 class Definition(Node):
-    """``left = right``: a factor, a factorisation, a deterministic value, a named objective or argument.
+    r"""``left = right``: a factor, a factorisation, a deterministic value, a named objective or argument.
 
-    Args of the node: ``(left, right)``. ``:=``, ``≔`` and ``\\triangleq`` are the same.
+    Args of the node: ``(left, right)``. ``:=``, ``≔`` and ``\triangleq`` are the same.
     """
 
     __slots__ = ()
@@ -48,7 +48,10 @@ class Abbreviation(Node):
 
 
 class Labeled(Node):
-    """``loss_d: minimize f over D``. Args of the node: ``(name, Optimize)``; ``over`` is the optimiser's players."""
+    """``loss_d: minimize f over D``.
+
+    Args of the node: ``(name, Optimize)``; what stands after ``over`` are its players.
+    """
 
     __slots__ = ()
     kinds = (Expr, Optimize)
