@@ -76,7 +76,7 @@ class _Classifying:
         """A norm or an angle that is still open is refused where it was opened."""
         frame = self.frames[-1]
         if frame.opening is not None and frame.opening.type in ("DOUBLE", "LESS"):
-            raise refusal("unclosed-bars", frame.opening, bars=str(frame.opening))
+            raise refusal("unclosed-bars", frame.opening, bars=frame.opening.text)
 
     def _double(self, token: Word) -> Word:
         frame = self.frames[-1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 from symdgm.parsing.refusals import refusal
 from symdgm.parsing.words import Word, CLOSER_OF, CLOSERS, GROUPS, OPENERS, become
@@ -281,7 +283,7 @@ class _Finding:
             self._bracket(behind, "ARGS_OPEN")
 
     def _optimize(self, i: int, start: bool) -> bool:
-        text = "".join(self.tokens[i].text.replace("\\", "").split())
+        text = "".join(re.findall(r"[A-Za-z]+", self.tokens[i].text))
         behind = i + 1
         if self._type(behind) == "SUB_OPEN":
             behind = self.partner[behind] + 1

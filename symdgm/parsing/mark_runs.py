@@ -51,7 +51,8 @@ DIFFERENTIAL = re.compile(rf"d([A-Za-z]|{'|'.join(GREEK)})(_({'|'.join(DECORATIO
 class _Frame:
     """What is open: a ``bracket``, or the ``run``, ``product`` or ``integral`` that a head has begun.
 
-    ``head`` of a bracket is the head whose script, or first group, it is; ``begun`` is how many words there were.
+    ``head`` of a bracket is the head whose script, or first group, it is; ``index`` of a product is its index, of a bracket
+    its kind; ``begun`` is how many words there were.
     """
 
     kind: str
@@ -116,7 +117,7 @@ class _Marking:
         self.out.append(token)
         self.operand = token.type in ENDS_OPERAND
         if token.type in OPENERS:
-            self._push(_Frame("bracket", self.next_head))
+            self._push(_Frame("bracket", self.next_head, token.type))
             self.next_head = None
 
     def _head(self, i: int, token: Word) -> None:
@@ -135,13 +136,13 @@ class _Marking:
         """A bracket that is no operand of its own: arguments, scripts, labels."""
         self.out.append(token)
         self.operand = False
-        self._push(_Frame("bracket", self.next_head))
+        self._push(_Frame("bracket", self.next_head, token.type))
         self.next_head = None
 
     def _close(self, i: int, token: Word) -> None:
         self._end_bodies(token)
         if self.out[-1].type in OPENERS:
-            raise refusal("empty-brackets", token, bracket=f"{self.out[-1]}{token}")
+            raise refusal("empty-brackets", token, bracket=self.out[-1].text + token.text)
         self.out.append(token)
         head = self.frames.pop().head
         self.operand = head is None
@@ -193,12 +194,18 @@ class _Marking:
         self.operand = False
 
     def _break(self, i: int, token: Word) -> None:
+        if token.type == "GIVEN" and not self.operand and self._bracket() != "ARGS_OPEN":
+            raise refusal("bars-for-size", token)
         self._end_bodies(token)
         self.out.append(token)
         self.operand = False
 
     def _top(self, kind: str) -> bool:
         return bool(self.frames) and self.frames[-1].kind == kind
+
+    def _bracket(self) -> str:
+        """The kind of the bracket that we are in."""
+        return next((frame.index for frame in reversed(self.frames) if frame.kind == "bracket"), "")
 
     def _just_begun(self, kind: str) -> bool:
         return self._top(kind) and self.frames[-1].begun == len(self.out)

@@ -21,7 +21,7 @@ _BASES = frozenset(
         "ABS_CLOSE", "RPAR", "RSQB", "RBRACE", "RSET", "RANGLE", "GREATER", "TRANSPOSE",
     }
 )  # fmt: skip
-_RAISED = {"PRIME": "PRIME", "STAR": "MARK", "TRANSPOSE": "TRANSPOSE"}
+_ENDS_A_NAME = frozenset({"RPAR", "RSQB", "RBRACE", "RSET", "COMMA", "BAR", "SEMI", "TILDE", "UNDERSCORE", "LPAR"})
 
 
 class _Piece(NamedTuple):
@@ -142,7 +142,7 @@ class _Ordering:
             marks.append(_Piece(i, i, become(whole, "MARK", "star")))
         elif whole is not None and whole.type == "LABEL_TEXT":
             labels.append(_Piece(i, i, whole))
-        elif whole is not None and braced and whole.type in ("PLUS", "MINUS"):
+        elif whole is not None and whole.type in ("PLUS", "MINUS"):
             labels.append(_Piece(i, i, become(whole, "LABEL_TEXT")))
         elif whole is not None and _is_transpose(whole) and base.type not in ("BIG", "INTEGRAL"):
             raised.append(_Piece(i, i, become(whole, "TRANSPOSE")))
@@ -185,6 +185,8 @@ class _Ordering:
             return None
         if kind in ("PRIME", "STAR", "TRANSPOSE", "TIMES"):
             return i + 1
+        if kind in ("PLUS", "MINUS") and self._ends_a_name(i + 1):
+            return i + 1
         if kind == "MINUS" and i + 1 < len(self.tokens) and self.tokens[i + 1].type in ("WORD", "NUMBER"):
             return i + 2
         if kind == "FRACTION":
@@ -192,6 +194,10 @@ class _Ordering:
         if kind == "FUNCTION" and i + 1 < len(self.tokens) and self.tokens[i + 1].type in GROUPS:
             return self._groups(i + 1, 1)
         return None
+
+    def _ends_a_name(self, i: int) -> bool:
+        """Does a list or a bracket end here, so that ``x^+`` is a label?"""
+        return i >= len(self.tokens) or self.tokens[i].type in _ENDS_A_NAME
 
     def _groups(self, i: int, count: int) -> int | None:
         for _ in range(count):

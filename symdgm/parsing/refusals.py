@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass
 from functools import lru_cache
+from string import Template
 
 
 from symdgm.errors import GrammarError
@@ -42,7 +43,8 @@ def refusal(label: str, place: Word | tuple[int, int], **said: object) -> Gramma
     mistake = mistakes()[label]
     span = (place.start, place.end) if isinstance(place, Word) else place
     words = {name: shorten(str(value)) for name, value in said.items()}
-    return GrammarError(mistake.problem.format(**words), hint=mistake.hint.format(**words), span=span)
+    problem, hint = (Template(text).substitute(words) for text in (mistake.problem, mistake.hint))
+    return GrammarError(problem, hint=hint, span=span)
 
 
 def shorten(text: str, width: int = 60) -> str:

@@ -7,6 +7,8 @@ line before it ends in an operator or wants its operand, or it starts with an op
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 
 from symdgm.parsing.bounds import MAX_STATEMENTS
 from symdgm.parsing.refusals import refusal
@@ -70,7 +72,7 @@ def _segments(tokens: list[Word]) -> list[tuple[Word | None, list[Word]]]:
     found: list[tuple[Word | None, list[Word]]] = []
     separator: Word | None = None
     line: list[Word] = []
-    for token in tokens:
+    for token in _part_abbreviations(tokens):
         if token.type not in ("NEWLINE", "SEPARATOR"):
             line.append(token)
             continue
@@ -82,6 +84,23 @@ def _segments(tokens: list[Word]) -> list[tuple[Word | None, list[Word]]]:
     if line:
         found.append((separator, line))
     return found
+
+
+def _part_abbreviations(tokens: list[Word]) -> Iterator[Word]:
+    """``f, where a = 1, b = 2`` is ``f``, ``where a = 1`` and ``where b = 2``."""
+    depth, abbreviating = 0, False
+    for token in tokens:
+        kind = token.type
+        depth += (kind in OPENERS) - (kind in CLOSERS)
+        if kind in ("NEWLINE", "SEPARATOR"):
+            abbreviating = abbreviating and kind == "NEWLINE"
+        elif depth == 0 and kind == "WHERE":
+            abbreviating = True
+            yield become(token, "SEPARATOR")
+        elif depth == 0 and kind == "COMMA" and abbreviating:
+            yield become(token, "SEPARATOR")
+            token = become(token, "WHERE")
+        yield token
 
 
 def _marked(line: list[Word]) -> bool:
