@@ -54,7 +54,7 @@ class _Unwrapping:
         i = 0
         while i < len(self.tokens):
             token = self.tokens[i]
-            if i in self.single and token.type in ("NUMBER", "WORD", "COMMAND"):
+            if i in self.single and token.type in ("NUMBER", "INITIAL", "WORD", "COMMAND"):
                 i = self._arguments(i, token)
                 continue
             step = _STEPS.get(token.type)
@@ -70,7 +70,8 @@ class _Unwrapping:
         return i + 1
 
     def _letter(self, i: int, token: Word, name: str) -> int:
-        self.out.append(become(token, "WORD", VARIANTS.get(name, name)))
+        token.type, token.text = "WORD", VARIANTS.get(name, name)
+        self.out.append(token)
         while self.pending:
             accent = self.pending.pop()
             self.out.append(become(accent, "MARK", ACCENTS[accent.text.lstrip("\\")]))
@@ -215,6 +216,7 @@ def _one_name(covered: list[Word]) -> bool:
 
 _SMALL = {"+": "PLUS", "−": "MINUS", "-": "MINUS", "=": "DEFINE", "(": "LPAR", ")": "RPAR"}
 _STEPS: dict[str, Callable[[_Unwrapping, int, Word], int]] = {
+    "INITIAL": _Unwrapping._word,
     "WORD": _Unwrapping._word,
     "LETTER": _Unwrapping._greek,
     "STYLED": _Unwrapping._styled,
