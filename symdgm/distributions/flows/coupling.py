@@ -1,0 +1,258 @@
+"""Coupling: some elements are changed by maps whose coefficients a network reads off the others."""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Callable, Sequence
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from symdgm.distributions.flows.axes import check_event, read_count, sum_event
+from symdgm.distributions.flows.conditioners import MLP, ResNet
+from symdgm.distributions.flows.elements import Additive, Affine, Element
+from symdgm.distributions.flows.flow import Flow, Pushed
+from symdgm.distributions.flows.masks import read_mask
+from symdgm.distributions.flows.spline import Spline
+from symdgm.distributions.networks import check_network
+from symdgm.distributions.shapes import Shape, read_shape, show
+from symdgm.errors import ParameterError, ShapeError
+
+Conditioner = Callable[..., object]
+"""A network ``(x)`` or ``(x, context)``, where ``x`` is the value with zeros for what is to be changed."""
+
+Change = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+class Coupling(Flow, ABC):
+    r"""Elements under the mask pass, and tell a network how to move the others.
+
+    .. math:: z = m \odot x + (1 - m) \odot g(x; \text{network}(m \odot x))
+
+    The final couplings name the map ``g``: `AffineCoupling`, `AdditiveCoupling`, `SplineCoupling`.
+
+    Args:
+        event_shape: the shape of one value: ``D`` for vectors, ``(C, H, W)`` for images.
+        element: the map of each element.
+        mask: ``"channel"``, ``"checkerboard"``, or a boolean tensor of the event, true where an element
+            passes.
+        flip: whether what would pass is what changes.
+        network: gives the coefficients, ``[batch, count * C, ...]`` with all first coefficients first, or a
+            tuple of ``count`` tensors ``[batch, *event]``. By default an `MLP` for vectors and a `ResNet` for
+            images, which begin at the identity.
+        hidden: widths of the default network: of each layer of an `MLP`, of each block of a `ResNet`.
+        context_features: how many features of context the network takes as its second argument.
+
+    Raises:
+        ParameterError: the mask leaves nothing to change or to read, or there is no default network for the
+            event.
+    """
+
+    def __init__(
+        self,
+        event_shape: Shape,
+        element: Element,
+        *,
+        mask: str | Tensor = "channel",
+        flip: bool = False,
+        network: Conditioner | None = None,
+        hidden: Sequence[int] = (64, 64),
+        context_features: int = 0,
+    ) -> None:
+        super().__init__()
+        self.event_shape = read_shape(event_shape, "event_shape")
+        self.element = element
+        self.context_features = read_count(context_features, "context_features", self._title, least=0)
+        self.rank_in = self.rank_out = len(self.event_shape)
+        self.mask: Tensor
+        self.register_buffer("mask", read_mask(mask, self.event_shape, flip, self._title))
+        if network is not None:
+            check_network(network, f"the network of {self._title}")
+        self.network: Conditioner = network or self._default_network(hidden)
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Pushed:
+        """One call of the network, and the map of what is not under the mask."""
+        return self._change(self.element.apply, x, context)
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> Pushed:
+        """One call of the network too: what it reads was not changed."""
+        return self._change(self.element.invert, z, context)
+
+    def extra_repr(self) -> str:
+        """The event and the map."""
+        return f"{show(self.event_shape)}, {self.element}"
+
+    @property
+    def _title(self) -> str:
+        return type(self).__name__
+
+    def _change(self, change: Change, x: Tensor, context: Tensor | None) -> Pushed:
+        check_event(x, self.event_shape, self._title)
+        image, log_slope = change(x, self._coefficients(torch.where(self.mask, x, 0), context))
+        return torch.where(self.mask, x, image), sum_event(torch.where(self.mask, 0, log_slope))
+
+    def _coefficients(self, kept: Tensor, context: Tensor | None) -> Tensor:
+        """What the network returns, as ``[batch, *event, count]``."""
+        out = self.network(kept, context) if self.context_features else self.network(kept)
+        count = self.element.count
+        if isinstance(out, tuple | list) and [t.shape for t in out] == [kept.shape] * count:
+            return torch.stack(tuple(out), -1)
+        wanted = (len(kept), count * self.event_shape[0], *self.event_shape[1:])
+        if isinstance(out, Tensor) and out.shape == wanted:
+            return out.reshape(len(kept), count, *self.event_shape).movedim(1, -1)
+        returned = show(out.shape) if isinstance(out, Tensor) else f"a {type(out).__name__}"
+        raise ShapeError(
+            f"the network of {self._title} returned {returned} for a value {show(kept.shape)}",
+            hint=f"return {show(wanted)}, or a tuple of {count} tensors {show(kept.shape)}",
+        )
+
+    def _default_network(self, hidden: Sequence[int]) -> nn.Module:
+        first = self.event_shape[0] if self.event_shape else 0
+        outputs = self.element.count * first
+        if len(self.event_shape) == 1:
+            return MLP(first, outputs, hidden, self.context_features)
+        if len(self.event_shape) == 3:
+            return ResNet(first, outputs, max(hidden), len(hidden), self.context_features)
+        raise ParameterError(
+            f"{self._title} has no default network for the event {show(self.event_shape)}",
+            hint=f"pass `network=`, which returns {self.element.count} coefficients for each element",
+        )
+
+
+@final
+class AffineCoupling(Coupling):
+    r"""Coupling by scale and shift (RealNVP).
+
+    .. math:: z = m \odot x + (1 - m) \odot (x \odot e^{s(m \odot x)} + t(m \odot x)),\quad
+        \log|\det| = \sum (1 - m) \odot s
+
+    Args:
+        event_shape: the shape of one value: ``D`` for vectors, ``(C, H, W)`` for images.
+        bound: the greatest absolute log-scale.
+        mask: see `Coupling`.
+        flip: see `Coupling`.
+        network: returns the raw log-scale and the shift; see `Coupling`.
+        hidden: see `Coupling`.
+        context_features: see `Coupling`.
+
+    References:
+        Dinh et al. (2017), Density estimation using Real NVP, equations 7 and 8.
+
+    Example:
+        >>> f = AffineCoupling((3, 8, 8), mask="checkerboard", hidden=(16,))
+        >>> z, log_det = f(torch.randn(2, 3, 8, 8))
+        >>> z.shape, log_det.tolist()
+        (torch.Size([2, 3, 8, 8]), [0.0, 0.0])
+    """
+
+    def __init__(
+        self,
+        event_shape: Shape,
+        *,
+        bound: float = 3.0,
+        mask: str | Tensor = "channel",
+        flip: bool = False,
+        network: Conditioner | None = None,
+        hidden: Sequence[int] = (64, 64),
+        context_features: int = 0,
+    ) -> None:
+        super().__init__(
+            event_shape,
+            Affine(bound),
+            mask=mask,
+            flip=flip,
+            network=network,
+            hidden=hidden,
+            context_features=context_features,
+        )
+
+
+@final
+class AdditiveCoupling(Coupling):
+    r"""Coupling by shift alone, which keeps volumes (NICE).
+
+    .. math:: z = x + (1 - m) \odot t(m \odot x)
+
+    Args:
+        event_shape: the shape of one value: ``D`` for vectors, ``(C, H, W)`` for images.
+        mask: see `Coupling`.
+        flip: see `Coupling`.
+        network: returns the shift; see `Coupling`.
+        hidden: see `Coupling`.
+        context_features: see `Coupling`.
+
+    References:
+        Dinh et al. (2015), NICE: Non-linear independent components estimation, section 3.2.
+
+    Example:
+        >>> f = AdditiveCoupling(2, network=lambda x: x.flip(1))
+        >>> f(torch.tensor([[1.0, 5.0]]))
+        (tensor([[1., 6.]]), tensor([0.]))
+    """
+
+    def __init__(
+        self,
+        event_shape: Shape,
+        *,
+        mask: str | Tensor = "channel",
+        flip: bool = False,
+        network: Conditioner | None = None,
+        hidden: Sequence[int] = (64, 64),
+        context_features: int = 0,
+    ) -> None:
+        super().__init__(
+            event_shape,
+            Additive(),
+            mask=mask,
+            flip=flip,
+            network=network,
+            hidden=hidden,
+            context_features=context_features,
+        )
+
+
+@final
+class SplineCoupling(Coupling):
+    """Coupling by monotone rational-quadratic splines.
+
+    Args:
+        event_shape: the shape of one value: ``D`` for vectors, ``(C, H, W)`` for images.
+        bins: pieces of each spline.
+        bound: outside ``[-bound, bound]`` a spline is the identity.
+        mask: see `Coupling`.
+        flip: see `Coupling`.
+        network: returns widths, heights and slopes, unconstrained; see `Coupling` and `Spline`.
+        hidden: see `Coupling`.
+        context_features: see `Coupling`.
+
+    References:
+        Durkan et al. (2019), Neural spline flows, section 3.
+
+    Example:
+        >>> z, log_det = SplineCoupling(2, bins=4)(torch.randn(5, 2))
+        >>> z.shape, log_det.shape
+        (torch.Size([5, 2]), torch.Size([5]))
+    """
+
+    def __init__(
+        self,
+        event_shape: Shape,
+        *,
+        bins: int = 8,
+        bound: float = 5.0,
+        mask: str | Tensor = "channel",
+        flip: bool = False,
+        network: Conditioner | None = None,
+        hidden: Sequence[int] = (64, 64),
+        context_features: int = 0,
+    ) -> None:
+        super().__init__(
+            event_shape,
+            Spline(bins, bound),
+            mask=mask,
+            flip=flip,
+            network=network,
+            hidden=hidden,
+            context_features=context_features,
+        )
