@@ -2,10 +2,33 @@
 
 | family | parameters | values |
 | --- | --- | --- |
-| `Normal` | ``loc``, ``scale`` | real |
+| `Normal` | ``loc``, ``scale`` (``log_scale``, ``variance``) | real |
+| `Laplace`, `Logistic`, `Cauchy` | ``loc``, ``scale`` (``log_scale``) | real |
+| `StudentT` | ``df``, ``loc``, ``scale`` (``log_scale``) | real |
+| `MultivariateNormal` | ``loc``, and a covariance in one of four forms | real vectors |
+| `LogNormal` | ``loc``, ``scale`` (``log_scale``, ``variance``) of the log | positive |
+| `Exponential` | ``rate`` or ``scale`` | 0 and more |
+| `Gamma`, `InverseGamma` | ``concentration``, ``rate`` (`Gamma` ``scale``) | 0 and more, positive |
+| `Uniform` | ``low``, ``high`` | ``[low, high]`` |
+| `Beta` | ``concentration1``, ``concentration0`` | [0, 1] |
+| `ContinuousBernoulli` | ``logits`` or ``probs`` | [0, 1] |
+| `RelaxedBernoulli` | ``logits`` or ``probs``, ``temperature`` | (0, 1) |
+| `VonMises` | ``loc``, ``concentration`` | angles |
+| `VonMisesFisher` | ``loc``, ``concentration`` | unit vectors |
+| `Dirichlet` | ``concentration``, classes last | rows of probabilities |
+| `RelaxedOneHotCategorical` | ``logits`` or ``probs``, ``temperature`` | rows of positive probabilities |
 | `Bernoulli` | ``logits`` or ``probs`` | 0, 1, and what lies between (cross-entropy) |
 | `Categorical` | ``logits`` or ``probs``, classes last | index 0 … K-1 (`torch.long`) |
 | `OneHotCategorical` | ``logits`` or ``probs``, classes last | one-hot rows, and rows of probabilities |
+| `Binomial` | ``total_count``, ``logits`` or ``probs`` | 0 … total_count |
+| `Multinomial` | ``total_count``, ``logits`` or ``probs``, classes last | rows of counts |
+| `Geometric` | ``logits`` or ``probs`` | 0, 1, 2, … |
+| `NegativeBinomial` | ``total_count``, ``logits`` or ``probs`` | 0, 1, 2, … |
+| `Poisson` | ``rate`` or ``log_rate`` | 0, 1, 2, … |
+| `DiscretizedLogistic` | ``loc``, ``scale`` (``log_scale``) | levels of a grid |
+| `DiscretizedLogisticMixture` | ``logits``, ``loc``, ``scale``, components last | levels of a grid |
+| `Delta` | ``loc`` | one point |
+| `Custom` | a log-density, normalised or not | any |
 | `Deterministic` | a network, ``x = f(z)`` | any |
 | `Data` (`Empirical`) | rows, or none | what is observed |
 
@@ -22,29 +45,78 @@ Example:
 """
 
 from symdgm.distributions.bernoulli import Bernoulli
+from symdgm.distributions.beta import Beta
+from symdgm.distributions.binomial import Binomial
 from symdgm.distributions.categorical import Categorical, OneHotCategorical
+from symdgm.distributions.cauchy import Cauchy
+from symdgm.distributions.continuous_bernoulli import ContinuousBernoulli
+from symdgm.distributions.custom import Custom
 from symdgm.distributions.data import Data, Empirical
 from symdgm.distributions.declaration import Declaration
+from symdgm.distributions.delta import Delta
 from symdgm.distributions.deterministic import Deterministic
+from symdgm.distributions.dirichlet import Dirichlet
+from symdgm.distributions.discretized_logistic import DiscretizedLogistic, DiscretizedLogisticMixture
 from symdgm.distributions.distribution import Distribution
+from symdgm.distributions.exponential import Exponential
 from symdgm.distributions.family import Family
+from symdgm.distributions.gamma import Gamma, InverseGamma
+from symdgm.distributions.geometric import Geometric
+from symdgm.distributions.laplace import Laplace
 from symdgm.distributions.leading_axes import apply_over_leading_axes
+from symdgm.distributions.logistic import Logistic
+from symdgm.distributions.lognormal import LogNormal
+from symdgm.distributions.multinomial import Multinomial
+from symdgm.distributions.multivariate_normal import MultivariateNormal
+from symdgm.distributions.negative_binomial import NegativeBinomial
 from symdgm.distributions.networks import NetworkSource
 from symdgm.distributions.normal import Normal
 from symdgm.distributions.outputs import read_parameters
+from symdgm.distributions.poisson import Poisson
+from symdgm.distributions.relaxed import RelaxedBernoulli, RelaxedOneHotCategorical
+from symdgm.distributions.student_t import StudentT
+from symdgm.distributions.uniform import Uniform
+from symdgm.distributions.von_mises import VonMises
+from symdgm.distributions.von_mises_fisher import VonMisesFisher
 
 __all__ = [
     "Bernoulli",
+    "Beta",
+    "Binomial",
     "Categorical",
+    "Cauchy",
+    "ContinuousBernoulli",
+    "Custom",
     "Data",
     "Declaration",
+    "Delta",
     "Deterministic",
+    "Dirichlet",
+    "DiscretizedLogistic",
+    "DiscretizedLogisticMixture",
     "Distribution",
     "Empirical",
+    "Exponential",
     "Family",
+    "Gamma",
+    "Geometric",
+    "InverseGamma",
+    "Laplace",
+    "LogNormal",
+    "Logistic",
+    "Multinomial",
+    "MultivariateNormal",
+    "NegativeBinomial",
     "NetworkSource",
     "Normal",
     "OneHotCategorical",
+    "Poisson",
+    "RelaxedBernoulli",
+    "RelaxedOneHotCategorical",
+    "StudentT",
+    "Uniform",
+    "VonMises",
+    "VonMisesFisher",
     "apply_over_leading_axes",
     "read_parameters",
 ]

@@ -10,9 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from symdgm.distributions.family import Family
+from symdgm.distributions.parametric import Check
 from symdgm.distributions.shapes import broadcast
 from symdgm.distributions.stable import times_log, times_log1p
-from symdgm.distributions.support import check_floating, check_interval, check_real, check_unit
+from symdgm.distributions.support import check_real, check_unit
+from symdgm.distributions.supports import Interval, Support
 
 
 class Bernoulli(Family):
@@ -44,6 +46,9 @@ class Bernoulli(Family):
     parameter_ranks: ClassVar[Mapping[str, int]] = {"logits": 0, "probs": 0}
     event_rank: ClassVar[int] = 0
     discrete: ClassVar[bool] = True
+    pathwise: ClassVar[bool] = False
+    support: Support = Interval(0, 1, hint="scale the data into [0, 1], or bind `{variable}` to a Normal")
+    constraints: ClassVar[Mapping[str, Check]] = {"logits": check_real, "probs": check_unit}
 
     @final
     def draw(
@@ -82,20 +87,3 @@ class Bernoulli(Family):
         """``p (1 - p)``."""
         probs = self.mean_at(parameters)
         return probs * (1 - probs)
-
-    @final
-    def check_support(
-        self, value: Tensor, variable: str, parameters: Mapping[str, Tensor] | None = None
-    ) -> None:
-        """Refuse values outside the closed interval from 0 to 1."""
-        check_floating(value, variable, self.described)
-        hint = f"scale the data into [0, 1], or bind `{variable}` to a Normal"
-        check_interval(value, variable, self.described, 0, 1, hint)
-
-    @final
-    def check_parameters(self, parameters: Mapping[str, Tensor]) -> None:
-        """Refuse logits that are not finite and probabilities outside [0, 1]."""
-        if "logits" in parameters:
-            check_real(parameters["logits"], "logits", self.described)
-        if "probs" in parameters:
-            check_unit(parameters["probs"], "probs", self.described)

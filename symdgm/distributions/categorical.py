@@ -10,16 +10,11 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from symdgm.distributions.family import Family
+from symdgm.distributions.parametric import Check
 from symdgm.distributions.shapes import broadcast
 from symdgm.distributions.stable import times_log, weighted_logs
-from symdgm.distributions.support import (
-    check_floating,
-    check_interval,
-    check_logits,
-    check_simplex,
-    check_sums_to_one,
-)
-from symdgm.errors import SupportError
+from symdgm.distributions.support import check_logits, check_simplex
+from symdgm.distributions.supports import Indices, Simplex, Support
 
 
 class Categorical(Family):
@@ -49,6 +44,9 @@ class Categorical(Family):
     parameter_ranks: ClassVar[Mapping[str, int]] = {"logits": 1, "probs": 1}
     event_rank: ClassVar[int] = 0
     discrete: ClassVar[bool] = True
+    pathwise: ClassVar[bool] = False
+    support: Support = Indices()
+    constraints: ClassVar[Mapping[str, Check]] = {"logits": check_logits, "probs": check_simplex}
 
     @final
     def draw(
@@ -81,26 +79,6 @@ class Categorical(Family):
         """Refused: an index has no variance."""
         raise self._refuse("variance, since an index is only a name", "use OneHotCategorical")
 
-    @final
-    def check_support(
-        self, value: Tensor, variable: str, parameters: Mapping[str, Tensor] | None = None
-    ) -> None:
-        """Refuse what is no `torch.long` index of a class."""
-        if value.dtype != torch.long:
-            raise SupportError(
-                f"{variable} has dtype {value.dtype}, but {self.described} takes class indices (torch.long)",
-                hint=f"write `{variable}.long()`, or use OneHotCategorical for one-hot rows",
-            )
-        known = parameters or {name: t for name, t in self.constants.items() if isinstance(t, Tensor)}
-        last = next((t.shape[-1] - 1 for t in known.values()), torch.iinfo(torch.long).max)
-        hint = "classes are counted from 0" if last else "there is one class only"
-        check_interval(value, variable, self.described, 0, last, hint)
-
-    @final
-    def check_parameters(self, parameters: Mapping[str, Tensor]) -> None:
-        """Refuse logits that are NaN or infinite and probs that are no probabilities."""
-        check_classes(parameters, self.described)
-
 
 class OneHotCategorical(Family):
     r"""One of K classes as a one-hot row on the last axis of the event.
@@ -131,6 +109,9 @@ class OneHotCategorical(Family):
     parameter_ranks: ClassVar[Mapping[str, int]] = {"logits": 1, "probs": 1}
     event_rank: ClassVar[int] = 1
     discrete: ClassVar[bool] = True
+    pathwise: ClassVar[bool] = False
+    support: Support = Simplex("a row holds one 1: `torch.nn.functional.one_hot({variable}, K).float()`")
+    constraints: ClassVar[Mapping[str, Check]] = {"logits": check_logits, "probs": check_simplex}
 
     @final
     def draw(
@@ -160,21 +141,6 @@ class OneHotCategorical(Family):
         """``p_k (1 - p_k)``."""
         probs = class_probs(parameters)
         return probs * (1 - probs)
-
-    @final
-    def check_support(
-        self, value: Tensor, variable: str, parameters: Mapping[str, Tensor] | None = None
-    ) -> None:
-        """Refuse rows that are no probabilities."""
-        check_floating(value, variable, self.described)
-        hint = f"a row holds one 1: `torch.nn.functional.one_hot({variable}, K).float()`"
-        check_interval(value, variable, self.described, 0, 1, hint)
-        check_sums_to_one(value, variable, self.described, hint)
-
-    @final
-    def check_parameters(self, parameters: Mapping[str, Tensor]) -> None:
-        """Refuse logits that are NaN or infinite and probs that are no probabilities."""
-        check_classes(parameters, self.described)
 
 
 def pick(table: Tensor, index: Tensor) -> Tensor:
@@ -212,11 +178,3 @@ def draw_classes(
     logs = logs.detach()
     uniform = torch.rand(*shape, logs.shape[-1], generator=generator, dtype=logs.dtype, device=logs.device)
     return (logs - uniform.log().neg().log()).argmax(-1)
-
-
-def check_classes(parameters: Mapping[str, Tensor], owner: str) -> None:
-    """Refuse logits that are NaN or infinite and probs that are no probabilities."""
-    if "logits" in parameters:
-        check_logits(parameters["logits"], "logits", owner)
-    if "probs" in parameters:
-        check_simplex(parameters["probs"], "probs", owner)

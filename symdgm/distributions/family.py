@@ -28,7 +28,8 @@ class Family(Parametric):
     """A distribution over one variable whose density is a formula of its parameters.
 
     A family states its formulas (`draw`, `log_density`, `entropy_at`, `mean_at`, `variance_at`) as functions
-    of tensors which check nothing, and its range and support as checks.
+    of tensors which check nothing, and the ranges of its parameters (`constraints`) and values (`support`) as
+    data.
 
     Args:
         declaration: the name, the variable and its conditions, such as ``q(z|x)``.
@@ -64,7 +65,6 @@ class Family(Parametric):
     def variance_at(self, parameters: Mapping[str, Tensor]) -> Tensor:
         """The variance at given parameters."""
 
-    @abstractmethod
     def check_support(
         self, value: Tensor, variable: str, parameters: Mapping[str, Tensor] | None = None
     ) -> None:
@@ -73,12 +73,14 @@ class Family(Parametric):
         Args:
             value: values of the variable.
             variable: how it is called in errors.
-            parameters: the parameters, where the support depends on them.
+            parameters: the parameters, where the support depends on them; else those that no network gives.
 
         Raises:
             ShapeError: the dtype is not one that the family takes.
             SupportError: values lie outside the support, or are NaN.
         """
+        known = self._constant_tensors(self._anchor) if parameters is None else parameters
+        self.support.check(value, variable, self.described, known)
 
     def parameters_at(
         self,
@@ -103,7 +105,7 @@ class Family(Parametric):
             >>> q.parameters_at({"x": torch.zeros(3, 1)})["scale"].shape
             torch.Size([3, 1])
         """
-        return self._evaluate(given, sample_axes, like)[0]
+        return self.evaluate(given, sample_axes=sample_axes, like=like)[0]
 
     def sample(
         self,
@@ -119,10 +121,10 @@ class Family(Parametric):
         """Draw ``{variable: [*shape, batch, *event]}``; see `Distribution.sample`."""
         refuse_unknown(unknown, ("given", "n", "shape", "generator", "sample_axes", "check"))
         batch = read_batch(n, self.given, self.described)
-        parameters, leading, elements = self._evaluate(given, sample_axes)
+        parameters, leading, elements = self.evaluate(given, sample_axes=sample_axes)
         if check:
             self.check_parameters(parameters)
-        full = read_shape(shape, "shape") + (leading or batch) + self._event(elements, parameters)
+        full = read_shape(shape, "shape") + (leading or batch) + self.event_at(elements, parameters)
         return {self.variable: self.draw(parameters, full, generator)}
 
     def log_prob(
@@ -135,14 +137,40 @@ class Family(Parametric):
     ) -> Tensor:
         """The log-density ``[*samples, batch]``; see `Distribution.log_prob`."""
         refuse_unknown(unknown, ("values", "sample_axes", "check"))
+        return self.score(values, sample_axes=sample_axes, check=check)[0]
+
+    def score(
+        self, values: Mapping[str, Tensor], *, sample_axes: SampleAxes | None = None, check: bool = True
+    ) -> tuple[Tensor, dict[str, int]]:
+        """The log-density, and the sample axes of the value, which follow from its event; see `Distribution`."""
         given = read_values(values, self.variables + self.given, self.described)
         axes = batch_axes(self.variables + self.given, sample_axes, self.described)[self.variable]
         value = given.pop(self.variable)
         inner = {name: count for name, count in (sample_axes or {}).items() if name != self.variable}
-        parameters, leading, elements = self._evaluate(given, inner, value)
+        parameters, leading, elements = self.evaluate(given, sample_axes=inner, like=value)
         if elements is None:  # numbers alone: the value says over which elements they hold
             elements = value.shape[axes:]
-        self._check_value_shape(value, leading, elements + self._required_tail(parameters))
+        log_prob = self.score_at(value, parameters, leading, elements, check)
+        return log_prob, {self.variable: value.ndim - len(self.event_at(elements, parameters)) - 1}
+
+    def score_at(
+        self,
+        value: Tensor,
+        parameters: Mapping[str, Tensor],
+        leading: torch.Size,
+        elements: torch.Size,
+        check: bool = True,
+    ) -> Tensor:
+        """The log-density ``[*samples, batch]`` at what `evaluate` gave, so that no network runs again.
+
+        Args:
+            value: ``[*samples, batch, *event]``.
+            parameters: by name.
+            leading: the leading axes that the parameters of networks carry.
+            elements: over which elements the parameters hold.
+            check: whether the support and the parameters are checked.
+        """
+        self._check_value_shape(value, leading, self.event_at(elements, parameters))
         if check:
             self.check_support(value, self.variable, parameters)
             self.check_parameters(parameters)
@@ -152,9 +180,9 @@ class Family(Parametric):
         self, given: Mapping[str, Tensor] | None = None, *, sample_axes: SampleAxes | None = None
     ) -> Tensor:
         """The entropy ``[batch]`` in nats, summed over the event."""
-        parameters, leading, elements = self._evaluate(given, sample_axes)
+        parameters, leading, elements = self.evaluate(given, sample_axes=sample_axes)
         rank = self.event_rank
-        event = self._event(elements, parameters)
+        event = self.event_at(elements, parameters)
         entropy = self.entropy_at(parameters).expand(
             (leading or torch.Size([1])) + event[: len(event) - rank]
         )
@@ -164,25 +192,29 @@ class Family(Parametric):
         self, given: Mapping[str, Tensor] | None = None, *, sample_axes: SampleAxes | None = None
     ) -> dict[str, Tensor]:
         """The mean ``{variable: [batch, *event]}``."""
-        parameters, leading, elements = self._evaluate(given, sample_axes)
-        full = (leading or torch.Size([1])) + self._event(elements, parameters)
+        parameters, leading, elements = self.evaluate(given, sample_axes=sample_axes)
+        full = (leading or torch.Size([1])) + self.event_at(elements, parameters)
         return {self.variable: self.mean_at(parameters).expand(full)}
 
     def variance(
         self, given: Mapping[str, Tensor] | None = None, *, sample_axes: SampleAxes | None = None
     ) -> dict[str, Tensor]:
         """The elementwise variance ``{variable: [batch, *event]}``."""
-        parameters, leading, elements = self._evaluate(given, sample_axes)
-        full = (leading or torch.Size([1])) + self._event(elements, parameters)
+        parameters, leading, elements = self.evaluate(given, sample_axes=sample_axes)
+        full = (leading or torch.Size([1])) + self.event_at(elements, parameters)
         return {self.variable: self.variance_at(parameters).expand(full)}
 
-    def _evaluate(
+    def evaluate(
         self,
-        given: Mapping[str, Tensor] | None,
-        sample_axes: SampleAxes | None,
+        given: Mapping[str, Tensor] | None = None,
+        *,
+        sample_axes: SampleAxes | None = None,
         like: Tensor | None = None,
     ) -> tuple[dict[str, Tensor], torch.Size, torch.Size | None]:
-        """The parameters, the leading axes of the conditions, and over which elements the parameters hold."""
+        """The parameters, the leading axes of the conditions, and over which elements the parameters hold.
+
+        The arguments are those of `parameters_at`. The elements are None where numbers alone leave them open.
+        """
         values = read_values({} if given is None else given, self.given, self.described)
         axes = batch_axes(self.given, sample_axes, self.described)
         leading = leading_of(values, axes)
@@ -204,7 +236,8 @@ class Family(Parametric):
         shapes |= element_shapes(self._fixed_tensors(), self.parameter_ranks, torch.Size(), self.described)
         return same_elements(shapes, self.described) or torch.Size()
 
-    def _event(self, elements: torch.Size | None, parameters: Mapping[str, Tensor]) -> torch.Size:
+    def event_at(self, elements: torch.Size | None, parameters: Mapping[str, Tensor]) -> torch.Size:
+        """The shape of one value, from what `evaluate` gave."""
         if elements is None:
             raise ShapeError(
                 f"{self.described} has numbers for parameters, which do not say how many elements there are",

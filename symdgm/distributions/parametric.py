@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Mapping
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,7 @@ from symdgm.distributions.distribution import Distribution
 from symdgm.distributions.networks import (
     Network,
     NetworkSource,
+    argument_names,
     check_own_forward,
     label_of,
     register_network,
@@ -29,7 +31,12 @@ from symdgm.distributions.networks import (
 )
 from symdgm.distributions.outputs import Alternatives
 from symdgm.distributions.shapes import Shape, element_shapes, read_shape, same_elements, show
-from symdgm.errors import ParameterError
+from symdgm.distributions.support import check_less
+from symdgm.distributions.supports import Support
+from symdgm.errors import ParameterError, ShapeError
+
+Check = Callable[[Tensor, str, str], None]
+"""Refuses a parameter outside its range, by its name and its owner's."""
 
 NETWORK = "network"
 """The attribute under which the one network of a distribution is registered."""
@@ -57,6 +64,14 @@ class Parametric(Distribution):
     """The axes of one element: 0 for an elementwise family, 1 where the last axis is a vector or classes."""
     discrete: ClassVar[bool]
     """Whether the values are discrete, so that a draw carries no gradient."""
+    pathwise: ClassVar[bool]
+    """Whether a draw carries the gradient by every parameter that its law depends on."""
+    support: Support
+    """Where the values lie."""
+    constraints: ClassVar[Mapping[str, Check]]
+    """For each parameter, the check of its range."""
+    ordered: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """Pairs of parameters of which the first is less than the second."""
 
     _anchor: Tensor
 
@@ -84,21 +99,37 @@ class Parametric(Distribution):
             self._register(name, read_parameter(name, value, self.described))
         self._check_sources(network, parameters)
         self._by_keyword = self._has_own_forward() and takes_by_name(self, self.given)
+        self._formal = self.given
         self._event_shape = self._read_event_shape(event_shape)
         self.check_parameters(self._constant_tensors(self._anchor))
 
-    @abstractmethod
     def check_parameters(self, parameters: Mapping[str, Tensor]) -> None:
         """Refuse parameters outside their range; those that are absent are not looked at.
 
         Raises:
             ParameterError: with the parameter, its values and its range.
         """
+        for name, parameter in parameters.items():
+            self.constraints[name](parameter, name, self.described)
+        for low, high in self.ordered:
+            if low in parameters and high in parameters:
+                check_less(parameters[low], parameters[high], (low, high), self.described)
 
     @property
     def variable(self) -> str:
         """The one random variable."""
         return self.variables[0]
+
+    def renamed(self, declaration: Declaration) -> Self:
+        """The same distribution under other names: its weights, buffers and hooks are shared, not copied.
+
+        Args:
+            declaration: as many variables and conditions as before, in the same order.
+        """
+        twin = copy.copy(self)
+        twin.declaration = declaration
+        twin.described = f"{self.family} {declaration.text}"
+        return twin
 
     @property
     def event_shape(self) -> torch.Size | None:
@@ -114,7 +145,7 @@ class Parametric(Distribution):
     def sources(self) -> tuple[NetworkSource, ...]:
         """The networks, each with what it is called on and which parameters it gives."""
         if self._has_own_forward():
-            return (*self._registered_sources(), self._source(NETWORK, self, self._by_keyword))
+            return (*self._registered_sources(), self._own_source())
         return self._registered_sources()
 
     def __repr__(self) -> str:
@@ -129,6 +160,15 @@ class Parametric(Distribution):
         return tuple(
             self._source(name, getattr(self, _network_attribute(name)), False) for name in self._networks
         )
+
+    def _own_source(self) -> NetworkSource:
+        source = self._source(NETWORK, self, self._by_keyword)
+        if not self._by_keyword or self.given == self._formal:
+            return source
+        # Renamed: the names of the arguments are those of the first declaration, so they go by position.
+        actual = dict(zip(self._formal, self.given, strict=True))
+        order = tuple(actual[name] for name in argument_names(self) or ())
+        return replace(source, arguments=order, by_keyword=False)
 
     def _source(self, name: str, call: Network, by_keyword: bool) -> NetworkSource:
         if name == NETWORK:
@@ -215,12 +255,22 @@ class Parametric(Distribution):
         return declared
 
     def _tail(self, parameters: Mapping[str, Tensor]) -> torch.Size | None:
-        """The shape of one element; None if the parameter that shows it is not there."""
-        if self.event_rank == 0:
+        """The shape of one element, on which all that show it agree; None if none of them is there.
+
+        A parameter of more axes, such as a matrix, shows it by the first of its own.
+        """
+        rank = self.event_rank
+        if rank == 0:
             return torch.Size()
-        ranks = self.parameter_ranks
-        showing = [t for name, t in parameters.items() if ranks[name] == self.event_rank]
-        return showing[0].shape[-self.event_rank :] if showing else None
+        own = {n: t.shape[t.ndim - self.parameter_ranks[n] :] for n, t in parameters.items()}
+        found = {name: shape[:rank] for name, shape in own.items() if len(shape) >= rank}
+        if len(set(found.values())) > 1:
+            table = ", ".join(f"{name} {show(own[name])}" for name in found)
+            raise ShapeError(
+                f"the parameters of {self.described} do not fit together: {table}",
+                hint="a vector of length D goes with matrices of D rows",
+            )
+        return next(iter(found.values()), None)
 
     def _is_networked(self) -> bool:
         return bool(self._networks) or self._has_own_forward()

@@ -58,11 +58,26 @@ def check_interval(value: Tensor, variable: str, owner: str, low: int, high: int
         return
     if math.isnan(least):
         check_finite(value, variable, owner)
-    raise SupportError(
-        f"{variable} has values in [{least:.4g}, {most:.4g}], "
-        f"outside the support {_interval(low, high)} of {owner}",
+    raise outside(value, variable, _interval(low, high), owner, hint)
+
+
+def outside(value: Tensor, variable: str, support: str, owner: str, hint: str) -> SupportError:
+    """The refusal of values beyond a support."""
+    least, most = bounds(value)
+    return SupportError(
+        f"{variable} has values in [{least:.4g}, {most:.4g}], outside the support {support} of {owner}",
         hint=hint,
     )
+
+
+def check_whole(value: Tensor, variable: str, owner: str) -> None:
+    """Refuse fractions."""
+    fractions = value[value != value.round()]
+    if fractions.numel():
+        raise SupportError(
+            f"{variable} has values such as {float(fractions[0]):.4g}, but {owner} takes whole numbers",
+            hint=f"write `{variable}.round()`, or choose a continuous family",
+        )
 
 
 def check_sums_to_one(value: Tensor, variable: str, owner: str, hint: str) -> None:
@@ -70,6 +85,16 @@ def check_sums_to_one(value: Tensor, variable: str, owner: str, hint: str) -> No
     worst = _worst_sum(value)
     if worst is not None:
         raise SupportError(f"{variable} has rows that sum to {worst:.4g}, not to 1, under {owner}", hint=hint)
+
+
+def check_unit_length(value: Tensor, variable: str, owner: str) -> None:
+    """Refuse vectors whose length is not one."""
+    worst = _worst_sum(value.square())
+    if worst is not None:
+        raise SupportError(
+            f"{variable} has vectors of the squared length {worst:.4g}, not 1, under {owner}",
+            hint=f"write `torch.nn.functional.normalize({variable}, dim=-1)`",
+        )
 
 
 def check_real(parameter: Tensor, name: str, owner: str) -> None:
@@ -85,6 +110,62 @@ def check_positive(parameter: Tensor, name: str, owner: str) -> None:
     if parameter.numel() and not (least > 0 and most < math.inf):
         raise _out_of_range(
             least, most, name, owner, "positive and finite", "end the network in `softplus` or `exp`"
+        )
+
+
+def check_nonnegative(parameter: Tensor, name: str, owner: str) -> None:
+    """Refuse a parameter that is negative or not finite."""
+    least, most = bounds(parameter)
+    if not (least >= 0 and most < math.inf):
+        hint = "end the network in `softplus` or `exp`"
+        raise _out_of_range(least, most, name, owner, "zero or positive, and finite", hint)
+
+
+def check_count(parameter: Tensor, name: str, owner: str) -> None:
+    """Refuse a parameter that is no whole number of trials."""
+    check_nonnegative(parameter, name, owner)
+    fractions = parameter[parameter != parameter.round()]
+    if fractions.numel():
+        raise ParameterError(
+            f"{name} of {owner} has values such as {float(fractions[0]):.4g}; it must be whole",
+            hint=f"`{name}` is a number of trials, such as `{name}=10`",
+        )
+
+
+def check_success(parameter: Tensor, name: str, owner: str) -> None:
+    """Refuse a probability that is not above zero and at most one."""
+    least, most = bounds(parameter)
+    if parameter.numel() and not (least > 0 and most <= 1):
+        raise _out_of_range(
+            least, most, name, owner, "in (0, 1]", "end the network in `sigmoid`, or give logits"
+        )
+
+
+def check_open_unit(parameter: Tensor, name: str, owner: str) -> None:
+    """Refuse a probability that is not strictly between zero and one."""
+    least, most = bounds(parameter)
+    if parameter.numel() and not (least > 0 and most < 1):
+        raise _out_of_range(least, most, name, owner, "in (0, 1)", "give logits, which have no such edge")
+
+
+def check_direction(parameter: Tensor, name: str, owner: str) -> None:
+    """Refuse vectors whose length is not one."""
+    check_real(parameter, name, owner)
+    worst = _worst_sum(parameter.square())
+    if worst is not None:
+        raise ParameterError(
+            f"{name} of {owner} has the squared length {worst:.4g}, not 1",
+            hint="end the network in `torch.nn.functional.normalize(..., dim=-1)`",
+        )
+
+
+def check_less(low: Tensor, high: Tensor, names: tuple[str, str], owner: str) -> None:
+    """Refuse two parameters of which the first is not less than the second."""
+    gap = high - low
+    if gap.numel() and not bounds(gap)[0] > 0:
+        raise ParameterError(
+            f"{names[0]} of {owner} is not less than {names[1]}: the least gap is {bounds(gap)[0]:.4g}",
+            hint=f"write `{names[1]} = {names[0]} + softplus(...)`",
         )
 
 
