@@ -69,7 +69,7 @@ class Coupling(Flow, ABC):
         self.register_buffer("mask", read_mask(mask, self.event_shape, flip, self._title))
         if network is not None:
             check_network(network, f"the network of {self._title}")
-        self.network: Conditioner = network or self._default_network(hidden)
+        self.network: Conditioner = self._default_network(hidden) if network is None else network
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Pushed:
         """One call of the network, and the map of what is not under the mask."""

@@ -102,7 +102,8 @@ class Spline(Element):
         b = piece.height * piece.slope_left - rise * piece.bend
         c = -piece.secant * rise
         root = (b.square() - 4 * a * c).clamp_min(torch.finfo(z.dtype).tiny).sqrt()
-        share = -2 * c / (b + root)
+        share = torch.where(b < 0, root - b, -2 * c) / torch.where(b < 0, 2 * a, b + root)
+        share = share.clamp(0, 1)  # rounding may leave the bin
         return self._or_identity(z, piece.left + share * piece.width, -_log_slope(piece, share))
 
     def _or_identity(self, x: Tensor, image: Tensor, log_slope: Tensor) -> tuple[Tensor, Tensor]:

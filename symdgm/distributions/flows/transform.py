@@ -52,7 +52,7 @@ class TransformFlow(Flow):
                 hint="pass a module that returns a transform from the context",
             )
         _check_bijective(transform)
-        for i, parameter in enumerate(_trained(transform)):
+        for i, parameter in enumerate(_trained(transform, {id(transform)})):
             self.register_parameter(f"parameter_{i}", parameter)
         if transform.domain.event_dim != transform.codomain.event_dim:
             self.rank_in, self.rank_out = transform.domain.event_dim, transform.codomain.event_dim
@@ -71,8 +71,8 @@ class TransformFlow(Flow):
         except NotImplementedError:
             raise NotSupportedError(
                 f"{_name(transform)} has no inverse formula",
-                hint="draw from `Transformed(..., flow=f)` with `sample_and_log_prob`, which needs no inverse, or "
-                "take densities alone, with `flow=f.inv`",
+                hint="draw from `Transformed(..., flow=f)` with `sample_and_log_prob`, which needs no inverse, "
+                "or take densities alone, with `flow=f.inv`",
             ) from None
         return x, -_log_det(transform, x, z)
 
@@ -108,14 +108,18 @@ def _check_bijective(transform: Transform) -> None:
         )
 
 
-def _trained(transform: Transform) -> Iterator[nn.Parameter]:
+def _trained(transform: Transform, seen: set[int]) -> Iterator[nn.Parameter]:
     """The trained numbers inside a transform and its parts, which no module knows of."""
     for value in vars(transform).values():
         for part in value if isinstance(value, list | tuple) else [value]:
+            if id(part) in seen:  # a transform and its inverse hold each other
+                continue
             if isinstance(part, nn.Parameter):
+                seen.add(id(part))
                 yield part
             elif isinstance(part, Transform):
-                yield from _trained(part)
+                seen.add(id(part))
+                yield from _trained(part, seen)
 
 
 def _name(transform: Transform) -> str:
