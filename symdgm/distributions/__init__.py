@@ -30,6 +30,7 @@
 | `Delta` | ``loc`` | one point |
 | `Custom` | a log-density, normalised or not | any |
 | `Deterministic` | a network, ``x = f(z)`` | any |
+| `Transformed` | a base and a `Flow` (`symdgm.distributions.flows`) | what the flow makes of the base |
 | `Data` (`Empirical`) | rows, or none | what is observed |
 
 A value is a tensor ``[*samples, batch, *event]``. Besides: `Declaration` (the head ``q(z|x)``),
@@ -60,6 +61,7 @@ from symdgm.distributions.discretized_logistic import DiscretizedLogistic, Discr
 from symdgm.distributions.distribution import Distribution
 from symdgm.distributions.exponential import Exponential
 from symdgm.distributions.family import Family
+from symdgm.distributions.flows import Flow, Flows
 from symdgm.distributions.gamma import Gamma, InverseGamma
 from symdgm.distributions.geometric import Geometric
 from symdgm.distributions.laplace import Laplace
@@ -75,6 +77,7 @@ from symdgm.distributions.outputs import read_parameters
 from symdgm.distributions.poisson import Poisson
 from symdgm.distributions.relaxed import RelaxedBernoulli, RelaxedOneHotCategorical
 from symdgm.distributions.student_t import StudentT
+from symdgm.distributions.transformed import Transformed
 from symdgm.distributions.uniform import Uniform
 from symdgm.distributions.von_mises import VonMises
 from symdgm.distributions.von_mises_fisher import VonMisesFisher
@@ -98,6 +101,8 @@ __all__ = [
     "Empirical",
     "Exponential",
     "Family",
+    "Flow",
+    "Flows",
     "Gamma",
     "Geometric",
     "InverseGamma",
@@ -114,6 +119,7 @@ __all__ = [
     "RelaxedBernoulli",
     "RelaxedOneHotCategorical",
     "StudentT",
+    "Transformed",
     "Uniform",
     "VonMises",
     "VonMisesFisher",
