@@ -65,7 +65,9 @@ def test_gradients_reach_values_context_and_every_parameter_both_ways(case: Case
     flow = case.flow()
     context = case.context()
     start = case.values()
-    ways = [(flow, start)] + ([] if case.name in DISCRETE else [(flow.inverse, flow(start, context)[0].detach())])
+    ways = [(flow, start)] + (
+        [] if case.name in DISCRETE else [(flow.inverse, flow(start, context)[0].detach())]
+    )
     for way, value in ways:
         flow.zero_grad()
         value = value.clone().requires_grad_()
@@ -81,7 +83,9 @@ def test_gradients_reach_values_context_and_every_parameter_both_ways(case: Case
         for name, parameter in flow.named_parameters():
             assert parameter.grad is not None, name
             assert bool(parameter.grad.isfinite().all()), name
-            assert float(parameter.grad.abs().sum()) > 0 or (case.name == ALONE and name != "network.leave.bias"), name
+            assert float(parameter.grad.abs().sum()) > 0 or (
+                case.name == ALONE and name != "network.leave.bias"
+            ), name
 
 
 @EACH
@@ -90,6 +94,7 @@ def test_gradients_of_both_ways_agree_with_finite_differences(case: Case) -> Non
     z = flow(x, context)[0].detach()
     ways = [(flow, x)] if case.name in DISCRETE else [(flow, x), (flow.inverse, z)]
     for way, start in ways:
+
         def total(value: Tensor, way: f.Flow = way) -> Tensor:
             out, log_det = way(value, context)
             return out.square().sum() + log_det.sum()

@@ -129,7 +129,9 @@ def test_autoregression_is_the_loop_over_features() -> None:
     torch.testing.assert_close(log_det, total)
 
 
-@pytest.mark.parametrize(("features", "hidden", "context"), [(1, (4,), 0), (3, (7, 5), 0), (3, (2, 9), 2), (5, (3,), 1)])
+@pytest.mark.parametrize(
+    ("features", "hidden", "context"), [(1, (4,), 0), (3, (7, 5), 0), (3, (2, 9), 2), (5, (3,), 1)]
+)
 def test_made_sees_only_what_is_before_and_all_of_the_context(
     features: int, hidden: tuple[int, ...], context: int
 ) -> None:
@@ -138,7 +140,9 @@ def test_made_sees_only_what_is_before_and_all_of_the_context(
         parameter.data.normal_()
     x = torch.randn(1, features, dtype=torch.float64)
     beside = torch.randn(1, context, dtype=torch.float64)
-    by_x, by_context = torch.autograd.functional.jacobian(lambda v, c: made(v, c)[0].abs().sum(-1), (x, beside))
+    by_x, by_context = torch.autograd.functional.jacobian(
+        lambda v, c: made(v, c)[0].abs().sum(-1), (x, beside)
+    )
     assert bool((by_x[:, 0].triu() == 0).all())
     if len(hidden) == 1 and hidden[0] >= features:
         assert bool((by_x[:, 0].tril(-1).abs() > 0)[features - 1, : features - 1].all())
@@ -167,7 +171,11 @@ def test_the_planar_constraint_holds_for_every_length_of_w(length: float) -> Non
 
 def test_a_planar_flow_that_needs_no_constraint_is_its_formula() -> None:
     flow = f.Planar(2).double()
-    u, w, b = torch.tensor([0.7, -0.2]).double(), torch.tensor([1.5, 0.5]).double(), torch.tensor([0.3]).double()
+    u, w, b = (
+        torch.tensor([0.7, -0.2]).double(),
+        torch.tensor([1.5, 0.5]).double(),
+        torch.tensor([0.3]).double(),
+    )
     along = F.softplus(u @ w) - 1
     flow.coefficients.constant.data = torch.cat([u, w, b])
     x = torch.randn(6, 2, dtype=torch.float64)
@@ -261,7 +269,7 @@ def test_actnorm_after_its_first_batch_is_trained() -> None:
 
 
 def test_batchnorm_follows_torch_in_value_and_running_statistics() -> None:
-    """Elsewhere the running statistics were those of the last batch (a momentum of zero, the wrong way round)."""
+    """Elsewhere the running statistics were those of the last batch alone."""
     ours, theirs = f.BatchNorm(3, momentum=0.2), nn.BatchNorm2d(3, momentum=0.2)
     for _ in range(5):
         x = 2 + 3 * torch.randn(6, 3, 4, 4)

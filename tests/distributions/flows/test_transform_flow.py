@@ -22,7 +22,7 @@ TRANSFORMS: list[tuple[td.Transform, tuple[int, ...]]] = [
     (td.TanhTransform(), ()),
     (td.AffineTransform(1.0, torch.tensor([2.0, -3.0])), (2,)),
     (td.StickBreakingTransform(), (3,)),
-    (td.ComposeTransform([td.AffineTransform(0.5, 2.0), td.SoftplusTransform(), td.ExpTransform().inv]), (2,)),
+    (td.ComposeTransform([td.AffineTransform(0.5, 2), td.SoftplusTransform(), td.ExpTransform().inv]), (2,)),
     (td.ReshapeTransform((4,), (2, 2)), (4,)),
 ]  # fmt: skip
 
@@ -35,7 +35,9 @@ def test_the_density_is_that_of_torch(transform: td.Transform, event: tuple[int,
     x = reference.sample((5,))
     p = Transformed("p(x)", base=base, flow=transform)
     expected = reference.log_prob(x)
-    torch.testing.assert_close(p.log_prob({"x": x}), expected.flatten(1).sum(1) if expected.ndim > 1 else expected)
+    torch.testing.assert_close(
+        p.log_prob({"x": x}), expected.flatten(1).sum(1) if expected.ndim > 1 else expected
+    )
     assert p.sample(n=5)["x"].shape == x.shape
 
 
@@ -64,7 +66,10 @@ def test_trained_numbers_inside_a_transform_are_seen_copied_and_saved() -> None:
 
 def test_the_weights_of_a_module_that_makes_a_transform_are_those_of_the_flow() -> None:
     flow = f.TransformFlow(MadeTransform(), context_features=3)
-    assert [name for name, _ in flow.named_parameters()] == ["transform.linear.weight", "transform.linear.bias"]
+    assert [name for name, _ in flow.named_parameters()] == [
+        "transform.linear.weight",
+        "transform.linear.bias",
+    ]
     assert repr(flow) == "TransformFlow(\n  MadeTransform\n  (transform): MadeTransform(\n    " + (
         "(linear): Linear(in_features=3, out_features=4, bias=True)\n  )\n)"
     )

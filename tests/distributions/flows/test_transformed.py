@@ -96,7 +96,10 @@ def test_densities_integrate_to_one_and_have_the_moments_of_the_draws(name: str)
     p = Transformed("p(x)", base=standard(2).double(), flow=flow)
     drawn = p.sample(n=20_000, generator=torch.Generator().manual_seed(1))["x"].detach()
     centre, reach = drawn.mean(0), 1.3 * (drawn - drawn.mean(0)).abs().amax(0)
-    axes = [torch.linspace(float(c - r), float(c + r), 401, dtype=torch.float64) for c, r in zip(centre, reach, strict=True)]
+    axes = [
+        torch.linspace(float(c - r), float(c + r), 401, dtype=torch.float64)
+        for c, r in zip(centre, reach, strict=True)
+    ]
     points = torch.cartesian_prod(*axes)
     with torch.no_grad():
         mass = p.prob({"x": points}) * float((axes[0][1] - axes[0][0]) * (axes[1][1] - axes[1][0]))
@@ -288,7 +291,9 @@ def test_copies_saved_weights_and_dtype() -> None:
 def test_text() -> None:
     p = Transformed("p(x)", base=standard(2), flow=f.Reverse(2).inv)
     assert str(p) == "p(x)"
-    assert repr(p).startswith("Transformed p(x) with x = f(u), f = Inverse(Reverse(2)), Normal p(u) with loc=0")
+    assert repr(p).startswith(
+        "Transformed p(x) with x = f(u), f = Inverse(Reverse(2)), Normal p(u) with loc=0"
+    )
 
 
 def test_a_flow_is_a_prior_a_posterior_and_a_likelihood_in_a_product() -> None:
