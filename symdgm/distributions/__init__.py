@@ -33,9 +33,21 @@
 | `Transformed` | a base and a `Flow` (`symdgm.distributions.flows`) | what the flow makes of the base |
 | `Data` (`Empirical`) | rows, or none | what is observed |
 
+| made of others | how | what |
+| --- | --- | --- |
+| `Joint` | ``p * q`` | a product along a graph |
+| `Marginal` | ``p.marginal("x")`` | others are summed, integrated, or sampled |
+| `Posterior` | ``p.posterior("z")`` | Bayes' rule, where it is exact |
+| `Conditioned` | ``p.condition(x=data)`` | at data |
+| `Renamed` | ``p.rename(x="y")`` | the same weights under other names |
+| `Mixture` | components and weights | one of several, also of experts |
+| `ProductOfExperts`, `ElementwiseProductOfExperts` | normal experts | their precisions add |
+| `LinearNormal` | ``weight``, ``bias``, ``scale`` | a normal that can be integrated exactly |
+
 A value is a tensor ``[*samples, batch, *event]``. Besides: `Declaration` (the head ``q(z|x)``),
 `Distribution` (the interface), `Family` (the interface from formulas), `NetworkSource` (a network and what it
-gives), `read_parameters` and `apply_over_leading_axes` (how a network is called and read).
+gives), `read_parameters` and `apply_over_leading_axes` (how a network is called and read), `importance` (the likelihood
+by weighted samples, with its error: `Estimate`), `ModelGraph` (the graph of a distribution, which draws itself).
 
 Example:
     >>> import torch
@@ -50,6 +62,7 @@ from symdgm.distributions.beta import Beta
 from symdgm.distributions.binomial import Binomial
 from symdgm.distributions.categorical import Categorical, OneHotCategorical
 from symdgm.distributions.cauchy import Cauchy
+from symdgm.distributions.conditioned import Conditioned
 from symdgm.distributions.continuous_bernoulli import ContinuousBernoulli
 from symdgm.distributions.custom import Custom
 from symdgm.distributions.data import Data, Empirical
@@ -59,15 +72,22 @@ from symdgm.distributions.deterministic import Deterministic
 from symdgm.distributions.dirichlet import Dirichlet
 from symdgm.distributions.discretized_logistic import DiscretizedLogistic, DiscretizedLogisticMixture
 from symdgm.distributions.distribution import Distribution
+from symdgm.distributions.experts import ElementwiseProductOfExperts, ProductOfExperts
 from symdgm.distributions.exponential import Exponential
 from symdgm.distributions.family import Family
 from symdgm.distributions.flows import Flow, Flows
 from symdgm.distributions.gamma import Gamma, InverseGamma
 from symdgm.distributions.geometric import Geometric
+from symdgm.distributions.importance import Estimate, importance
+from symdgm.distributions.joint import Joint
 from symdgm.distributions.laplace import Laplace
 from symdgm.distributions.leading_axes import apply_over_leading_axes
+from symdgm.distributions.linear_gaussian import LinearNormal
 from symdgm.distributions.logistic import Logistic
 from symdgm.distributions.lognormal import LogNormal
+from symdgm.distributions.marginal import Marginal
+from symdgm.distributions.mixture import Mixture
+from symdgm.distributions.model_graph import ModelGraph
 from symdgm.distributions.multinomial import Multinomial
 from symdgm.distributions.multivariate_normal import MultivariateNormal
 from symdgm.distributions.negative_binomial import NegativeBinomial
@@ -75,7 +95,9 @@ from symdgm.distributions.networks import NetworkSource
 from symdgm.distributions.normal import Normal
 from symdgm.distributions.outputs import read_parameters
 from symdgm.distributions.poisson import Poisson
+from symdgm.distributions.posterior import Posterior
 from symdgm.distributions.relaxed import RelaxedBernoulli, RelaxedOneHotCategorical
+from symdgm.distributions.renamed import Renamed
 from symdgm.distributions.student_t import StudentT
 from symdgm.distributions.transformed import Transformed
 from symdgm.distributions.uniform import Uniform
@@ -88,6 +110,7 @@ __all__ = [
     "Binomial",
     "Categorical",
     "Cauchy",
+    "Conditioned",
     "ContinuousBernoulli",
     "Custom",
     "Data",
@@ -98,7 +121,9 @@ __all__ = [
     "DiscretizedLogistic",
     "DiscretizedLogisticMixture",
     "Distribution",
+    "ElementwiseProductOfExperts",
     "Empirical",
+    "Estimate",
     "Exponential",
     "Family",
     "Flow",
@@ -106,9 +131,14 @@ __all__ = [
     "Gamma",
     "Geometric",
     "InverseGamma",
+    "Joint",
     "Laplace",
+    "LinearNormal",
     "LogNormal",
     "Logistic",
+    "Marginal",
+    "Mixture",
+    "ModelGraph",
     "Multinomial",
     "MultivariateNormal",
     "NegativeBinomial",
@@ -116,13 +146,17 @@ __all__ = [
     "Normal",
     "OneHotCategorical",
     "Poisson",
+    "Posterior",
+    "ProductOfExperts",
     "RelaxedBernoulli",
     "RelaxedOneHotCategorical",
+    "Renamed",
     "StudentT",
     "Transformed",
     "Uniform",
     "VonMises",
     "VonMisesFisher",
     "apply_over_leading_axes",
+    "importance",
     "read_parameters",
 ]

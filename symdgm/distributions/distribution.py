@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Never
+from typing import TYPE_CHECKING, Any, Never
 
 import torch
 from torch import Tensor, nn
 
 from symdgm.distributions.declaration import Declaration
 from symdgm.distributions.networks import NetworkSource
+from symdgm.distributions.notation import LATEX, TEXT, Notation
 from symdgm.distributions.shapes import Shape
 from symdgm.distributions.spelling import spell
 from symdgm.errors import DataError, NameResolutionError, NotSupportedError, OptionError, suggest
+
+if TYPE_CHECKING:
+    from symdgm.distributions.joint import Joint
+    from symdgm.distributions.model_graph import ModelGraph
 
 SampleAxes = Mapping[str, int]
 """For a variable, the number of sample axes that stand before its batch axis; 0 where it is not named."""
@@ -48,6 +53,11 @@ class Distribution(nn.Module, ABC):
     def given(self) -> tuple[str, ...]:
         """The conditioning variables, in declared order."""
         return self.declaration.given
+
+    @property
+    def factors(self) -> tuple[Distribution, ...]:
+        """What the distribution is a product of, as written; itself, if it is one factor."""
+        return (self,)
 
     @property
     @abstractmethod
@@ -126,6 +136,129 @@ class Distribution(nn.Module, ABC):
     ) -> Tensor:
         """The density ``[*samples, batch]``, the exponential of `log_prob`."""
         return self.log_prob(values, sample_axes=sample_axes, check=check, **unknown).exp()
+
+    def score(
+        self, values: Mapping[str, Tensor], *, sample_axes: SampleAxes | None = None, check: bool = True
+    ) -> tuple[Tensor, dict[str, int]]:
+        """The log-density, and for each variable the number of sample axes of its value.
+
+        A product needs the second for the conditions of its next factor. Where a distribution does not know the
+        event shapes of its variables, `sample_axes` says it, or else they have as many as the density.
+        """
+        log_prob = self.log_prob(values, sample_axes=sample_axes, check=check)
+        told = sample_axes or {}
+        return log_prob, {name: told.get(name, log_prob.ndim - 1) for name in self.variables}
+
+    def __mul__(self, other: Distribution) -> Joint:
+        """The product of two distributions, in any order: `Joint`."""
+        from symdgm.distributions.joint import Joint  # joint builds on this file
+
+        return Joint([self, other]) if isinstance(other, Distribution) else NotImplemented
+
+    def rename(self, names: Mapping[str, str] | None = None, /, **named: str) -> Distribution:
+        """The same distribution over other variables; weights are shared, and two names may be swapped.
+
+        Args:
+            names: new names by old name, for names that are no Python words.
+            **named: the same by keyword.
+
+        Raises:
+            NameResolutionError: a name is unknown, or two variables would have one name.
+
+        Example:
+            >>> from symdgm.distributions import Normal
+            >>> q = Normal("q(z|x)", lambda x: (x, 1.0))
+            >>> str(q.rename(x="y", z="w")), str(q.rename(x="z", z="x"))
+            ('q(w|y)', 'q(x|z)')
+        """
+        from symdgm.distributions.renamed import rename
+
+        return rename(self, {**(names or {}), **named})
+
+    def named(self, name: str) -> Distribution:
+        """The same distribution under another name, which is the one in front of the bracket.
+
+        Example:
+            >>> from symdgm.distributions import Normal
+            >>> str(Normal("q1(z|x)", lambda x: (x, 1.0)).named("q"))
+            'q(z|x)'
+        """
+        from symdgm.distributions.renamed import rename
+
+        return rename(self, {}, name=name)
+
+    def renamed(self, declaration: Declaration) -> Distribution:
+        """The same distribution under a declaration of as many names, in the same order; see `rename`."""
+        from symdgm.distributions.renamed import Renamed
+
+        return Renamed(self, declaration)
+
+    def marginal(self, *variables: str, budget: int | None = None) -> Distribution:
+        r"""The distribution over some of the variables: the others are integrated out.
+
+        .. math:: p(x) = \int p(x, z) \, dz
+
+        Args:
+            *variables: which to keep.
+            budget: the size of the largest table that an exact sum may take, for each example; see `Marginal`.
+
+        Raises:
+            NameResolutionError: a name is unknown, or there is none.
+        """
+        from symdgm.distributions.marginal import marginal
+
+        return marginal(self, variables, budget)
+
+    def condition(self, values: Mapping[str, Tensor] | None = None, /, **named: Tensor) -> Distribution:
+        """The distribution at data: conditions are fixed, and variables are observed (Bayes' rule).
+
+        Args:
+            values: by name, each ``[batch, *event]``.
+            **named: the same by keyword.
+
+        Raises:
+            NameResolutionError: a name is unknown, or nothing is left.
+
+        Example:
+            >>> from symdgm.distributions import Normal
+            >>> q = Normal("q(z|x)", lambda x: (x, 1.0)).condition(x=torch.zeros(4, 2))
+            >>> q.sample(shape=3)["z"].shape
+            torch.Size([3, 4, 2])
+        """
+        from symdgm.distributions.conditioned import condition
+
+        return condition(self, {**(values or {}), **named})
+
+    @property
+    def graph(self) -> ModelGraph:
+        """The graphical model over the variables, a `networkx.DiGraph` which draws itself."""
+        from symdgm.distributions.model_graph import graph_of
+
+        return graph_of(self)
+
+    @property
+    def text(self) -> str:
+        r"""The declaration, and what it stands for if it is made of other distributions.
+
+        Example:
+            >>> from symdgm.distributions import Normal
+            >>> p = Normal("p(x|z)", lambda z: (z, 1.0)) * Normal("p(z)", loc=0.0, scale=1.0)
+            >>> p.text, p.marginal("x").latex
+            ('p(x, z) = p(x|z) p(z)', 'p(x) = \\int p(x \\mid z) \\, p(z) \\, dz')
+        """
+        return TEXT.equation(TEXT.head(self.declaration), self.written(TEXT))
+
+    @property
+    def latex(self) -> str:
+        """The same in LaTeX."""
+        return LATEX.equation(LATEX.head(self.declaration), self.written(LATEX))
+
+    def written(self, notation: Notation) -> str | None:
+        """What stands behind the equals sign; None for what is not made of other distributions."""
+        return None
+
+    def _repr_latex_(self) -> str:
+        return f"${self.latex}$"
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """For subclasses: write it to return the parameters at the given variables."""

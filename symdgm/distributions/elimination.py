@@ -1,0 +1,363 @@
+"""Exact sums and integrals over the variables of a product, along its graph.
+
+The factors at what is observed become potentials: tables over finite variables, quadratic forms over Gaussian
+ones. A variable is summed out of the product of the potentials that it appears in, and of no others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from symdgm.distributions.data import Data
+from symdgm.distributions.distribution import Distribution
+from symdgm.distributions.enumeration import FINITE, count, enumerate_values
+from symdgm.distributions.family import Family
+from symdgm.distributions.linear_gaussian import GAUSSIAN, flat, weights_of, whiten
+from symdgm.distributions.model_graph import kind_of
+from symdgm.distributions.potential import LOG_TAU, Potential, check_budget, eliminate, multiply
+from symdgm.errors import NotSupportedError
+
+BUDGET = 2**16
+"""The entries that one table of an exact sum may have for each example, unless told otherwise."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """A value that the potentials are evaluated at: ``[*finite, *samples, batch, *event]``.
+
+    Args:
+        value: the tensor.
+        finite: the finite variables that it depends on, one axis each; itself, for one that is enumerated.
+        axes: the number of sample axes and the batch axis.
+    """
+
+    value: Tensor
+    finite: tuple[str, ...]
+    axes: int
+
+
+@dataclass
+class Elimination:
+    """The potentials of a product at observed values.
+
+    Args:
+        owner: whose sum it is, for errors.
+        factors: all factors, causes first.
+        kept: the hidden variables that are asked for; with the observed ones they say which factors matter.
+        budget: see `BUDGET`.
+        check: whether supports and parameters are checked.
+    """
+
+    owner: Distribution
+    factors: Sequence[Distribution]
+    kept: frozenset[str] = frozenset()
+    budget: int = BUDGET
+    check: bool = True
+    known: dict[str, Known] = field(default_factory=dict)
+    events: dict[str, torch.Size] = field(default_factory=dict)
+    potentials: list[Potential] = field(default_factory=list)
+    order: list[str] = field(default_factory=list)
+    domains: dict[str, Tensor] = field(default_factory=dict)
+    dtype: torch.dtype | None = None
+
+    @property
+    def described(self) -> str:
+        """How the owner is called in errors."""
+        return f"{type(self.owner).__name__} {self.owner}"
+
+    def run(self, observed: Mapping[str, Tensor], axes: Mapping[str, int]) -> Elimination:
+        """Build the potentials of all factors that matter.
+
+        Args:
+            observed: the values of observed variables and conditions.
+            axes: the sample axes of those of which they are told.
+
+        Raises:
+            NotSupportedError: a hidden variable can be neither summed nor integrated.
+        """
+        conditions = {c for factor in self.factors for c in factor.given}
+        conditions -= {v for factor in self.factors for v in factor.variables}
+        for name in conditions & set(observed):
+            self.known[name] = Known(observed[name], (), 1 + axes.get(name, 0))
+        for factor in relevant(self.factors, self.kept | set(observed)):
+            self._add(factor, observed, axes)
+        return self
+
+    def evidence(self) -> Tensor:
+        """The log of the sum over all hidden variables, ``[*samples, batch]``."""
+        hidden = {name for p in self.potentials for name in p.scope}
+        left = eliminate(self.potentials, hidden, self.order, self.budget, self.described)
+        return self.cast(multiply(left, self.order).constant)
+
+    def over(self, names: Iterable[str]) -> Potential:
+        """One potential over the given variables and over all finite ones that their form depends on."""
+        names = set(names)
+        gaussian = {name for p in self.potentials for name in p.sizes}
+        left = eliminate(self.potentials, gaussian - names, self.order, self.budget, self.described)
+        tied = {name for p in left for name in p.finite if p.sizes}
+        finite = {name for p in left for name in p.finite}
+        left = eliminate(left, finite - names - tied, self.order, self.budget, self.described)
+        return multiply(left, self.order)
+
+    def table(self, names: Sequence[str]) -> Tensor:
+        """The probabilities of finite variables, ``[*finite, *samples, batch]``, axes as in `order`."""
+        hidden = {name for p in self.potentials for name in p.scope} - set(names)
+        left = eliminate(self.potentials, hidden, self.order, self.budget, self.described)
+        whole = multiply(left, self.order)
+        split = len(whole.finite)
+        log = whole.constant.flatten(0, split - 1) if split else whole.constant.unsqueeze(0)
+        return log.softmax(0).reshape(whole.constant.shape)
+
+    def cast(self, tensor: Tensor) -> Tensor:
+        """A result in the precision of what is observed."""
+        return tensor if self.dtype is None else tensor.to(self.dtype)
+
+    def arguments(
+        self, names: Sequence[str]
+    ) -> tuple[dict[str, Tensor], dict[str, int], tuple[str, ...], int]:
+        """Known values as conditions of one call: aligned, with their axes, finite variables and leading axes."""
+        known = {name: self.known[name] for name in names}
+        finite = tuple(n for n in self.order if any(n in k.finite for k in known.values()))
+        lead = max((k.axes for k in known.values()), default=1)
+        batch = max((k.value.shape[len(k.finite) + k.axes - 1] for k in known.values()), default=1)
+        values = {name: _aligned(k, finite, lead, batch) for name, k in known.items()}
+        return values, dict.fromkeys(values, len(finite) + lead - 1), finite, lead
+
+    def _add(self, factor: Distribution, observed: Mapping[str, Tensor], axes: Mapping[str, int]) -> None:
+        hidden = [name for name in factor.variables if name not in observed]
+        if not hidden:
+            self._observe(factor, observed, axes)
+        elif len(hidden) < len(factor.variables):
+            raise self._refuse(f"only a part of {factor} is observed")
+        elif kind_of(factor) == "deterministic":
+            self._compute(factor)
+        elif isinstance(factor, FINITE):
+            self._enumerate(factor)
+        elif isinstance(factor, Data) and factor.rows and len(hidden) == 1:
+            self._list_rows(factor)
+        elif isinstance(factor, GAUSSIAN):
+            self._integrate(factor, None)
+        else:
+            raise self._refuse(f"{hidden[0]} of {described(factor)} is neither finite nor Gaussian")
+
+    def _observe(self, factor: Distribution, observed: Mapping[str, Tensor], axes: Mapping[str, int]) -> None:
+        """A factor whose variables are observed: a number for each assignment of its hidden conditions."""
+        values = {name: observed[name] for name in factor.variables}
+        if any(name in self.events for name in factor.given):
+            if not isinstance(factor, GAUSSIAN):
+                raise self._nonlinear(factor)
+            self._integrate(factor, (observed[factor.variable], axes))
+            return
+        given, given_axes, finite, lead = self.arguments(factor.given)
+        if isinstance(factor, Family):
+            log, found = self._score_family(factor, values, given, given_axes, axes, len(finite), lead)
+        else:
+            own = {name: axes.get(name, 0) for name in factor.variables}
+            lead = max(lead, *(count + 1 for count in own.values()))
+            log, found = factor.score(values | given, sample_axes=own | given_axes, check=self.check)
+            log = log.reshape(
+                log.shape[: len(finite)] + (1,) * (lead + len(finite) - log.ndim) + log.shape[len(finite) :]
+            )
+        for name in factor.variables:
+            self.known[name] = Known(values[name], (), 1 + found[name])
+            self._note(values[name])
+        self.potentials.append(Potential(finite, {}, log))
+
+    def _score_family(
+        self,
+        factor: Family,
+        values: Mapping[str, Tensor],
+        given: Mapping[str, Tensor],
+        given_axes: Mapping[str, int],
+        axes: Mapping[str, int],
+        split: int,
+        lead: int,
+    ) -> tuple[Tensor, dict[str, int]]:
+        """The log-density of a family, whose sample axes may be more than those of its conditions."""
+        name = factor.variable
+        value = values[name]
+        parameters, leading, elements = factor.evaluate(given, sample_axes=given_axes, like=value)
+        if elements is None:
+            elements = value.shape[1 + axes.get(name, 0) :]
+        count = value.ndim - len(factor.event_at(elements, parameters))
+        more = max(0, count - lead) * (len(leading) > 0)
+        if more:
+            rank = len(leading)
+            parameters = {
+                n: t if n in factor.constants or t.ndim < rank else _inserted(t, split, more)
+                for n, t in parameters.items()
+            }
+            leading = torch.Size((*leading[:split], *(1,) * more, *leading[split:]))
+        log = factor.score_at(value, parameters, leading, elements, self.check)
+        whole = max(lead, count) + split
+        return _inserted(log, min(split, log.ndim), whole - log.ndim), {name: count - 1}
+
+    def _compute(self, factor: Distribution) -> None:
+        """A deterministic variable takes its value; it depends on the finite variables that its network takes."""
+        if any(name in self.events for name in factor.given):
+            raise self._nonlinear(factor)
+        given, given_axes, finite, lead = self.arguments(factor.given)
+        for name, value in factor.sample(given, sample_axes=given_axes, check=self.check).items():
+            self.known[name] = Known(value, finite, lead)
+
+    def _enumerate(self, factor: Family) -> None:
+        """A finite variable: all its values, and the logs of their probabilities."""
+        if any(name in self.events for name in factor.given):
+            raise self._nonlinear(factor)
+        given, given_axes, finite, lead = self.arguments(factor.given)
+        parameters, leading, elements = factor.evaluate(given, sample_axes=given_axes)
+        if self.check:
+            factor.check_parameters(parameters)
+        event = factor.event_at(elements, parameters)
+        check_budget(count(factor, parameters, event), self.budget, factor.variable, self.described)
+        domain = enumerate_values(factor, parameters, event)
+        rank = len(finite) + lead
+        values = domain.reshape(len(domain), *(1,) * rank, *event)
+        log = factor.log_density(values, parameters)
+        log = log.sum(tuple(range(1 + rank, log.ndim))) if log.ndim > 1 + rank else log
+        self._list(factor.variable, domain, finite, log.movedim(0, len(finite)))
+
+    def _list_rows(self, factor: Data) -> None:
+        """The rows of data are as likely as each other."""
+        (name,) = factor.variables
+        rows = factor.rows[name]
+        check_budget(len(rows), self.budget, name, self.described)
+        like = rows if rows.is_floating_point() else torch.zeros((), device=rows.device)
+        self._list(name, rows, (), like.new_full((len(rows), 1), -float(torch.tensor(len(rows)).log())))
+
+    def _list(self, name: str, domain: Tensor, finite: tuple[str, ...], log: Tensor) -> None:
+        self.order.append(name)
+        self.domains[name] = domain
+        self.known[name] = Known(domain.unsqueeze(1), (name,), 1)
+        self.potentials.append(Potential((*finite, name), {}, log))
+
+    def _integrate(self, factor: Family, observation: tuple[Tensor, Mapping[str, int]] | None) -> None:
+        """A normal factor as a quadratic form of what is hidden: itself, its conditions, or both."""
+        hidden = [name for name in factor.given if name in self.events]
+        weights = weights_of(factor) if hidden else {}
+        if weights is None or any(len(self.events[name]) != 1 for name in hidden):
+            raise self._nonlinear(factor)
+        given, given_axes, finite, lead = self.arguments([c for c in factor.given if c not in hidden])
+        batch = next((v.shape[len(finite) + lead - 1] for v in given.values()), 1)
+        for name in hidden:  # the mean at zero is what does not depend on the hidden conditions
+            given[name] = self._zeros(name, weights[name], len(finite) + lead - 1, batch)
+        given = {name: given[name] for name in factor.given}
+        told = {name: given_axes.get(name, len(finite) + lead - 1) for name in given}
+        parameters, _, elements = factor.evaluate(given, sample_axes=told)
+        if self.check:
+            factor.check_parameters(parameters)
+        event = factor.event_at(elements, parameters)
+        rank = len(finite) + lead
+        loc = flat(factor.mean_at(parameters), event, rank)
+        blocks = [-weights[name].double() for name in hidden]
+        sizes = {name: self._size(name) for name in hidden}
+        if observation is None:
+            name = factor.variable
+            self.events[name] = event
+            sizes, blocks = {name: event.numel()} | sizes, [torch.eye(event.numel()).to(loc), *blocks]
+            residual = -loc
+        else:
+            residual, more = self._residual(factor, *observation, loc, event, len(finite), lead)
+            parameters = {
+                n: t if t.ndim <= len(event) else _inserted(t, len(finite), more)
+                for n, t in parameters.items()
+            }
+            rank += more
+        self._note(factor.mean_at(parameters))
+        self._add_form(factor, finite, sizes, torch.cat(blocks, -1), residual, parameters, event, rank)
+
+    def _residual(
+        self,
+        factor: Family,
+        value: Tensor,
+        axes: Mapping[str, int],
+        loc: Tensor,
+        event: torch.Size,
+        split: int,
+        lead: int,
+    ) -> tuple[Tensor, int]:
+        """What is left of an observed value, and the sample axes that it has and its conditions have not."""
+        if self.check:
+            factor.check_support(value, factor.variable)
+        own = value.ndim - len(event)
+        self.known[factor.variable] = Known(value, (), own)
+        more = max(0, own - lead)
+        flat_value = value.double().reshape(*(1,) * (lead + more - own), *value.shape[:own], -1)
+        return flat_value - _inserted(loc, split, more), more
+
+    def _add_form(
+        self,
+        factor: Family,
+        finite: tuple[str, ...],
+        sizes: Mapping[str, int],
+        matrix: Tensor,
+        residual: Tensor,
+        parameters: Mapping[str, Tensor],
+        event: torch.Size,
+        rank: int,
+    ) -> None:
+        """``log N(residual + matrix h; 0, Sigma)`` as a potential of h."""
+        white, log_det = whiten(factor, parameters, event, rank, matrix)
+        moved, _ = whiten(factor, parameters, event, rank, residual.unsqueeze(-1))
+        constant = -0.5 * moved.square().sum((-2, -1)) - log_det - 0.5 * event.numel() * LOG_TAU
+        linear = -(white.mT @ moved).squeeze(-1)
+        self.potentials.append(Potential(finite, sizes, constant, linear, white.mT @ white))
+
+    def _zeros(self, name: str, weight: Tensor, samples: int, batch: int) -> Tensor:
+        return weight.new_zeros(*(1,) * samples, batch, *self.events[name])
+
+    def _size(self, name: str) -> int:
+        return self.events[name].numel()
+
+    def _note(self, tensor: Tensor) -> None:
+        if self.dtype is None and tensor.is_floating_point():
+            self.dtype = tensor.dtype
+
+    def _nonlinear(self, factor: Distribution) -> NotSupportedError:
+        hidden = ", ".join(name for name in factor.given if name in self.events)
+        return self._refuse(
+            f"{described(factor)} depends on the hidden {hidden} in a way that is not known to be linear",
+        )
+
+    def _refuse(self, why: str) -> NotSupportedError:
+        return NotSupportedError(
+            f"{self.described} cannot be summed exactly: {why}",
+            hint="sample it, or bound it with `importance(p, q, values, k=...)`; exact are finite variables, and "
+            "Gaussian ones that others depend on linearly (`LinearNormal`)",
+        )
+
+
+def described(factor: Distribution) -> str:
+    """The class and the declaration of a factor."""
+    return f"{type(factor).__name__} {factor}"
+
+
+def relevant(factors: Sequence[Distribution], names: Iterable[str]) -> tuple[Distribution, ...]:
+    """The factors of some variables and of their causes; what has no effect on them integrates to one."""
+    wanted = set(names)
+    found = []
+    for factor in reversed(factors):
+        if wanted & set(factor.variables):
+            wanted |= set(factor.given)
+            found.append(factor)
+    return tuple(reversed(found))
+
+
+def _aligned(known: Known, finite: tuple[str, ...], lead: int, batch: int) -> Tensor:
+    """A value with an axis for each finite variable, all sample axes, and the whole batch."""
+    own = len(known.finite)
+    sizes = iter(known.value.shape[:own])
+    axes = tuple(next(sizes) if name in known.finite else 1 for name in finite)
+    rest = known.value.shape[own:]
+    value = known.value.reshape(axes + (1,) * (lead - known.axes) + rest)
+    at = len(finite) + lead - 1
+    return value.expand(*value.shape[:at], batch if value.shape[at] == 1 else -1, *value.shape[at + 1 :])
+
+
+def _inserted(tensor: Tensor, at: int, number: int) -> Tensor:
+    """A tensor with axes of length one put in."""
+    return tensor.reshape(tensor.shape[:at] + (1,) * number + tensor.shape[at:])

@@ -1,0 +1,225 @@
+"""Products of normal experts: each says what it knows of a variable, and their precisions add."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self, cast
+
+import torch
+from torch import Tensor, nn
+
+from symdgm.distributions.components import known_conditions
+from symdgm.distributions.declaration import Declaration
+from symdgm.distributions.normal import Normal
+from symdgm.distributions.shapes import broadcast
+from symdgm.errors import NameResolutionError, ParameterError
+
+
+class ProductOfExperts(Normal):
+    r"""The normalised product of normal experts over one variable, which is normal itself.
+
+    .. math:: q(z \mid x, y) \propto p(z) \, q(z \mid x)^{w_x} \, q(z \mid y)^{w_y}, \qquad
+        \frac1{\sigma^2} = \sum_e \frac{w_e}{\sigma_e^2}, \quad
+        \mu = \sigma^2 \sum_e \frac{w_e \mu_e}{\sigma_e^2}
+
+    Being a Normal it has a density, an entropy and closed-form divergences. A modality that is missing for all
+    examples is left out by `only`; one that is missing for some of them is masked.
+
+    Args:
+        declaration: such as ``q(z|x,y)``: the conditions of all experts, and of the mask if there is one.
+        experts: normal distributions over the variable.
+        prior: one more expert, of weight one, such as the prior of the model; none by default.
+        weights: for each expert a weight, ``[E]``, or ``[E, *event]``; one by default (generalised product).
+        mask: the name of a condition ``[batch, E]`` that is 1 where an expert counts and 0 where its modality is
+            missing; what stands in place of a missing value is not looked at, but must be finite.
+
+    Raises:
+        ParameterError: there is no expert, one is not normal, or the weights are not one for each.
+        NameResolutionError: the declaration names other variables or conditions.
+
+    Source:
+        Wu and Goodman, Multimodal generative models for scalable weakly-supervised learning (2018), section 3.1;
+        Cao and Fleet, Generalized product of experts (2014), equation 3, for the weights.
+
+    Example:
+        >>> q = [Normal(f"q(z|{c})", lambda v: (v, torch.ones_like(v))) for c in "xy"]
+        >>> poe = ProductOfExperts("q(z|x,y)", q, prior=Normal("p(z)", loc=0.0, scale=1.0))
+        >>> poe.mean({"x": torch.tensor([[3.0]]), "y": torch.tensor([[6.0]])})["z"]
+        tensor([[3.]])
+        >>> poe.only("x").mean({"x": torch.tensor([[3.0]])})["z"]
+        tensor([[1.5000]])
+    """
+
+    def __init__(
+        self,
+        declaration: str | Declaration,
+        experts: Sequence[Normal],
+        *,
+        prior: Normal | None = None,
+        weights: Sequence[float] | Tensor | None = None,
+        mask: str | None = None,
+    ) -> None:
+        super().__init__(declaration)
+        self._mask = None if mask is None else known_conditions(self, [mask])[0]
+        _check_experts(self, experts, prior, self._mask)
+        self.experts = nn.ModuleList(experts)
+        self.prior = prior
+        self._active = tuple(range(len(experts)))
+        given = torch.ones(len(experts)) if weights is None else weights
+        values = given if isinstance(given, Tensor) else torch.tensor(list(given))
+        if values.shape[:1] != (len(experts),):
+            raise ParameterError(
+                f"{self.described} has weights of shape {list(values.shape)} for {len(experts)} experts",
+                hint=f"give one weight for each expert: shape [{len(experts)}]",
+            )
+        if isinstance(values, nn.Parameter):
+            self.register_parameter("weights", values)
+        else:
+            self.register_buffer("weights", values.detach().clone())
+
+    def only(self, *given: str) -> Self:
+        """The product of the prior and of the experts that need no other conditions; all weights are shared.
+
+        Args:
+            *given: the modalities that are there; none leaves the prior.
+
+        Raises:
+            NameResolutionError: a name is no condition, or nothing is left.
+        """
+        names = known_conditions(self, [*given, *([self._mask] if self._mask else [])])
+        active = tuple(i for i in self._active if set(self._expert(i).given) <= set(names))
+        if not active and self.prior is None:
+            raise NameResolutionError(
+                f"{self.described} has no expert that is given only ({', '.join(given)}), and no prior",
+                hint=f"its experts are {', '.join(str(self._expert(i)) for i in self._active)}",
+            )
+        twin = self.renamed(Declaration(self.name, self.variables, names))
+        twin._formal, twin._active = names, active
+        return twin
+
+    def forward(self, *values: Tensor) -> dict[str, Tensor]:
+        """The location and scale of the product, from the conditions in declared order."""
+        known = dict(zip(self._formal, values, strict=True))
+        terms = [self._term(i, known) for i in self._active]
+        if self.prior is not None:
+            terms.append(_natural(self.prior, {}))
+        precision = sum((p for p, _ in terms[1:]), start=terms[0][0])
+        shift = sum((s for _, s in terms[1:]), start=terms[0][1])
+        loc, scale = _broadcast(shift / precision, precision.rsqrt())
+        return {"loc": loc, "scale": scale}
+
+    def _expert(self, i: int) -> Normal:
+        return cast("Normal", self.experts[i])
+
+    def _term(self, i: int, known: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        precision, shift = _natural(self._expert(i), known)
+        weight = cast("Tensor", self.weights)[i]
+        if self._mask is not None:
+            present = known[self._mask][:, i].to(precision.dtype)
+            weight = weight * present.reshape(-1, *(1,) * (precision.ndim - 1))
+        return weight * precision, weight * shift
+
+
+class ElementwiseProductOfExperts(Normal):
+    r"""A product of experts in which every element of the condition is an expert of its own.
+
+    .. math:: q(z \mid x) \propto p(z) \prod_{d : m_d = 1} q(z \mid x_d)
+
+    One network serves all elements: it sees the condition with all other elements at zero.
+
+    Args:
+        declaration: such as ``q(z|x)``, or ``q(z|x,m)`` with a mask; x is ``[batch, D]``.
+        expert: a normal distribution given the condition.
+        prior: one more expert.
+        mask: the name of a condition ``[batch, D]``, 1 where an element counts; without it an element counts
+            where it is not zero.
+
+    Raises:
+        ParameterError: the expert is not normal.
+        NameResolutionError: the declaration names other variables or conditions.
+
+    Source:
+        Vedantam et al., Generative models of visually grounded imagination (2018), section 3.
+
+    Example:
+        >>> q = Normal("q(z|x)", lambda x: (x.sum(-1, keepdim=True), 1.0))
+        >>> poe = ElementwiseProductOfExperts("q(z|x)", q, prior=Normal("p(z)", loc=0.0, scale=1.0))
+        >>> poe.mean({"x": torch.tensor([[1.0, 5.0], [0.0, 5.0]])})["z"]
+        tensor([[2.0000],
+                [2.5000]])
+    """
+
+    def __init__(
+        self,
+        declaration: str | Declaration,
+        expert: Normal,
+        *,
+        prior: Normal | None = None,
+        mask: str | None = None,
+    ) -> None:
+        super().__init__(declaration)
+        self._mask = None if mask is None else known_conditions(self, [mask])[0]
+        _check_experts(self, [expert], prior, self._mask)
+        if len(expert.given) != 1:
+            raise ParameterError(
+                f"the expert {expert} of {self.described} is given {len(expert.given)} variables",
+                hint="an elementwise expert is given one, [batch, D]",
+            )
+        self.expert = expert
+        self.prior = prior
+
+    def forward(self, *values: Tensor) -> dict[str, Tensor]:
+        """The location and scale of the product, from the conditions in declared order."""
+        known = dict(zip(self._formal, values, strict=True))
+        (name,) = self.expert.given
+        x = known[name]
+        present = (x != 0 if self._mask is None else known[self._mask]).to(x.dtype)
+        alone = torch.eye(x.shape[-1], dtype=x.dtype, device=x.device).unsqueeze(1) * x
+        precision, shift = _natural(self.expert, {name: alone}, axes=1)
+        weight = present.mT.reshape(*present.mT.shape, *(1,) * (precision.ndim - 2))
+        precision, shift = (weight * precision).sum(0), (weight * shift).sum(0)
+        if self.prior is not None:
+            more = _natural(self.prior, {})
+            precision, shift = precision + more[0], shift + more[1]
+        return {"loc": shift / precision, "scale": precision.rsqrt()}
+
+
+def _natural(expert: Normal, known: dict[str, Tensor], axes: int = 0) -> tuple[Tensor, Tensor]:
+    """The precision of an expert, and its mean times that."""
+    own = {name: known[name] for name in expert.given}
+    parameters = expert.parameters_at(own, sample_axes=dict.fromkeys(own, axes))
+    mean, precision = _broadcast(expert.mean_at(parameters), expert.variance_at(parameters).reciprocal())
+    return precision, mean * precision
+
+
+def _broadcast(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+    shape = broadcast(one.shape, other.shape)
+    return one.expand(shape), other.expand(shape)
+
+
+def _check_experts(owner: Normal, experts: Sequence[Normal], prior: Normal | None, mask: str | None) -> None:
+    """Refuse experts that are not normal, or that a declaration does not fit."""
+    every = [*experts, *([] if prior is None else [prior])]
+    for expert in every:
+        if not isinstance(expert, Normal):
+            raise ParameterError(
+                f"the expert {expert} of {owner.described} is no Normal",
+                hint="the product has a closed form for normal experts; write others as an unnormalised density",
+            )
+        if expert.variables != owner.variables:
+            raise NameResolutionError(
+                f"{owner.described} has the expert {expert}, which is over another variable",
+                hint=f"all experts are over {owner.variable}; `rename` changes names",
+            )
+    if not experts or (prior is not None and prior.given):
+        raise ParameterError(
+            f"{owner.described} has {'the prior ' + str(prior) + ', which has conditions' if experts else 'no experts'}",
+            hint=f'write `{type(owner).__name__}("{owner}", [q_x, q_y], prior=p_z)`',
+        )
+    given = dict.fromkeys(g for expert in experts for g in expert.given)
+    wanted = set(given) | ({mask} if mask else set())
+    if wanted != set(owner.given):
+        raise NameResolutionError(
+            f"{owner.described} is declared, but its experts and mask are given ({', '.join(sorted(wanted))})",
+            hint=f"declare `{Declaration(owner.name, owner.variables, tuple(sorted(wanted)))}`",
+        )
