@@ -71,8 +71,8 @@ class TransformFlow(Flow):
         except NotImplementedError:
             raise NotSupportedError(
                 f"{_name(transform)} has no inverse formula",
-                hint="draw from `Transformed(..., flow=f)` with `sample_and_log_prob`, which needs none, or take "
-                "densities alone, with `flow=f.inv`",
+                hint="draw from `Transformed(..., flow=f)` with `sample_and_log_prob`, or take densities "
+                "alone, with `flow=f.inv`",
             ) from None
         return x, -_log_det(transform, x, z)
 

@@ -273,7 +273,10 @@ def test_batchnorm_follows_torch_in_value_and_running_statistics() -> None:
     ours, theirs = f.BatchNorm(3, momentum=0.2), nn.BatchNorm2d(3, momentum=0.2)
     for _ in range(5):
         x = 2 + 3 * torch.randn(6, 3, 4, 4)
-        torch.testing.assert_close(ours(x)[0], theirs(x))
+        z, log_det = ours(x)
+        torch.testing.assert_close(z, theirs(x))
+        variance = x.var((0, 2, 3), correction=0)
+        torch.testing.assert_close(log_det, (-8 * (variance + 1e-5).log().sum()).expand(6))
     torch.testing.assert_close(ours.running_mean, theirs.running_mean)
     torch.testing.assert_close(ours.running_variance, theirs.running_var)
     ours.eval()

@@ -76,7 +76,7 @@ BANANA: dict[str, tuple[Callable[[], f.Flow], float, float]] = {
     "planar": (lambda: f.Flows([f.Planar(2) for _ in range(16)]), -0.02, 0.1),
     "iaf": (lambda: f.Autoregressive(2) >> f.Reverse(2) >> f.Autoregressive(2), -0.02, 0.03),
 }
-"""A flow, and the bounds of the divergence that it reaches; the linear one is a normal law: it cannot bend."""
+"""A flow, and the bounds of the divergence that it reaches; the linear one is a normal law."""
 
 
 @pytest.mark.parametrize("name", BANANA)
