@@ -65,7 +65,9 @@ def log_poisson(n: Tensor, y: Tensor, log_y: Tensor | None = None) -> Tensor:
     n_large, n_small = torch.where(large, n, STIRLING), torch.where(large, 1.0, n)
     y_large, y_small = torch.where(large, y, STIRLING), torch.where(large, 1.0, y)
     t = (y_large - n_large) / n_large
-    saddle = n_large * (t.log1p() - t) - 0.5 * (2 * math.pi * n_large).log() - _stirling_rest(n_large)
+    log_large = y_large.log() if log_y is None else torch.where(large, log_y, math.log(STIRLING))
+    log_ratio = torch.where(t.abs() < 0.5, t.clamp(-0.5, 0.5).log1p(), log_large - n_large.log())
+    saddle = n_large * (log_ratio - t) - 0.5 * (2 * math.pi * n_large).log() - _stirling_rest(n_large)
     power = times_log(n_small, y_small) if log_y is None else n_small * log_y
     return torch.where(large, saddle, power - y_small - (n_small + 1).lgamma())
 
