@@ -10,13 +10,9 @@ from torch import Tensor, nn
 
 from symdgm.distributions.declaration import Declaration
 from symdgm.distributions.distribution import Distribution, SampleAxes, batch_axes, read_values
-from symdgm.distributions.joint import Joint
-from symdgm.distributions.marginal import Marginal
 from symdgm.distributions.networks import NetworkSource
 from symdgm.distributions.notation import Notation
-from symdgm.distributions.posterior import Posterior
 from symdgm.distributions.shapes import Shape, read_batch, show
-from symdgm.distributions.spelling import spell
 from symdgm.errors import DataError, NameResolutionError, OptionError, ParameterError, refuse_unknown, suggest
 
 
@@ -165,38 +161,6 @@ class Conditioned(Distribution):
                 hint=f"leave `n` out, or draw several times for each row with `shape=({n},)`",
             )
         return {name: value.expand(n, *value.shape[1:]) for name, value in values.items()}
-
-
-def condition(p: Distribution, values: Mapping[str, Tensor]) -> Distribution:
-    """A distribution at data: conditions are fixed, and variables of a product are observed.
-
-    Raises:
-        NameResolutionError: a name is unknown, nothing is left, or a variable is not part of a product.
-    """
-    data = {spell(name): value for name, value in values.items()}
-    seen = [name for name in data if name in p.variables]
-    for name in data:
-        if name not in p.variables + p.given:
-            raise NameResolutionError(
-                f"{p} has no variable `{name}`", hint=suggest(name, p.variables + p.given)
-            )
-    if not data:
-        raise NameResolutionError(f"no value is given to {p}", hint=suggest("", p.variables + p.given))
-    left = [name for name in p.variables if name not in seen]
-    if not left:
-        raise NameResolutionError(
-            f"all variables of {p} are observed, so that nothing is left", hint="evaluate `log_prob(values)`"
-        )
-    return Conditioned(_posterior(p, left, seen) if seen else p, data)
-
-
-def _posterior(p: Distribution, left: list[str], seen: list[str]) -> Distribution:
-    if isinstance(p, Joint):
-        return Posterior(p, left, seen)
-    if isinstance(p, Marginal | Posterior):
-        known = p.observed if isinstance(p, Posterior) else ()
-        return Posterior(p.joint, left, [*seen, *known], budget=p.budget)
-    return Posterior(Joint([p]), left, seen)
 
 
 def _check_batch(values: Mapping[str, Tensor], owner: str) -> None:

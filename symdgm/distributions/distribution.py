@@ -205,7 +205,7 @@ class Distribution(nn.Module, ABC):
         Raises:
             NameResolutionError: a name is unknown, or there is none.
         """
-        from symdgm.distributions.marginal import marginal
+        from symdgm.distributions.derived import marginal
 
         return marginal(self, variables, budget)
 
@@ -225,7 +225,7 @@ class Distribution(nn.Module, ABC):
             >>> q.sample(shape=3)["z"].shape
             torch.Size([3, 4, 2])
         """
-        from symdgm.distributions.conditioned import condition
+        from symdgm.distributions.derived import condition
 
         return condition(self, {**(values or {}), **named})
 

@@ -17,8 +17,9 @@ from symdgm.distributions.distribution import Distribution
 from symdgm.distributions.enumeration import FINITE, count, enumerate_values
 from symdgm.distributions.family import Family
 from symdgm.distributions.linear_gaussian import GAUSSIAN, flat, weights_of, whiten
-from symdgm.distributions.model_graph import kind_of
+from symdgm.distributions.model_graph import DETERMINISTIC, kind_of
 from symdgm.distributions.potential import LOG_TAU, Potential, check_budget, eliminate, multiply
+from symdgm.distributions.shapes import leading_of
 from symdgm.errors import NotSupportedError
 
 BUDGET = 2**16
@@ -85,6 +86,8 @@ class Elimination:
             self.known[name] = Known(observed[name], (), 1 + axes.get(name, 0))
         for factor in relevant(self.factors, self.kept | set(observed)):
             self._add(factor, observed, axes)
+        seen = {name: self.known[name] for name in observed if name in self.known}
+        leading_of({n: k.value for n, k in seen.items()}, {n: k.axes for n, k in seen.items()})  # one batch size
         return self
 
     def evidence(self) -> Tensor:
@@ -117,14 +120,19 @@ class Elimination:
         return tensor if self.dtype is None else tensor.to(self.dtype)
 
     def arguments(
-        self, names: Sequence[str]
+        self, names: Sequence[str], batch: int = 1
     ) -> tuple[dict[str, Tensor], dict[str, int], tuple[str, ...], int]:
-        """Known values as conditions of one call: aligned, with their axes, finite variables and leading axes."""
+        """Known values as conditions of one call: aligned, with their axes, finite variables and leading axes.
+
+        Args:
+            names: the conditions.
+            batch: the batch size, where all of them are enumerated and have none.
+        """
         known = {name: self.known[name] for name in names}
         finite = tuple(n for n in self.order if any(n in k.finite for k in known.values()))
         lead = max((k.axes for k in known.values()), default=1)
-        batch = max((k.value.shape[len(k.finite) + k.axes - 1] for k in known.values()), default=1)
-        values = {name: _aligned(k, finite, lead, batch) for name, k in known.items()}
+        whole = max((k.value.shape[len(k.finite) + k.axes - 1] for k in known.values()), default=1)
+        values = {name: _aligned(k, finite, lead, max(whole, batch)) for name, k in known.items()}
         return values, dict.fromkeys(values, len(finite) + lead - 1), finite, lead
 
     def _add(self, factor: Distribution, observed: Mapping[str, Tensor], axes: Mapping[str, int]) -> None:
@@ -133,7 +141,7 @@ class Elimination:
             self._observe(factor, observed, axes)
         elif len(hidden) < len(factor.variables):
             raise self._refuse(f"only a part of {factor} is observed")
-        elif kind_of(factor) == "deterministic":
+        elif kind_of(factor) == DETERMINISTIC:
             self._compute(factor)
         elif isinstance(factor, FINITE):
             self._enumerate(factor)
@@ -152,49 +160,44 @@ class Elimination:
                 raise self._nonlinear(factor)
             self._integrate(factor, (observed[factor.variable], axes))
             return
-        given, given_axes, finite, lead = self.arguments(factor.given)
         if isinstance(factor, Family):
-            log, found = self._score_family(factor, values, given, given_axes, axes, len(finite), lead)
+            finite, log, found = self._score_family(factor, values[factor.variable], axes)
         else:
-            own = {name: axes.get(name, 0) for name in factor.variables}
-            lead = max(lead, *(count + 1 for count in own.values()))
-            log, found = factor.score(values | given, sample_axes=own | given_axes, check=self.check)
-            log = log.reshape(
-                log.shape[: len(finite)] + (1,) * (lead + len(finite) - log.ndim) + log.shape[len(finite) :]
-            )
+            finite, log, found = self._score(factor, values, axes)
         for name in factor.variables:
             self.known[name] = Known(values[name], (), 1 + found[name])
             self._note(values[name])
         self.potentials.append(Potential(finite, {}, log))
 
+    def _score(
+        self, factor: Distribution, values: Mapping[str, Tensor], axes: Mapping[str, int]
+    ) -> tuple[tuple[str, ...], Tensor, dict[str, int]]:
+        """The log-density of any factor; what sample axes its variables have, `axes` says."""
+        own = {name: axes.get(name, 0) for name in factor.variables}
+        first = factor.variables[0]
+        given, told, finite, lead = self.arguments(factor.given, values[first].shape[own[first]])
+        lead = max(lead, *(count + 1 for count in own.values()))
+        log, found = factor.score(dict(values) | given, sample_axes=own | told, check=self.check)
+        log = _inserted(log, min(len(finite), log.ndim), max(0, lead + len(finite) - log.ndim))
+        return finite, log, found
+
     def _score_family(
-        self,
-        factor: Family,
-        values: Mapping[str, Tensor],
-        given: Mapping[str, Tensor],
-        given_axes: Mapping[str, int],
-        axes: Mapping[str, int],
-        split: int,
-        lead: int,
-    ) -> tuple[Tensor, dict[str, int]]:
-        """The log-density of a family, whose sample axes may be more than those of its conditions."""
+        self, factor: Family, value: Tensor, axes: Mapping[str, int]
+    ) -> tuple[tuple[str, ...], Tensor, dict[str, int]]:
+        """The log-density of a family, whose event shows how many sample axes its value has."""
         name = factor.variable
-        value = values[name]
-        parameters, leading, elements = factor.evaluate(given, sample_axes=given_axes, like=value)
+        given, told, finite, lead = self.arguments(factor.given)
+        parameters, leading, elements = factor.evaluate(given, sample_axes=told, like=value)
         if elements is None:
             elements = value.shape[1 + axes.get(name, 0) :]
-        count = value.ndim - len(factor.event_at(elements, parameters))
-        more = max(0, count - lead) * (len(leading) > 0)
-        if more:
-            rank = len(leading)
-            parameters = {
-                n: t if n in factor.constants or t.ndim < rank else _inserted(t, split, more)
-                for n, t in parameters.items()
-            }
-            leading = torch.Size((*leading[:split], *(1,) * more, *leading[split:]))
+        split, own = len(finite), value.ndim - len(factor.event_at(elements, parameters))
+        if leading and 0 < own:
+            more = max(0, own - lead)
+            parameters = {n: _inserted(t, split, more) if _leads(t, leading) else t for n, t in parameters.items()}
+            batch = value.shape[own - 1] if all(self.known[g].finite for g in factor.given) else leading[-1]
+            leading = torch.Size((*leading[:split], *(1,) * more, *leading[split:-1], batch))
         log = factor.score_at(value, parameters, leading, elements, self.check)
-        whole = max(lead, count) + split
-        return _inserted(log, min(split, log.ndim), whole - log.ndim), {name: count - 1}
+        return finite, _inserted(log, min(split, log.ndim), max(lead, own) + split - log.ndim), {name: own - 1}
 
     def _compute(self, factor: Distribution) -> None:
         """A deterministic variable takes its value; it depends on the finite variables that its network takes."""
@@ -314,8 +317,8 @@ class Elimination:
         return self.events[name].numel()
 
     def _note(self, tensor: Tensor) -> None:
-        if self.dtype is None and tensor.is_floating_point():
-            self.dtype = tensor.dtype
+        if tensor.is_floating_point():
+            self.dtype = torch.promote_types(self.dtype or tensor.dtype, tensor.dtype)
 
     def _nonlinear(self, factor: Distribution) -> NotSupportedError:
         hidden = ", ".join(name for name in factor.given if name in self.events)
@@ -361,3 +364,8 @@ def _aligned(known: Known, finite: tuple[str, ...], lead: int, batch: int) -> Te
 def _inserted(tensor: Tensor, at: int, number: int) -> Tensor:
     """A tensor with axes of length one put in."""
     return tensor.reshape(tensor.shape[:at] + (1,) * number + tensor.shape[at:])
+
+
+def _leads(parameter: Tensor, leading: torch.Size) -> bool:
+    """Whether a parameter carries the leading axes, which a constant does not."""
+    return parameter.ndim >= len(leading) and parameter.shape[: len(leading)] == leading

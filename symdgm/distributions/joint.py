@@ -170,7 +170,8 @@ class Joint(Distribution):
 
         Args:
             *variables: what it is over.
-            given: what is observed, all other variables by default; what is in neither is integrated out.
+            given: what is observed, by default all other variables but deterministic ones; what is in neither is
+                integrated out.
             budget: see `Marginal`.
 
         Raises:

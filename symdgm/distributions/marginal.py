@@ -14,7 +14,7 @@ from symdgm.distributions.distribution import Distribution, SampleAxes, batch_ax
 from symdgm.distributions.elimination import BUDGET, Elimination, relevant
 from symdgm.distributions.enumeration import FINITE
 from symdgm.distributions.joint import Joint
-from symdgm.distributions.model_graph import kind_of
+from symdgm.distributions.model_graph import OBSERVED, kind_of
 from symdgm.distributions.moments import gaussian_entropy, joint_moments
 from symdgm.distributions.networks import NetworkSource
 from symdgm.distributions.notation import Notation
@@ -157,8 +157,10 @@ class Marginal(Distribution):
         assert isinstance(pruned, Joint)
         return Marginal(pruned, declaration.variables, budget=self.budget)
 
-    def written(self, notation: Notation) -> str:
+    def written(self, notation: Notation) -> str | None:
         """The integral or the sum over what is left out."""
+        if [factor.declaration for factor in self.factors] == [self.declaration]:
+            return None
         body = notation.product([notation.head(factor.declaration) for factor in self.factors])
         return notation.integral(body, *hidden_variables(self.factors, self.variables))
 
@@ -173,20 +175,6 @@ class Marginal(Distribution):
         self, given: Mapping[str, Tensor] | None, sample_axes: SampleAxes | None
     ) -> dict[str, tuple[Tensor, Tensor]]:
         return joint_moments(self, given, sample_axes, self.used, self.budget)
-
-
-def marginal(p: Distribution, variables: Sequence[str], budget: int | None = None) -> Distribution:
-    """Some variables of a distribution; all of them are the distribution itself."""
-    names = kept_variables(p, variables)
-    if set(names) == set(p.variables):
-        return p
-    if isinstance(p, Marginal):
-        return Marginal(p.joint, names, budget=p.budget if budget is None else budget)
-    from symdgm.distributions.posterior import Posterior  # a posterior knows its own marginals
-
-    if isinstance(p, Posterior):
-        return Posterior(p.joint, names, p.observed, budget=p.budget if budget is None else budget)
-    return Marginal(p if isinstance(p, Joint) else Joint([p]), names, budget=budget)
 
 
 def kept_variables(p: Distribution, variables: Sequence[str]) -> tuple[str, ...]:
@@ -207,7 +195,7 @@ def kept_variables(p: Distribution, variables: Sequence[str]) -> tuple[str, ...]
 def hidden_variables(factors: Sequence[Distribution], shown: Sequence[str]) -> tuple[list[str], list[str]]:
     """The continuous and the finite variables that are integrated and summed out."""
     hidden = [(factor, name) for factor in factors for name in factor.variables if name not in shown]
-    finite = [name for factor, name in hidden if isinstance(factor, FINITE) or kind_of(factor) == "observed"]
+    finite = [name for factor, name in hidden if isinstance(factor, FINITE) or kind_of(factor) == OBSERVED]
     return [name for _, name in hidden if name not in finite], finite
 
 
@@ -220,7 +208,8 @@ def entropy_of(sums: Elimination, variables: Sequence[str]) -> Tensor:
     if all(name in sums.events for name in variables):
         whole = sums.over(variables)
         if not whole.finite:
-            return sums.cast(gaussian_entropy(whole.moments()[1]))
+            mean, root = whole.moments()
+            return sums.cast(gaussian_entropy(root).expand(mean.shape[:-1]))
     raise NotSupportedError(
         f"{sums.described} has no entropy in closed form",
         hint="estimate it: the mean of `-log_prob` of samples",

@@ -150,7 +150,7 @@ def variable_moments(sums: Elimination, name: str) -> Moments:
     weights = over.integrate(name).constant
     split = len(over.finite)
     mean, root = over.moments()
-    variance = torch.linalg.inv(root).square().sum(-2)
+    variance = torch.linalg.inv(root).square().sum(-2).expand(mean.shape)
     if split:
         probs = weights.flatten(0, split - 1).softmax(0)
         lead = broadcast(weights.shape, mean.shape[:-1])

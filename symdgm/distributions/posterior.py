@@ -14,6 +14,7 @@ from symdgm.distributions.distribution import Distribution, SampleAxes, batch_ax
 from symdgm.distributions.elimination import BUDGET, Elimination, Known
 from symdgm.distributions.joint import Joint
 from symdgm.distributions.marginal import entropy_of, hidden_variables, kept_variables
+from symdgm.distributions.model_graph import DETERMINISTIC, kind_of
 from symdgm.distributions.moments import variable_moments
 from symdgm.distributions.networks import NetworkSource
 from symdgm.distributions.notation import Notation
@@ -34,7 +35,8 @@ class Posterior(Distribution):
     Args:
         joint: the product.
         variables: what it is over.
-        observed: what is given besides the conditions of the product; all its other variables by default.
+        observed: what is given besides the conditions of the product; by default all its other variables but
+            deterministic ones, which follow from the others.
         budget: see `Marginal`.
 
     Raises:
@@ -57,7 +59,7 @@ class Posterior(Distribution):
         budget: int | None = None,
     ) -> None:
         names = kept_variables(joint, variables)
-        rest = tuple(name for name in joint.variables if name not in names)
+        rest = tuple(name for name in joint.variables if name not in names and not _is_computed(joint, name))
         data = rest if observed is None else kept_variables(joint, observed)
         if not data or set(data) & set(names):
             listing = ", ".join(f"`{name}`" for name in joint.variables)
@@ -173,6 +175,10 @@ class Posterior(Distribution):
         values = read_values(given or {}, self.given, self.described)
         batch_axes(self.given, sample_axes, self.described)  # refuses unknown names
         return self._elimination(frozenset(self.variables), check).run(values, sample_axes or {})
+
+
+def _is_computed(joint: Joint, name: str) -> bool:
+    return any(name in factor.variables and kind_of(factor) == DETERMINISTIC for factor in joint.factors)
 
 
 def _draw(
