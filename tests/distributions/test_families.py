@@ -243,6 +243,29 @@ def test_moving_a_distribution_moves_its_draws(case: Case) -> None:
 
 
 @every_family
+def test_formulas_stay_on_the_device_of_the_parameters(case: Case) -> None:
+    """On torch's device without data, a tensor that is made elsewhere raises."""
+    p, parameters = constant(case)
+    meta = {name: t.to("meta") for name, t in (parameters | case.numbers()).items()}
+    value = case.values(torch.float64, (2,)).to("meta")
+    assert p.log_density(value, meta).device.type == "meta"
+    if case.family not in (sd.VonMises, sd.VonMisesFisher, sd.Binomial, sd.Multinomial):
+        assert p.draw(meta, value.shape).device.type == "meta"  # rejection, and torch's binomial, need data
+    if not {"entropy", "mean"} & set(case.refused) and case.family not in (sd.Binomial, sd.Multinomial):
+        found = p.entropy_at(meta), p.mean_at(meta), p.variance_at(meta)
+        assert {t.device.type for t in found} == {"meta"}
+
+
+@every_family
+def test_densities_without_checks_read_nothing_back(case: Case) -> None:
+    """Under vmap, reading a value back raises."""
+    p, _ = constant(case)
+    value = case.values(torch.float64, (3, BATCH))
+    batched = torch.vmap(lambda v: p.log_prob({"v": v}, check=False))(value)
+    torch.testing.assert_close(batched, p.log_prob({"v": value}))
+
+
+@every_family
 def test_density_without_checks_is_the_same(case: Case) -> None:
     q, _ = conditional(case)
     values = {"v": case.values(torch.float64), **X}

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 import symdgm.distributions as sd
-from symdgm.distributions import support
-from symdgm.errors import ParameterError, ShapeError
+from symdgm.distributions.support import check_positive
+from symdgm.distributions.supports import Simplex
+from symdgm.errors import ParameterError, ShapeError, SupportError
 
 
 class Dirichlet(sd.Family):
@@ -23,6 +24,9 @@ class Dirichlet(sd.Family):
     parameter_ranks: ClassVar[Mapping[str, int]] = {"concentration": 1, "mean": 1, "strength": 0}
     event_rank: ClassVar[int] = 1
     discrete: ClassVar[bool] = False
+    pathwise: ClassVar[bool] = True
+    support = Simplex("normalise the rows")
+    constraints = dict.fromkeys(("concentration", "mean", "strength"), check_positive)
 
     def _concentration(self, parameters: Mapping[str, Tensor]) -> Tensor:
         if "concentration" in parameters:
@@ -49,15 +53,6 @@ class Dirichlet(sd.Family):
     def variance_at(self, parameters: Mapping[str, Tensor]) -> Tensor:
         return torch.distributions.Dirichlet(self._concentration(parameters)).variance
 
-    def check_support(
-        self, value: Tensor, variable: str, parameters: Mapping[str, Tensor] | None = None
-    ) -> None:
-        support.check_sums_to_one(value, variable, self.described, "normalise the rows")
-
-    def check_parameters(self, parameters: Mapping[str, Tensor]) -> None:
-        for name, parameter in parameters.items():
-            support.check_positive(parameter, name, self.described)
-
 
 def test_a_vector_family_with_two_parametrisations() -> None:
     a = torch.rand(5, 2, 3, dtype=torch.float64) + 0.5
@@ -71,6 +66,14 @@ def test_a_vector_family_with_two_parametrisations() -> None:
     other = Dirichlet("q(w|x)", lambda x: {"mean": a / total.unsqueeze(-1), "strength": total})
     torch.testing.assert_close(other.log_prob({"w": w, **x}), expected)
     assert q.entropy(x).shape == (5,)
+
+
+def test_its_ranges_are_checked_from_what_it_declares() -> None:
+    with pytest.raises(ParameterError, match=r"strength of Dirichlet p\(w\).*must be positive"):
+        Dirichlet("p(w)", mean=torch.ones(2) / 2, strength=-1.0)
+    p = Dirichlet("p(w)", concentration=torch.ones(2))
+    with pytest.raises(SupportError, match=r"w has rows that sum to 2, not to 1.*\nnormalise the rows"):
+        p.log_prob({"w": torch.ones(1, 2)})
 
 
 def test_a_network_and_a_constant_of_another_rank() -> None:
