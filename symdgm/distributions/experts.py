@@ -189,6 +189,8 @@ def _natural(expert: Normal, known: dict[str, Tensor], axes: int = 0) -> tuple[T
     own = {name: known[name] for name in expert.given}
     parameters = expert.parameters_at(own, sample_axes=dict.fromkeys(own, axes))
     mean, precision = _broadcast(expert.mean_at(parameters), expert.variance_at(parameters).reciprocal())
+    if mean.ndim == 0 and expert.event_shape is not None:  # numbers alone, of an event that was declared
+        mean, precision = mean.expand(expert.event_shape), precision.expand(expert.event_shape)
     return precision, mean * precision
 
 

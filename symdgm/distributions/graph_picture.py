@@ -17,6 +17,8 @@ Places = dict[str, Point]
 RADIUS = 0.3
 """The radius of a node, in inches; nodes stand an inch apart."""
 SHADE = "#d0d0d0"
+BULGE = 0.5
+"""How far an edge that jumps a layer swings out around what lies between."""
 MARGIN = 0.16
 """The distance between the frames of plates that lie in each other."""
 
@@ -29,7 +31,7 @@ def draw(graph: ModelGraph, form: str) -> bytes:
     frames = [(label, frame(graph, members, places)) for label, members in graph.graph.get("plates", ())]
     corners = [(x + dx, y + dx) for x, y in places.values() for dx in (-RADIUS, RADIUS)]
     corners += [corner for _, (low, high) in frames for corner in (low, high)]
-    (left, right), (bottom, top) = ((min(c) - 0.1, max(c) + 0.1) for c in zip(*corners, strict=True))
+    (left, right), (bottom, top) = ((min(c) - 0.25, max(c) + 0.25) for c in zip(*corners, strict=True))
     figure = Figure(figsize=(right - left, top - bottom))
     axes: Any = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
@@ -100,7 +102,7 @@ def _draw_edge(axes: Any, places: Places, cause: str, effect: str) -> None:
     """An arrow from rim to rim; one that jumps a layer bends, so as not to run through a node."""
     (x, y), (u, v) = places[cause], places[effect]
     length = math.hypot(u - x, v - y)
-    bend = 0.25 if abs(v - y) > 1 and x == u else 0.0
+    bend = 2 * BULGE / length if abs(v - y) > 1 and x == u else 0.0
     points = 72 * RADIUS + 1
     style = {
         "arrowstyle": "-|>",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, final
 
 import networkx as nx
 
+from symdgm.distributions.conditioned import Conditioned
 from symdgm.distributions.data import Data
 from symdgm.distributions.deterministic import Deterministic
 from symdgm.distributions.distribution import Distribution
@@ -102,14 +103,15 @@ class ModelGraph(Directed):
 
 
 def graph_of(p: Distribution) -> ModelGraph:
-    """The graph of a distribution; what a marginal integrates out is in it."""
+    """The graph of a distribution: what a marginal integrates out is in it, and what is given is observed."""
     graph = ModelGraph()
+    seen = {*p.given, *(p.fixed if isinstance(p, Conditioned) else ())}
     for factor in p.factors:
         for variable in factor.given:
             if variable not in graph:
                 graph.add_node(variable, kind=OBSERVED, factor=None)
         for variable in factor.variables:
-            graph.add_node(variable, kind=kind_of(factor), factor=str(factor))
+            graph.add_node(variable, kind=OBSERVED if variable in seen else kind_of(factor), factor=str(factor))
             graph.add_edges_from((condition, variable) for condition in factor.given)
     return graph
 

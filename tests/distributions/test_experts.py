@@ -1,0 +1,181 @@
+"""Products of normal experts, against grids and against products of two Gaussians by hand."""
+# ruff: noqa: E501 -- a row of the table of refusals is one line
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.distributions as td
+from torch import Tensor, nn
+
+import symdgm.distributions as sd
+from symdgm.errors import NameResolutionError, ParameterError
+
+torch.manual_seed(0)
+D = torch.float64
+
+
+class Encoder(nn.Module):
+    def __init__(self, inside: int, outside: int) -> None:
+        super().__init__()
+        self.net = nn.Linear(inside, 2 * outside, dtype=D)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        loc, raw = self.net(x).chunk(2, -1)
+        return loc, nn.functional.softplus(raw) + 0.2
+
+
+QX, QY = sd.Normal("q(z|x)", Encoder(3, 1)), sd.Normal("q(z|y)", Encoder(2, 1))
+PRIOR = sd.Normal("p(z)", loc=0.5, scale=1.5, event_shape=1)
+X, Y = torch.randn(4, 3, dtype=D), torch.randn(4, 2, dtype=D)
+GRID = torch.linspace(-20, 20, 8001, dtype=D)
+
+
+def by_grid(terms: list[tuple[sd.Distribution, dict[str, Tensor], float | Tensor]]) -> Tensor:
+    """The log of the normalised product on a grid, ``[grid, batch]``."""
+    z = GRID.reshape(-1, 1, 1).expand(-1, 4, 1)
+    logs = [w * p.log_prob({"z": z, **given}) for p, given, w in terms]
+    total = torch.stack([log.expand(len(GRID), 4) for log in logs]).sum(0)
+    return total - (total.logsumexp(0) + (GRID[1] - GRID[0]).log())
+
+
+@pytest.mark.parametrize("weights", [None, [0.3, 2.0]], ids=["plain", "weighted"])
+@pytest.mark.parametrize("prior", [None, PRIOR], ids=["no prior", "prior"])
+def test_the_density_is_that_of_the_normalised_product(weights: list[float] | None, prior: sd.Normal | None) -> None:
+    """Pixyz had no density of a product at all."""
+    q = sd.ProductOfExperts("q(z|x,y)", [QX, QY], prior=prior, weights=weights)
+    w = weights or [1.0, 1.0]
+    terms = [(QX, {"x": X}, w[0]), (QY, {"y": Y}, w[1]), *([(PRIOR, {}, 1.0)] if prior else [])]
+    z = GRID.reshape(-1, 1, 1).expand(-1, 4, 1)
+    found = q.log_prob({"z": z, "x": X, "y": Y})
+    expected = by_grid(terms)
+    inside = expected > -40
+    torch.testing.assert_close(found[inside], expected[inside], rtol=1e-4, atol=1e-4)
+
+
+def test_missing_modalities() -> None:
+    q = sd.ProductOfExperts("q(z|x,y)", [QX, QY], prior=PRIOR)
+    only_x = q.only("x")
+    assert (str(only_x), isinstance(only_x, sd.Normal)) == ("q(z|x)", True)
+    direct = sd.ProductOfExperts("q(z|x)", [QX], prior=PRIOR)
+    assert torch.equal(only_x.mean({"x": X})["z"], direct.mean({"x": X})["z"])
+    nothing = q.only()
+    torch.testing.assert_close(nothing.mean()["z"], torch.tensor([[0.5]]))
+    torch.testing.assert_close(nothing.variance()["z"], torch.tensor([[2.25]]))
+    assert nothing.sample(n=6)["z"].shape == (6, 1)
+    assert next(only_x.parameters()) is next(q.parameters())
+    assert str(q.only("x").rename(x="a")) == "q(z|a)"
+    assert torch.equal(q.only("x").rename(x="a").mean({"a": X})["z"], direct.mean({"x": X})["z"])
+
+
+def test_modalities_that_are_missing_for_some_examples() -> None:
+    q = sd.ProductOfExperts("q(z|x,y,m)", [QX, QY], prior=PRIOR, mask="m")
+    mask = torch.tensor([[1, 1], [1, 0], [0, 1], [0, 0]])
+    found = q.mean({"x": X, "y": Y, "m": mask})["z"]
+    whole = sd.ProductOfExperts("q(z|x,y)", [QX, QY], prior=PRIOR)
+    rows = [whole.mean({"x": X, "y": Y}), whole.only("x").mean({"x": X}), whole.only("y").mean({"y": Y})]
+    for i, row in enumerate(rows):
+        torch.testing.assert_close(found[i], row["z"][i])
+    torch.testing.assert_close(found[3], torch.tensor([0.5], dtype=D))
+    part = q.only("x")
+    assert part.given == ("x", "m")
+    torch.testing.assert_close(part.mean({"x": X, "m": mask})["z"][1], rows[1]["z"][1])
+
+
+def test_each_network_runs_once_and_gradients_reach_experts_and_weights() -> None:
+    weights = nn.Parameter(torch.ones(2, dtype=D))
+    q = sd.ProductOfExperts("q(z|x,y)", [QX, QY], prior=PRIOR, weights=weights)
+    calls: list[str] = []
+    hooks = [p.network.register_forward_hook(lambda m, i, o, n=str(p): calls.append(n)) for p in (QX, QY)]
+    z = q.sample({"x": X, "y": Y}, shape=5)["z"]
+    assert calls == ["q(z|x)", "q(z|y)"]
+    for hook in hooks:
+        hook.remove()
+    (z.sum() + q.log_prob({"z": z.detach(), "x": X, "y": Y}).sum()).backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in q.parameters())
+
+    def density(w: Tensor) -> Tensor:
+        other = sd.ProductOfExperts("q(z|x,y)", [QX, QY], prior=PRIOR)
+        other.weights = w
+        return other.log_prob({"z": z[0].detach(), "x": X, "y": Y})
+
+    assert torch.autograd.gradcheck(density, [torch.tensor([0.7, 1.3], dtype=D, requires_grad=True)])
+
+
+def test_weights_for_every_element() -> None:
+    weights = torch.tensor([[1.0, 0.0], [0.0, 1.0]], dtype=D)
+    a, b = (sd.Normal(f"q(z|{c})", lambda v: (v, torch.ones_like(v))) for c in "xy")
+    q = sd.ProductOfExperts("q(z|x,y)", [a, b], weights=weights)
+    x, y = torch.randn(2, 4, 2, dtype=D).unbind(0)
+    torch.testing.assert_close(q.mean({"x": x, "y": y})["z"], torch.stack([x[:, 0], y[:, 1]], -1))
+
+
+def test_entropy_and_divergence_are_those_of_a_normal() -> None:
+    q = sd.ProductOfExperts("q(z|x,y)", [QX, QY], prior=PRIOR)
+    given = {"x": X, "y": Y}
+    reference = td.Normal(q.mean(given)["z"], q.variance(given)["z"].sqrt())
+    torch.testing.assert_close(q.entropy(given), reference.entropy().sum(-1))
+    precision = 1 / QX.variance({"x": X})["z"] + 1 / QY.variance({"y": Y})["z"] + 1 / 2.25
+    torch.testing.assert_close(1 / q.variance(given)["z"], precision)
+
+
+def test_every_element_of_the_condition_as_an_expert() -> None:
+    """Broken in Pixyz: it raised on sampling."""
+    expert = sd.Normal("q(z|x)", Encoder(3, 1))
+    q = sd.ElementwiseProductOfExperts("q(z|x)", expert, prior=PRIOR)
+    x = torch.tensor([[1.0, -2.0, 0.5], [0.0, 3.0, 0.0], [0.0, 0.0, 0.0]], dtype=D)
+    for i, row in enumerate(x):
+        parts = [expert.parameters_at({"x": (row * torch.eye(3, dtype=D)[d]).unsqueeze(0)}) for d in range(3) if row[d]]
+        precision = sum((1 / p["scale"] ** 2 for p in parts), start=torch.tensor(1 / 2.25, dtype=D))
+        shift = sum((p["loc"] / p["scale"] ** 2 for p in parts), start=torch.tensor(0.5 / 2.25, dtype=D))
+        torch.testing.assert_close(q.mean({"x": x})["z"][i], (shift / precision).reshape(1))
+        torch.testing.assert_close(q.variance({"x": x})["z"][i], (1 / precision).reshape(1))
+    assert q.sample({"x": x}, shape=7)["z"].shape == (7, 3, 1)
+    masked = sd.ElementwiseProductOfExperts("q(z|x,m)", expert, prior=PRIOR, mask="m")
+    mask = torch.tensor([[1, 1, 1], [0, 1, 0], [0, 0, 0]])
+    torch.testing.assert_close(masked.mean({"x": x, "m": mask})["z"], q.mean({"x": x})["z"])
+    full = masked.mean({"x": x, "m": torch.ones(3, 3)})["z"]
+    assert not torch.allclose(full[1], q.mean({"x": x})["z"][1])
+    many = torch.randn(5, 3, 3, dtype=D)
+    each = torch.stack([q.mean({"x": row})["z"] for row in many])
+    torch.testing.assert_close(q.mean({"x": many}, sample_axes={"x": 1})["z"], each)
+
+
+def test_copies_and_states() -> None:
+    q = sd.ProductOfExperts("q(z|x,y)", [QX, QY], prior=PRIOR, weights=[0.5, 2.0])
+    given = {"x": X, "y": Y}
+    for same in (copy.deepcopy(q), pickle.loads(pickle.dumps(q))):
+        assert torch.equal(same.mean(given)["z"], q.mean(given)["z"])
+    other = copy.deepcopy(q)
+    for parameter in other.parameters():
+        nn.init.normal_(parameter)
+    other.load_state_dict(q.state_dict())
+    assert torch.equal(other.mean(given)["z"], q.mean(given)["z"])
+    assert repr(q) == "Normal q(z|x,y) with network ProductOfExperts"
+
+
+NORMAL = sd.Normal("q(z|x)", lambda x: (x, 1.0))
+REFUSED: list[tuple[type[Exception], Callable[[], object], str]] = [
+    (ParameterError, lambda: sd.ProductOfExperts("q(z|x)", []), r"has no experts\nwrite `ProductOfExperts\(\"q\(z\|x\)\""),
+    (ParameterError, lambda: sd.ProductOfExperts("q(z|x)", [sd.Laplace("q(z|x)", lambda x: (x, 1.0))]), r"the expert q\(z\|x\) of Normal q\(z\|x\) is no Normal\nthe product has a closed form for normal experts"),  # type: ignore[list-item]
+    (ParameterError, lambda: sd.ProductOfExperts("q(z|x)", [NORMAL], weights=[1.0, 1.0]), r"has weights of shape \[2\] for 1 experts"),
+    (ParameterError, lambda: sd.ProductOfExperts("q(z|x)", [NORMAL], prior=NORMAL), r"has the prior q\(z\|x\), which has conditions"),
+    (NameResolutionError, lambda: sd.ProductOfExperts("q(z|x)", [NORMAL.rename(z="w")]), r"has the expert q\(w\|x\), which is over another variable\nall experts are over z"),
+    (NameResolutionError, lambda: sd.ProductOfExperts("q(z|x,y)", [NORMAL]), r"is declared, but its experts and mask are given \(x\)\ndeclare `q\(z\|x\)`"),
+    (NameResolutionError, lambda: sd.ProductOfExperts("q(z|x)", [NORMAL], mask="m"), r"is not given `m`"),
+    (NameResolutionError, lambda: sd.ProductOfExperts("q(z|x)", [NORMAL]).only("y"), r"is not given `y`"),
+    (NameResolutionError, lambda: sd.ProductOfExperts("q(z|x)", [NORMAL]).only(), r"has no expert that is given only \(\), and no prior\nits experts are q\(z\|x\)"),
+    (ParameterError, lambda: sd.ElementwiseProductOfExperts("q(z|x,y)", sd.Normal("q(z|x,y)", lambda x, y: (x, 1.0))), r"is given 2 variables\nan elementwise expert is given one"),
+    (ParameterError, lambda: sd.ElementwiseProductOfExperts("q(z|x)", NORMAL).mean({"x": torch.zeros(1, 2)}) and sd.ElementwiseProductOfExperts("q(z|x)", NORMAL).sample({"x": torch.zeros(1, 2)}), r"must be|has NaN"),
+    (ParameterError, lambda: sd.ProductOfExperts("q(z|x,m)", [NORMAL], mask="m").sample({"x": torch.zeros(1, 2), "m": torch.zeros(1, 1)}), r"NaN|must be"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "ask", "words"), REFUSED, ids=[case[2][:40] for case in REFUSED])
+def test_refusals(kind: type[Exception], ask: Callable[[], object], words: str) -> None:
+    with pytest.raises(kind, match=words):
+        ask()
