@@ -1,4 +1,4 @@
-"""The command line: ``symdgm show`` says how an equation was read, ``symdgm demo`` trains a model from one."""
+"""The command line: ``symdgm show`` says how an equation was read, ``symdgm demo`` trains one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ REFUSED = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command.
+    r"""Run a command.
 
     Args:
         arguments: the words of the command line after ``symdgm``; default: those of the process.
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Example:
         >>> main(["show", "KL[q||p]", "--as", "latex"])
-        D_{\\mathrm{KL}}\\left[q \\,\\|\\, p\\right]
+        D_{\mathrm{KL}}\left[q \,\|\, p\right]
         0
     """
     options = _parser().parse_args(arguments)
@@ -93,7 +93,7 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
         "--data",
         metavar="DIR",
         type=Path,
-        help="a folder with MNIST's IDX files; default: scikit-learn's digits",
+        help="a folder with MNIST's IDX files; default: that in SYMDGM_DATA, or else scikit-learn's digits",
     )
     parser.add_argument("--epochs", metavar="N", type=int, help="how often the data are gone through")
     parser.add_argument(
