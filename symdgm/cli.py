@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -43,6 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0
     """
     options = _parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal without Greek shows escapes; it is no reason to fail.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         command: Callable[[argparse.Namespace], None] = options.command
         command(options)
@@ -114,3 +118,7 @@ def _demo(options: argparse.Namespace) -> None:
     from symdgm.demo import run  # loads torch
 
     run(data=options.data, epochs=options.epochs, seed=options.seed, out=options.out, code=options.code)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

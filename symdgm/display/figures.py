@@ -9,6 +9,7 @@ import io
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol, final
 
 import numpy as np
@@ -58,8 +59,8 @@ class Picture:
         self.figure = figure
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write it to a file, in the format that the name ends with; the folder is made where it is missing."""
-        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+        """Write it to a file in the format that its name ends with; a missing folder is made."""
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
         self.figure.savefig(path, dpi=DPI)
 
     def _repr_png_(self) -> bytes:
@@ -209,7 +210,7 @@ def check_path(path: str | os.PathLike[str]) -> None:
         SymdgmError: Matplotlib is not installed.
     """
     endings = sorted(_figure(1, 1).canvas.get_supported_filetypes())
-    ending = os.path.splitext(path)[1].removeprefix(".")
+    ending = Path(path).suffix.removeprefix(".")
     if ending not in endings:
         raise OptionError(f"`{path}` is no name of a picture", hint=f"it may end with .{', .'.join(endings)}")
 
