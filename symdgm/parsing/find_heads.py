@@ -308,6 +308,8 @@ class _Finding:
         if self._type(i + 1) != "SUB_OPEN":
             raise refusal("derivative-by-what", self.tokens[i], operator=kind)
         dot = self.partner[i + 1] + 1
+        if self._type(dot) == "SUP_OPEN":
+            raise refusal("second-derivative", self.tokens[i])
         if self._type(dot) == "TIMES" and self.tokens[dot].text != "*" and kind == "grad":
             kind = "div"
             self.dropped.add(dot)

@@ -109,7 +109,8 @@ class _Unwrapping:
         plain = NAMES.get(name) or (name if name in GREEK or name in VARIANTS else None)
         if plain is None:
             best = nearest(name, [*GREEK, *VARIANTS, *ACCENTS, *known_commands()])
-            hint = f"did you mean `\\{best}`? " if best else ""
+            known = "Greek letters, fonts, spacing and the operators of mathematics are known"
+            hint = f"did you mean `\\{best}`?" if best else known
             raise refusal("unknown-command", token, command=token.text, nearest=hint)
         return self._letter(i, token, plain)
 
