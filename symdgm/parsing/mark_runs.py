@@ -244,8 +244,11 @@ class _Marking:
 
     def _index(self, i: int) -> str:
         """The name of the index of the big operator at ``i``."""
-        j = i + 2
-        while self._type(j) in ("NAME", "SUB_OPEN", "SUB_CLOSE", "NUMBER", "LABEL_TEXT"):
+        j, depth = i + 2, 0
+        while self._type(j) not in ("COMMA", "DEFINE", "RELATION", ""):
+            depth += (self._type(j) in OPENERS) - (self._type(j) in CLOSERS)
+            if depth < 0:
+                break
             j += 1
         return "".join(token.text for token in self.tokens[i + 2 : j])
 

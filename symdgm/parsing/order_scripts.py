@@ -21,6 +21,7 @@ _BASES = frozenset(
         "ABS_CLOSE", "RPAR", "RSQB", "RBRACE", "RSET", "RANGLE", "GREATER", "TRANSPOSE",
     }
 )  # fmt: skip
+_WITHOUT_INDEX = frozenset({"NUMBER", "RPAR", "RSQB", "RBRACE"})
 _ENDS_A_NAME = frozenset({"RPAR", "RSQB", "RBRACE", "RSET", "COMMA", "BAR", "SEMI", "TILDE", "UNDERSCORE", "LPAR"})
 
 
@@ -103,8 +104,6 @@ class _Ordering:
                 marks.append(_Piece(i, i, token))
                 i += 1
             elif token.type == "UNDERSCORE":
-                if base.type in ("NUMBER",) and raised:
-                    break
                 i = self._lower(i, base, marks, lowered)
             else:
                 i = self._raise(i, base, marks, labels, raised)
@@ -135,6 +134,8 @@ class _Ordering:
         start, stop, after_it = self._argument(i)
         inside = self.tokens[start:stop]
         whole = inside[0] if len(inside) == 1 else None
+        if base.type in _WITHOUT_INDEX and inside[0].type == "WORD" and stop == after_it:
+            stop = after_it = self._subscripts_end(stop)
         braced = self.tokens[i + 1].type == "LBRACE"
         if base.type == "WORD" and all(token.type == "PRIME" for token in inside):
             marks += [_Piece(k, k, self.tokens[k]) for k in range(start, stop)]
@@ -156,6 +157,12 @@ class _Ordering:
             opening = become(self.tokens[i], "SUP_OPEN")
             raised.append(_Piece(start, stop, opening, after(self.tokens[after_it - 1], "SUP_CLOSE")))
         return after_it
+
+    def _subscripts_end(self, i: int) -> int:
+        """``2^x_t``: a number has no index, so the subscript is the exponent's."""
+        while i < len(self.tokens) and self.tokens[i].type == "UNDERSCORE":
+            i = self._argument(i)[2]
+        return i
 
     def _in_parentheses(self, start: int, stop: int) -> bool:
         return self.tokens[start].type == "LPAR" and self.partner[start] == stop - 1

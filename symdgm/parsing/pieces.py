@@ -33,9 +33,11 @@ class Piece:
 def piece(children: list[Any], node: Basic, parts: Iterable[Piece]) -> Piece:
     """The node that was read from ``children``, made of ``parts``."""
     held = tuple(parts)
-    depth = 1 + max((part.depth for part in held), default=0)
-    made = Piece(node, _start(children[0]), _end(children[-1]), depth, held)
-    if depth > MAX_NESTING:
+    start, end, depth = _start(children[0]), _end(children[-1]), 0
+    for part in held:  # scripts may be written in another order than they are read
+        start, end, depth = min(start, part.start), max(end, part.end), max(depth, part.depth)
+    made = Piece(node, start, end, depth + 1, held)
+    if depth >= MAX_NESTING:
         raise refusal("too-nested", made.span, bound=MAX_NESTING)
     return made
 
