@@ -53,7 +53,7 @@ def assemble(title: object, bound: Bound, rewriting: Rewriting, estimates: Seque
 def _resolution(bound: Bound) -> list[Step]:
     if not bound.resolutions:
         return []
-    changes = tuple(Change(a, b, note=f"{unicode(a)} is {unicode(b)}") for a, b in bound.resolutions)
+    changes = tuple(Change(a, b) for a, b in bound.resolutions)
     why = "a short name is the one bound factor that it can mean"
     return [Step("resolution", Kind.EQUALITY, why, changes, bound.expression)]
 
@@ -63,9 +63,11 @@ def _estimation(estimates: Sequence[Estimate]) -> list[Step]:
     for estimate in estimates:
         kind, why = estimate.estimator.kind, estimate.estimator.why
         if estimate.nonlinear and kind is not Kind.EQUALITY:
-            kind, why = Kind.BIASED, f"{why}; but a nonlinear function of it is taken, so the value is biased (Jensen)"
-        note = f"{unicode(estimate.expectation)}: {_how(estimate)}"
-        change = Change(estimate.expectation, estimate.expectation.body, note)
+            kind, why = (
+                Kind.BIASED,
+                f"{why}; but a nonlinear function of it is taken, so the value is biased (Jensen)",
+            )
+        change = Change(estimate.expectation, estimate.expectation.body, f"is {_how(estimate)}")
         steps.append(Step(estimate.estimator.name, kind, why, (change,), estimate.expectation))
     return steps
 
@@ -74,16 +76,26 @@ def _how(estimate: Estimate) -> str:
     law = unicode(estimate.law.node)
     if estimate.estimator.name == "pathwise Monte Carlo":
         many = "one draw" if estimate.count == 1 else f"the mean of {estimate.count} draws"
-        return f"{many} from {law} for each example"
+        return f"estimated by {many} from {law} for each example"
     if estimate.estimator.name == "enumeration":
         return f"the sum over all states, weighted by {law}"
-    return f"the {estimate.estimator.name} of {law}"
+    if estimate.estimator.name == "minibatch mean":
+        return f"estimated by the mean over the batch of {', '.join(unicode(v) for v in estimate.law.values)}"
+    return f"the value of {law}"
 
 
 def _batch(bound: Bound, estimates: Sequence[Estimate]) -> list[Step]:
     if any(e.estimator.name == "minibatch mean" for e in estimates):
         return []
     over = ", ".join(bound.data) or "the draws"
-    note = f"the value is the mean over the batch of {over}"
+    note = f"is averaged over the batch of {over}"
     why = "no expectation over data is written, so one value per example is averaged over the batch"
-    return [Step("minibatch mean", Kind.UNBIASED, why, (Change(bound.expression, bound.expression, note),), bound.expression)]
+    return [
+        Step(
+            "minibatch mean",
+            Kind.UNBIASED,
+            why,
+            (Change(bound.expression, bound.expression, note),),
+            bound.expression,
+        )
+    ]

@@ -7,4 +7,14 @@ from symdgm.binding.factors import Factor
 from symdgm.binding.scalars import Scalars, is_scalar
 from symdgm.binding.written import Excerpt, Written
 
-__all__ = ["Bound", "BoundFacts", "Environment", "Excerpt", "Factor", "Scalars", "Written", "bind", "is_scalar"]
+__all__ = [
+    "Bound",
+    "BoundFacts",
+    "Environment",
+    "Excerpt",
+    "Factor",
+    "Scalars",
+    "Written",
+    "bind",
+    "is_scalar",
+]

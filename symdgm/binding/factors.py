@@ -128,12 +128,14 @@ def _same_base(formal: Basic, actual: Basic) -> bool:
 def joint(factors: Iterable[Factor], values: Sequence[Basic], givens: Sequence[Basic]) -> list[Factor] | None:
     """The factors whose product is the joint over ``values`` by the chain rule, in ancestral order; None if there are none.
 
+    What is given must be used, and must not itself come from ``values``: ``p(z|x)`` is no product of ``p(z)`` and ``p(x|z)``.
+
     Raises:
         NameResolutionError: if two factors have a variable in common, or if the factors depend on each other in a circle.
     """
-    wanted, known = set(values), set(givens)
+    named, wanted, known = list(factors), set(values), set(givens)
     chosen: dict[Basic, Factor] = {}
-    for factor in factors:
+    for factor in named:
         if not wanted.issuperset(factor.variables) or not (wanted | known).issuperset(factor.givens):
             continue
         for variable in factor.variables:
@@ -143,9 +145,20 @@ def joint(factors: Iterable[Factor], values: Sequence[Basic], givens: Sequence[B
                     hint="leave one of them out, or give them different names",
                 )
             chosen[variable] = factor
-    if set(chosen) != wanted:
+    used = {g for f in chosen.values() for g in f.givens}
+    if set(chosen) != wanted or not known <= used or known & _descendants(named, wanted):
         return None
     return ancestral(list(dict.fromkeys(chosen.values())))
+
+
+def _descendants(factors: Sequence[Factor], variables: set[Basic]) -> set[Basic]:
+    """The variables that depend on some of ``variables``, near or far."""
+    found: set[Basic] = set()
+    front = variables
+    while front:
+        front = {v for f in factors if front & set(f.givens) for v in f.variables} - found
+        found |= front
+    return found
 
 
 def ancestral(factors: Sequence[Factor]) -> list[Factor]:
@@ -155,7 +168,7 @@ def ancestral(factors: Sequence[Factor]) -> list[Factor]:
         NameResolutionError: if they depend on each other in a circle.
     """
     owner = {v: f.index for f in factors for v in f.variables}
-    graph = nx.DiGraph()
+    graph: nx.DiGraph[int] = nx.DiGraph()
     graph.add_nodes_from(f.index for f in factors)
     graph.add_edges_from((owner[g], f.index) for f in factors for g in f.givens if g in owner)
     by_index = {f.index: f for f in factors}

@@ -80,13 +80,19 @@ class BoundFacts:
         key = (law.identity, law.node, parameter)
         if key not in self._given:
             taken = self._taken()
-            name = next(n for n in _proposals(law, symbol) if n not in self.parameter_names and spelled(n) not in taken)
+            name = next(
+                n
+                for n in _proposals(law, symbol)
+                if n not in self.parameter_names and spelled(n) not in taken
+            )
             self._given[key] = name
             self.parameter_names[name] = (law, parameter)
         return self._given[key]
 
     def _taken(self) -> set[str]:
-        variables = {spelled(v) for f in self.environment.factors for v in (*values_of(f.node), *givens_of(f.node))}
+        variables = {
+            spelled(v) for f in self.environment.factors for v in (*values_of(f.node), *givens_of(f.node))
+        }
         return variables | set(self.environment.scalars) | set(self.environment.networks)
 
     def _described(self, match: Match) -> Law:
