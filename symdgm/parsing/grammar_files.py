@@ -23,5 +23,6 @@ def grammar_text(name: str) -> str:
 @lru_cache(maxsize=1)
 def known_commands() -> tuple[str, ...]:
     """The LaTeX commands that ``lexical.lark`` names."""
-    branches = re.findall(r"\\\\\(([^)]*)\)", grammar_text("lexical.lark"))
+    text = grammar_text("lexical.lark")
+    branches = re.findall(r"\\\\(?:\[[a-z]+\]\?)?\(?([A-Za-z|*\\?]{2,})", text)
     return tuple(sorted({name for branch in branches for name in re.findall(r"[A-Za-z]{2,}", branch)}))

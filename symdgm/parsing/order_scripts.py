@@ -47,6 +47,7 @@ class _Ordering:
         self.partner = partners(tokens)
         self.out: list[Word] = []
         self.work = [_Piece(0, len(tokens))]
+        self.law_ends: dict[int, int] = {}
 
     def run(self) -> list[Word]:
         while self.work:
@@ -121,11 +122,19 @@ class _Ordering:
         return after_it
 
     def _law_end(self, i: int) -> int:
-        """``E_q_phi(z|x)``: the subscript of an expectation goes on over the law's own subscripts and arguments."""
-        while i < len(self.tokens) and self.tokens[i].type in SCRIPTS:
+        """``E_q_phi(z|x)``: the subscript of an expectation goes on over the law's own subscripts and arguments.
+
+        Laws within laws end together; where each ends is kept, so that none is walked twice.
+        """
+        passed: list[int] = []
+        while i < len(self.tokens) and self.tokens[i].type in SCRIPTS and i not in self.law_ends:
+            passed.append(i)
             i = i + 1 if self.tokens[i].type in ("PRIME", "MARK") else self._argument(i)[2]
-        if i < len(self.tokens) and self.tokens[i].type == "LPAR":
-            return self.partner[i] + 1
+        if i in self.law_ends:
+            i = self.law_ends[i]
+        elif i < len(self.tokens) and self.tokens[i].type == "LPAR":
+            i = self.partner[i] + 1
+        self.law_ends.update(dict.fromkeys(passed, i))
         return i
 
     def _raise(

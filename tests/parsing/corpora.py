@@ -14,7 +14,10 @@ SHARED = ROOT.parent / "shared" / "corpus" / "equations.toml"
 def cases(kind: str) -> list[Any]:
     """The groups of one kind, of every corpus that is there."""
     return [
-        group for path in (OWN, SHARED) if path.is_file() for group in tomllib.loads(path.read_text()).get(kind, [])
+        group
+        for path in (OWN, SHARED)
+        if path.is_file()
+        for group in tomllib.loads(path.read_text()).get(kind, [])
     ]
 
 

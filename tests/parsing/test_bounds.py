@@ -41,7 +41,9 @@ def test_a_bound_is_where_it_is_stated(fits: str, breaks: str, words: str) -> No
         parse(breaks)
 
 
-@pytest.mark.parametrize("tower", ["9^9^9^9", "(9^9)^9", "2^{3^2}", "2^(1+1)", r"\frac{1}{2}^{9^9}", "(2^9)^(9^9)"])
+@pytest.mark.parametrize(
+    "tower", ["9^9^9^9", "(9^9)^9", "2^{3^2}", "2^(1+1)", r"\frac{1}{2}^{9^9}", "(2^9)^(9^9)"]
+)
 def test_towers_of_numbers_are_refused(tower: str) -> None:
     with pytest.raises(GrammarError, match="towers of numbers are refused"):
         parse(tower)

@@ -24,7 +24,9 @@ def pattern(template: str) -> str:
     return re.sub(r"(\\\$(\\\{)?[a-z]+(\\\})?)", "(?s:.*)", re.escape(template))
 
 
-@pytest.mark.parametrize(("label", "text"), EXAMPLES + list(WITHOUT.items()), ids=lambda v: shorten(str(v), 30))
+@pytest.mark.parametrize(
+    ("label", "text"), EXAMPLES + list(WITHOUT.items()), ids=lambda v: shorten(str(v), 30)
+)
 def test_a_mistake_is_named(label: str, text: str) -> None:
     mistake = mistakes()[label]
     with pytest.raises(GrammarError, match=f"^{pattern(mistake.problem)}") as caught:

@@ -9,7 +9,14 @@ from sympy.core.symbol import Str
 from symdgm.expressions.applications import Apply, Call, Density, Indicator, Norm, Transpose, call
 from symdgm.expressions.arithmetic import Minus, Plus, Power, Quotient, Times
 from symdgm.expressions.calculus import Derivative, Integral
-from symdgm.expressions.expectations import Binder, CrossEntropy, Divergence, Entropy, Expect, MutualInformation
+from symdgm.expressions.expectations import (
+    Binder,
+    CrossEntropy,
+    Divergence,
+    Entropy,
+    Expect,
+    MutualInformation,
+)
 from symdgm.expressions.indices import Aggregate, Index
 from symdgm.expressions.names import Labelled, Listing, Name, Placeholder, Range, Relation, Subscripted
 from symdgm.expressions.statements import Abbreviation, Block, Definition, Labeled, Optimize, Proportional
