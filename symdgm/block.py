@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from sympy import Basic
 
-from symdgm.binding import Environment, Excerpt, Factor, Written
+from symdgm.binding import Environment, Excerpt, Written
 from symdgm.binding.classify import classify, is_shape
 from symdgm.binding.factors import givens_of, values_of
 from symdgm.distributions import Distribution
@@ -94,11 +94,13 @@ def sort(reading: Written) -> Statements:
         except SymdgmError as error:
             raise error.at(reading.source, reading.spans.get(statement)) from None
     if len(found.objectives) != 1:
-        error = NotSupportedError(
+        span = reading.spans.get(found.objectives[1]) if found.objectives else None
+        raise NotSupportedError(
             f"a model has one objective, but the block has {len(found.objectives) or 'none'}",
             hint="write one line `maximize ...` or `minimize ...`",
+            source=reading.source,
+            span=span,
         )
-        raise error.at(reading.source, reading.spans.get(found.objectives[1]) if found.objectives else None)
     return found
 
 
@@ -124,7 +126,8 @@ def _put(statement: Basic, found: Statements) -> None:
     else:
         raise NotSupportedError(
             f"the statement `{statement}` is read, but a model cannot be built from it yet",
-            hint="a factor is written by a family, such as `p(z) = Normal(z; 0, 1)`, an objective by `maximize` or `minimize`; "
+            hint="a factor is written by a family, such as `p(z) = Normal(z; 0, 1)`, an objective by "
+            "`maximize` or `minimize`; "
             f"families: {', '.join(FAMILIES)}",
         )
 

@@ -20,7 +20,8 @@ class Derivation:
     Args:
         title: the equation in Unicode.
         title_latex: the same in LaTeX.
-        steps: each with its rule, whether it is an equality or an estimator, why it holds, and what it changed.
+        steps: each with its rule, whether it is an equality or an estimator, why it holds, and what it
+            changed.
     """
 
     title: str

@@ -26,7 +26,7 @@ FAMILIES: dict[str, type[Family]] = {
 
 
 def is_family(node: Basic) -> bool:
-    """Whether a right-hand side is a family with parameters, ``Normal(z; 0, 1)``; the family may be unknown."""
+    """Whether a right-hand side is a family with parameters, ``Normal(z; 0, 1)``, known or unknown."""
     if isinstance(node, Density) and node.parameters:
         return True
     return isinstance(node, Density | Apply) and spelled(node.args[0]) in FAMILIES

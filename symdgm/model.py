@@ -33,12 +33,14 @@ class Model(nn.Module):
     r"""An equation and its networks as something that can be trained.
 
     Args:
-        text: an objective that begins with ``maximize`` or ``minimize``, or a block of statements, one a line.
+        text: an objective that begins with ``maximize`` or ``minimize``, or a block of statements, one a
+            line.
         distributions: the distributions that it names, besides those that the block defines.
         samples: draws for each expectation; see `Objective`.
         analytic: whether closed forms are used; see `Objective`.
         validate: whether values are checked; see `Objective`.
-        names: networks, scalars (numbers, parameters, functions of the training step), event shapes; see `Objective`.
+        names: networks, scalars (numbers, parameters, functions of the training step), event shapes; see
+            `Objective`.
 
     Raises:
         GrammarError: the text cannot be read.
@@ -131,18 +133,19 @@ class Model(nn.Module):
 
         Args:
             data: tensors or arrays ``[N, *event]``, a tuple or dict of them, a Dataset, or a DataLoader.
-            options: ``epochs``, ``batch_size``, ``optimizer``, ``lr``, ``clip_norm``, ``validation``, ``seed``, ``progress``,
+            options: ``epochs``, ``batch_size``, ``optimizer``, ``lr``, ``clip_norm``, ``validation``,
+                ``seed``, ``progress``,
                 ``checkpoint``, ``resume`` and more.
         """
         return training.fit(self, data, **options)
 
     def configure(self, **options: Any) -> Stepper:
-        """Set the optimiser for `train_step`: ``optimizer``, ``lr``, ``clip_norm``, ``clip_value`` as in `fit`."""
+        """Set the optimiser of `train_step`: ``optimizer``, ``lr``, ``clip_norm``, ``clip_value`` as in `fit`."""
         self._stepper = Stepper(self, **options)
         return self._stepper
 
     def train_step(self, values: Mapping[str, object] | None = None, /, **data: object) -> Evaluation:
-        """One step of the optimiser on a batch, for a loop of one's own; the evaluation is that from before the step."""
+        """One step on a batch, for a loop of one's own; the evaluation is that from before the step."""
         stepper = self._stepper if self._stepper is not None else self.configure()
         batch = self.objective.read({**(values or {}), **data})
         return stepper(batch)[""]
@@ -186,7 +189,7 @@ class Model(nn.Module):
     def reconstruct(
         self, x: Tensor, *, mean: bool = True, seed: int | None = None, **given: Tensor
     ) -> Tensor:
-        """Encode and decode: draw the latent variables given ``x``, then the first observed variable given them.
+        """Encode and decode: draw the latent variables given ``x``, then the first observed variable.
 
         Args:
             x: values of the first observed variable, ``[batch, *event]``.

@@ -42,9 +42,12 @@ class Objective:
         distributions: the distributions that it names.
         samples: the number of draws for each expectation, or a dict from variable to number; 1 by default.
         analytic: whether closed forms are used; if not, divergences are estimated by Monte Carlo.
-        validate: whether values are checked for their support at every call (on an accelerator, at the first).
-        names: networks that the formula applies, scalars (a number, a 0-d tensor, an `nn.Parameter`, or a function of the
-            training step), distributions under another name, event shapes of variables. A function whose one parameter is
+        validate: whether values are checked for their support at every call (on an accelerator, at the
+            first).
+        names: networks that the formula applies, scalars (a number, a 0-d tensor, an `nn.Parameter`, or a
+            function of the
+            training step), distributions under another name, event shapes of variables. A function whose one
+            parameter is
             called ``step`` is always a schedule; another function is a network where the formula applies it.
 
     Raises:
@@ -178,7 +181,7 @@ class Objective:
     def terms(
         self, values: Mapping[str, object] | None = None, /, *, n: int = 1, **data: object
     ) -> dict[str, Tensor]:
-        """Each term by its own mathematical name, without its sign and scalar factors, averaged over the batch, ``[]``.
+        """Each term by its mathematical name, without sign and scalar factors, averaged over the batch, ``[]``.
 
         Args:
             values: see `__call__`, whose errors it raises.
@@ -206,7 +209,7 @@ class Objective:
         return self.runner(data, n=n, output=output)
 
     def read(self, values: Mapping[str, object]) -> dict[str, Tensor]:
-        """The data as checked tensors; on an accelerator, values are looked at by the first evaluation only."""
+        """The data as checked tensors; on an accelerator, values are looked at before the first evaluation only."""
         anchor = self._anchor()
         data = read_data(values, self.data, anchor)
         check_batch(data)
@@ -217,7 +220,7 @@ class Objective:
         return data
 
     def check(self, values: Mapping[str, object]) -> None:
-        """Check names, batch sizes, dtypes and supports of data without computing anything; see `__call__` for the errors."""
+        """Check names, batch sizes, dtypes and supports of data; see `__call__` for the errors."""
         anchor = self._anchor()
         data = read_data(values, self.data, anchor)
         check_batch(data)
@@ -226,7 +229,7 @@ class Objective:
     def inputs(
         self, values: Mapping[str, object] | None = None, /, *, n: int = 1, **data: object
     ) -> dict[str, Any]:
-        """The arguments with which `code` reproduces an evaluation: ``exec(code)``, then ``objective(**inputs)``.
+        """The arguments that `code` takes to reproduce an evaluation: ``exec(code)``, ``objective(**inputs)``.
 
         Args:
             values: see `__call__`, whose errors it raises.

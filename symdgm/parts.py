@@ -1,4 +1,4 @@
-"""The modules of an objective under readable names, so that the keys of saved weights say what they belong to."""
+"""The modules of an objective under readable names, so that saved weights say what they belong to."""
 
 from __future__ import annotations
 

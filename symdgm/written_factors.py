@@ -70,7 +70,8 @@ class Builder:
             name, value = parameters[0], values_of(right)[0]
             raise ParameterError(
                 f"{SYMBOL} takes a mean and a variance, but `{name}` stands alone",
-                hint=f"write `Normal({value}; {name})` for a network that returns loc and scale, or both: `N({value}; mu(x), s(x)^2)`",
+                hint=f"write `Normal({value}; {name})` for a network that returns loc and scale, or "
+                f"both: `N({value}; mu(x), s(x)^2)`",
             )
         return parameters[0]
 
@@ -110,7 +111,8 @@ def _check_sides(left: Basic, right: Basic) -> None:
         raise NameResolutionError(
             f"the left side is over {_listed(tuple(map(str, values_of(left))))}, but the family is over "
             f"{_listed(tuple(map(str, values_of(right))))}{' given others' if givens_of(right) else ''}",
-            hint="write the same variable on both sides, and parameters after `;`, as in `p(z) = Normal(z; 0, 1)`",
+            hint="write the same variable on both sides, and parameters after `;`, as in `p(z) = "
+            "Normal(z; 0, 1)`",
         )
 
 

@@ -2,8 +2,8 @@
 
 from symdgm.binding.bind import Bound, bind
 from symdgm.binding.environment import Environment
-from symdgm.binding.facts import BoundFacts
 from symdgm.binding.factors import Factor
+from symdgm.binding.facts import BoundFacts
 from symdgm.binding.scalars import Scalars, is_scalar
 from symdgm.binding.written import Excerpt, Written
 

@@ -1,4 +1,4 @@
-"""Binding: from what was written to what is meant. Names become references to what is bound; nothing is computed."""
+"""Binding: from what was written to what is meant. Names become references to what is bound."""
 
 from __future__ import annotations
 
@@ -123,16 +123,18 @@ class _Reader:
 
     def _escaped(self, node: Basic) -> SymdgmError:
         return NameResolutionError(
-            f"`{node}` is bound by the expectation over `{self.latent[node]}`, but it is also used outside of it",
-            hint=f"move what depends on `{node}` into the brackets of the expectation, or give it another name",
+            f"`{node}` is bound by the expectation over `{self.latent[node]}`, but it is also used "
+            "outside of it",
+            hint=f"move what depends on `{node}` into the brackets of the expectation, or give it "
+            "another name",
         )
 
     def _unbound(self, node: Basic) -> SymdgmError:
         known = {*self.environment.scalars, *map(spelled, self.free)} - {spelled(node)}
         return NameResolutionError(
             f"`{node}` is not bound",
-            hint=f'write `{spelled(node)}=1.0`, say, to bind a number, or declare data by `sd.Data("data({node})")`; '
-            + suggest(spelled(node), known),
+            hint=f"write `{spelled(node)}=1.0`, say, to bind a number, or declare data by "
+            f'`sd.Data("data({node})")`; ' + suggest(spelled(node), known),
         )
 
     def _observe(self, node: Basic, *, argument: bool) -> None:
@@ -237,12 +239,13 @@ class _Reader:
         return node
 
     def _law(self, node: Basic, scope: frozenset[Basic], over: tuple[Basic, ...] | None = None) -> Basic:
-        """A reference where a distribution is wanted: its values are bound here, what is given is read outside."""
+        """A reference where a distribution is wanted; what is given is read outside of it."""
         try:
             refuse(node)
             if not isinstance(node, (*ATOMS, Apply, Density)):
                 raise NotSupportedError(
-                    f"`{node}` stands where one distribution is wanted, which this version cannot compute yet",
+                    f"`{node}` stands where one distribution is wanted, which this version cannot "
+                    "compute yet",
                     hint="write one factor, such as `q(z|x)`",
                 )
             resolved = self._resolved_law(self._bare(node, over) if isinstance(node, ATOMS) else node, scope)
@@ -305,7 +308,8 @@ class _Reader:
             found = [f for f in self.environment.factors if set(f.variables) == set(binder.variables)]
             if len(found) != 1:
                 raise NameResolutionError(
-                    f"no single factor is bound over {_names(binder.variables)}: {listing(found or self.environment.factors)}",
+                    f"no single factor is bound over {_names(binder.variables)}: "
+                    f"{listing(found or self.environment.factors)}",
                     hint="write the law, as in `E_{z ~ q(z|x)}[...]`",
                 )
             return self._law(found[0].node, scope)

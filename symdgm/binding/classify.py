@@ -1,4 +1,4 @@
-"""What each keyword of an objective is: a distribution, a network, a scalar or an event shape, by its value and its use."""
+"""What each keyword of an objective is, by its value and its use: a network, a scalar, a shape, a distribution."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ def classify(
 ) -> Environment:
     """The environment of a formula.
 
-    A function is a network where the formula applies it, and else a schedule; with one parameter called ``step`` it is always
+    A function is a network where the formula applies it, and else a schedule; with one parameter called
+    ``step`` it is always
     a schedule, so that ``beta (a + b)`` stays a product.
 
     Args:
@@ -72,7 +73,8 @@ def classify(
         else:
             raise OptionError(
                 f"`{keyword}` is bound to {type(value).__name__}, which has no meaning in this formula",
-                hint="bind a distribution, a network that the formula applies, a number, or the event shape of a variable",
+                hint="bind a distribution, a network that the formula applies, a number, or the "
+                "event shape of a variable",
             )
     numbered = tuple(Factor(i, node, d) for i, (node, d) in enumerate(factors))
     _refuse_duplicates(numbered)

@@ -92,7 +92,8 @@ def givens_of(node: Basic) -> tuple[Basic, ...]:
 def assign(formals: Sequence[Basic], actuals: Sequence[Basic]) -> tuple[Basic, ...] | None:
     """Actual arguments in the order of the formal variables, or None where they do not fit.
 
-    A name goes to the formal variable that it equals, then to the one with its base name (``z_k``, ``z'`` stand for ``z``);
+    A name goes to the formal variable that it equals, then to the one with its base name (``z_k``, ``z'``
+    stand for ``z``);
     ``x = G(z)`` names its formal variable outright; any other expression takes the next one that is left.
     """
     if len(formals) != len(actuals):
@@ -126,12 +127,14 @@ def _same_base(formal: Basic, actual: Basic) -> bool:
 
 
 def joint(factors: Iterable[Factor], values: Sequence[Basic], givens: Sequence[Basic]) -> list[Factor] | None:
-    """The factors whose product is the joint over ``values`` by the chain rule, in ancestral order; None if there are none.
+    """The factors whose product is the joint over ``values``, in ancestral order; None if there are none.
 
-    What is given must be used, and must not itself come from ``values``: ``p(z|x)`` is no product of ``p(z)`` and ``p(x|z)``.
+    What is given must be used, and must not itself come from ``values``: ``p(z|x)`` is no product of
+    ``p(z)`` and ``p(x|z)``.
 
     Raises:
-        NameResolutionError: if two factors have a variable in common, or if the factors depend on each other in a circle.
+        NameResolutionError: if two factors have a variable in common, or if the factors depend on each other
+            in a circle.
     """
     named, wanted, known = list(factors), set(values), set(givens)
     chosen: dict[Basic, Factor] = {}
@@ -141,7 +144,8 @@ def joint(factors: Iterable[Factor], values: Sequence[Basic], givens: Sequence[B
         for variable in factor.variables:
             if variable in chosen:
                 raise NameResolutionError(
-                    f"two factors have the variable `{variable}`: `{chosen[variable].node}` and `{factor.node}`",
+                    f"two factors have the variable `{variable}`: `{chosen[variable].node}` and "
+                    f"`{factor.node}`",
                     hint="leave one of them out, or give them different names",
                 )
             chosen[variable] = factor
@@ -183,6 +187,6 @@ def ancestral(factors: Sequence[Factor]) -> list[Factor]:
 
 
 def product(factors: Sequence[Factor]) -> Basic:
-    """The product of factors as the chain rule writes it: the last in ancestral order first, ``p(x|z) p(z)``."""
+    """The product of factors as the chain rule writes it, ``p(x|z) p(z)``: ancestors last."""
     nodes = [f.node for f in reversed(factors)]
     return times(*nodes) if len(nodes) > 1 else nodes[0]

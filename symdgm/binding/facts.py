@@ -14,9 +14,9 @@ from symdgm.distributions import Bernoulli, Categorical, Data, Deterministic, Fa
 from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.arithmetic import Minus, Plus, Power, Quotient, Times
 from symdgm.expressions.families import family
+from symdgm.expressions.laws import Law
 from symdgm.expressions.names import Name, Subscripted, spelled
 from symdgm.expressions.node import to_node
-from symdgm.expressions.laws import Law
 
 ARITHMETIC = (Plus, Minus, Times, Quotient, Power)
 FINITE = (Bernoulli, Categorical, OneHotCategorical)
@@ -110,7 +110,7 @@ class BoundFacts:
 
 
 def parametrisation(distribution: Family) -> tuple[str, ...]:
-    """The parameters by which a distribution is known before any network ran: those written, else the canonical ones."""
+    """The parameters by which a distribution is known before it ran: those written, else the canonical ones."""
     written = set(distribution.constants) | {n for s in distribution.sources for n in s.names or ()}
     for names in distribution.alternatives:
         if written and written <= set(names):

@@ -19,7 +19,8 @@ def read_data(
 ) -> dict[str, Tensor]:
     """Observed values as tensors, in the order of the formula.
 
-    A tensor is taken as it is. Arrays and lists become tensors where ``like`` is, and of its dtype where they are floating
+    A tensor is taken as it is. Arrays and lists become tensors where ``like`` is, and of its dtype where
+    they are floating
     (NumPy's default is float64).
 
     Args:
@@ -79,7 +80,7 @@ def check_batch(data: Mapping[str, Tensor]) -> None:
 
 
 def check_values(environment: Environment, data: Mapping[str, Tensor], like: Tensor | None) -> None:
-    """Refuse values outside the support of a distribution over them, NaN, and dtypes that the networks do not have.
+    """Refuse values outside the support of their distributions, NaN, and dtypes that the networks do not have.
 
     Args:
         environment: what is bound.

@@ -36,7 +36,7 @@ def resolve(environment: Environment, node: Basic) -> Law:
 
 
 def resolve_bare(environment: Environment, head: Basic, over: Sequence[Basic] | None = None) -> Basic:
-    """The reference that a bare name stands for: the only factor of that name, or the one exactly over some variables.
+    """What a bare name stands for: the only factor of that name, or the one exactly over some variables.
 
     Raises:
         NameResolutionError: if there is none, or more than one.
@@ -76,7 +76,8 @@ def _unknown(environment: Environment, head: Basic) -> NameResolutionError | Not
     if is_inline_law(head):
         return NotSupportedError(
             f"`{head}` is read as a law that is written in place, which this version cannot compute yet",
-            hint='bind it as a distribution, as in `sd.Normal("p(eps)", loc=0.0, scale=1.0)`, and write `E_p(eps)[...]`',
+            hint='bind it as a distribution, as in `sd.Normal("p(eps)", loc=0.0, scale=1.0)`, and '
+            "write `E_p(eps)[...]`",
         )
     return NameResolutionError(
         f"no distribution is called `{head}`", hint=f"bound: {listing(environment.factors)}"
@@ -102,7 +103,8 @@ def _unresolved(environment: Environment, node: Basic) -> NameResolutionError | 
     if set(values_of(node)) <= generated and set(givens_of(node)) <= known:
         return NotSupportedError(
             f"`{node}` is a marginal or a posterior of {listing(same)}, which this version does not derive",
-            hint=f"write the joint by its factors, `{product(same)}`, and take an expectation over what is not observed",
+            hint=f"write the joint by its factors, `{product(same)}`, and take an expectation over "
+            "what is not observed",
         )
     return NameResolutionError(
         f"`{node}` is no factor that is bound, nor a joint of them", hint=f"did you mean {listing(same)}?"

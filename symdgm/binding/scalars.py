@@ -1,4 +1,4 @@
-"""Scalars that a formula names: numbers, 0-d tensors, parameters and schedules; changing one compiles nothing."""
+"""Scalars of a formula: numbers, 0-d tensors, parameters and schedules; changing one compiles nothing."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Scalars(MutableMapping[str, float | Tensor]):
             self._values[name] = _scheduled(name, schedule, step)
 
     def tensor(self, name: str, like: Tensor) -> Tensor:
-        """A scalar as a 0-d tensor of the dtype and device of ``like``; what was bound as a tensor is passed on as it is."""
+        """A scalar as a 0-d tensor of the dtype and device of ``like``; a bound tensor is passed on as it is."""
         value = self._values[name]
         if isinstance(value, Tensor):
             return value
@@ -79,7 +79,8 @@ class Scalars(MutableMapping[str, float | Tensor]):
         if isinstance(value, nn.Parameter):
             raise OptionError(
                 f"the scalar `{name}` cannot become a trained parameter later",
-                hint=f"bind the `nn.Parameter` when the objective is built, `{name}=...`, so that it belongs to the model",
+                hint=f"bind the `nn.Parameter` when the objective is built, `{name}=...`, so that it "
+                "belongs to the model",
             )
         self._put(self._known(name), value)
 
@@ -113,7 +114,7 @@ class Scalars(MutableMapping[str, float | Tensor]):
 
 
 def _fits(known: tuple[float, Tensor], value: float, like: Tensor) -> bool:
-    """Whether a tensor made before still stands for a value; one made in inference mode can never be trained through."""
+    """Whether a tensor made before still serves; one of inference mode can never be trained through."""
     same = known[0] == value and known[1].dtype == like.dtype and known[1].device == like.device
     return same and (not known[1].is_inference() or torch.is_inference_mode_enabled())
 
@@ -124,7 +125,8 @@ def _scheduled(name: str, schedule: Schedule, step: int) -> float | Tensor:
     except Exception as error:
         raise OptionError(
             f"the schedule of `{name}` failed at step {step}: {error}",
-            hint="a schedule is a function of the number of training steps done; a network must be applied in the formula",
+            hint="a schedule is a function of the number of training steps done; a network must be "
+            "applied in the formula",
         ) from error
     return _number(name, value)
 

@@ -1,4 +1,4 @@
-"""What the language has but this version cannot compute: one table, so that every refusal names its construct."""
+"""What the language has but this version cannot compute: every refusal names its construct."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ FUNCTIONS = ("tr", "det", "logdet", "diag", "digamma", "logsumexp")
 SEVERAL = ("max", "min")
 """The functions of two or more arguments; all others take one."""
 LAWS = (
-    "N", "Normal", "U", "Uniform", "Bernoulli", "Bern", "Categorical", "Cat", "OneHotCategorical", "Multinomial", "Dirichlet",
-    "Dir", "Gamma", "Beta", "Laplace", "Poisson", "Exponential", "Exp", "Gumbel", "Logistic", "StudentT", "GMM",
+    "N", "Normal", "U", "Uniform", "Bernoulli", "Bern", "Categorical", "Cat", "OneHotCategorical", "Multinomial",
+    "Dirichlet", "Dir", "Gamma", "Beta", "Laplace", "Poisson", "Exponential", "Exp", "Gumbel", "Logistic", "StudentT",
 )  # fmt: skip
 """Names that mean a family of distributions where they are not bound (LANGUAGE.md 8.16)."""
 

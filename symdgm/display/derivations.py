@@ -1,6 +1,7 @@
 r"""Derivations as text and as aligned LaTeX.
 
-The LaTeX is such that both MathJax and KaTeX set it: inside ``\text{}`` stand letters only, since the two disagree about what a
+The LaTeX is such that both MathJax and KaTeX set it: inside ``\text{}`` stand letters only, since the two
+disagree about what a
 backslash means there.
 """
 
@@ -11,8 +12,8 @@ from symdgm.rewriting.rule import Change, Kind, Step
 
 _SIGN = {Kind.EQUALITY: "=", Kind.UNBIASED: r"\approx", Kind.BIASED: r"\approx"}
 _SPECIAL = {
-    "\\": r"\backslash ", "{": r"\{", "}": r"\}", "_": r"\_", "^": r"{\wedge}", "#": r"\#", "&": r"\&", "%": r"\%", "$": r"\$",
-    "~": r"\sim ",
+    "\\": r"\backslash ", "{": r"\{", "}": r"\}", "_": r"\_", "^": r"{\wedge}", "#": r"\#", "&": r"\&",
+    "%": r"\%", "$": r"\$", "~": r"\sim ",
 }  # fmt: skip
 """Characters that cannot stand inside ``\\text{}``, as mathematics."""
 

@@ -24,7 +24,8 @@ def diagnose(runner: Runner, data: Mapping[str, Tensor], n: int = 1) -> SymdgmEr
         n: the number of draws, where there are no data.
 
     Returns:
-        The error to raise: the bad input or weight, else the term, the first bad intermediate and its variable.
+        The error to raise: the bad input or weight, else the term, the first bad intermediate and its
+        variable.
     """
     program = runner.program(data, n)
     arguments = runner.arguments(program, data, n)
@@ -54,7 +55,8 @@ def _explained(statement: Statement, name: str, values: Mapping[str, Any]) -> No
     where = f" of `{unicode(statement.origin)}`" if statement.origin is not None else ""
     return NonFiniteError(
         f"{which} is not finite: the first bad intermediate is `{name}`{where}, which {_what(values[name])}",
-        hint=f"it was computed by `{statement.text}`{_ranges(statement, name, values)}{_weights(statement, values)}",
+        hint=f"it was computed by `{statement.text}`"
+        f"{_ranges(statement, name, values)}{_weights(statement, values)}",
     )
 
 

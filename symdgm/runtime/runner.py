@@ -1,4 +1,4 @@
-"""Running an objective: a finished function for each kind of input, made by the first evaluation that sees it."""
+"""Running an objective: a finished function for each kind of input, made by the first evaluation."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ class Program:
 class Runner:
     """Evaluates a frozen objective.
 
-    A function is made under a lock, so that threads may share an objective; a copy or a pickle leaves the functions behind.
+    A function is made under a lock, so that threads may share an objective; a copy or a pickle leaves the
+    functions behind.
 
     Args:
         frozen: the plan.
