@@ -40,7 +40,9 @@ MINIBATCH = Estimator(
 )
 CERTAIN = Estimator("certain value", Kind.EQUALITY, "the law puts all its mass on one value")
 ENUMERATION = Estimator(
-    "enumeration", Kind.EQUALITY, "the support is finite: the sum over its states is exact, value and gradient"
+    "enumeration",
+    Kind.EQUALITY,
+    "the support is finite: the sum over its states is exact, value and gradient",
 )
 PATHWISE = Estimator(
     "pathwise Monte Carlo",

@@ -6,8 +6,9 @@ import builtins
 import keyword
 import re
 
-RESERVED = {"torch", "math", "binary_cross_entropy_with_logits", "softplus", "logsigmoid", "objective", "terms", "value"} | {
-    "n", "dtype", "device", "d"
+RESERVED = {
+    "torch", "math", "binary_cross_entropy_with_logits", "softplus", "logsigmoid", "xlogy", "objective", "terms", "value",
+    "n", "dtype", "device",
 }  # fmt: skip
 """Names that the generated code uses itself."""
 

@@ -43,7 +43,9 @@ class Operand:
         return self.text if self.level >= level else f"({self.text})"
 
 
-def aligned(operands: Sequence[Operand], order: Sequence[Axis]) -> tuple[list[Operand], tuple[Axis, ...], int]:
+def aligned(
+    operands: Sequence[Operand], order: Sequence[Axis]
+) -> tuple[list[Operand], tuple[Axis, ...], int]:
     """Operands that broadcast against each other by axis name, the axes of the result, and its event rank.
 
     A value of one number per example is broadcast over an event; events of different ranks are refused.

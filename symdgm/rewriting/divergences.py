@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sympy import Basic, Tuple
+from sympy import Basic, Number, Tuple
 from sympy.core.symbol import Str
 
 from symdgm.expressions.applications import Apply, Call, Density, call
@@ -10,33 +10,41 @@ from symdgm.expressions.arithmetic import Minus, Plus
 from symdgm.expressions.expectations import Binder, CrossEntropy, Divergence, Entropy, Expect
 from symdgm.expressions.families import Family, kl_formula
 from symdgm.expressions.folding import fold
-from symdgm.expressions.scope import replace
-from symdgm.rewriting.algebra import join_coefficient, split_coefficient
 from symdgm.expressions.laws import Law
+from symdgm.expressions.scope import free_names, replace
+from symdgm.rewriting.algebra import join_coefficient, split_coefficient
 from symdgm.rewriting.facts import Facts
+
+_Key = tuple[int, tuple[Basic, ...], tuple[Basic, ...]]
+"""Sign, scalar factors and binders of an expectation."""
 
 
 def recognise_kl(node: Basic, facts: Facts) -> Basic | None:
     """``E_q[log q - log p] = KL[q || p]`` inside a sum, where the divergence has a closed form."""
     if not isinstance(node, Plus):
         return None
-    terms = list(node.args)
-    split = [split_coefficient(t, facts) for t in terms]
+    split = [split_coefficient(t, facts) for t in node.args]
+    partners: dict[_Key, list[int]] = {}
+    for j, (sign, scalars, core) in enumerate(split):
+        if _is_expected_log(core):
+            partners.setdefault((sign, scalars, core.binders), []).append(j)
+    terms: dict[int, Basic | None] = dict(enumerate(node.args))
+    taken: set[int] = set()
     for i, (sign, scalars, core) in enumerate(split):
         q = _log_of_own_law(core, facts)
-        if q is None:
+        if q is None or i in taken:
             continue
-        for j, (other_sign, other_scalars, other) in enumerate(split):
-            if other_sign != -sign or other_scalars != scalars or not _same_binders(core, other):
-                continue
-            p = facts.law(other.body.args[1]) if _is_log_density(other.body) else None
-            if p is None or not _comparable(q, p, core) or closed_kl(q, p, facts) is None:
-                continue
-            kl = _outside(Divergence(Str("KL"), q.node, p.node), core)
-            terms[min(i, j)] = join_coefficient(sign, scalars, kl)
-            del terms[max(i, j)]
-            return Plus(*terms) if len(terms) > 1 else terms[0]
-    return None
+        for j in partners.get((-sign, scalars, core.binders), []):
+            p = facts.law(split[j][2].body.args[1])
+            if j not in taken and p is not None and _comparable(q, p) and closed_kl(q, p, facts) is not None:
+                kl = _outside(Divergence(Str("KL"), q.node, p.node), core)
+                terms[max(i, j)], terms[min(i, j)] = None, join_coefficient(sign, scalars, kl)
+                taken |= {i, j}
+                break
+    if not taken:
+        return None
+    left = [term for term in terms.values() if term is not None]
+    return Plus(*left) if len(left) > 1 else left[0]
 
 
 def recognise_entropy(node: Basic, facts: Facts) -> Basic | None:
@@ -107,10 +115,12 @@ def _own(q: Law, formulas: Family, facts: Facts) -> tuple[dict[Basic, Basic], di
     return named, numbers
 
 
-def _summed(formula: Basic, named: dict[Basic, Basic], numbers: dict[Basic, Basic], other: dict[Basic, Basic]) -> Basic:
-    """The formula over the event. A law's own constants are put in only if a parameter of full shape remains to sum over."""
+def _summed(
+    formula: Basic, named: dict[Basic, Basic], numbers: dict[Basic, Basic], other: dict[Basic, Basic]
+) -> Basic:
+    """The formula over the event. A law's own constants are put in only if a named parameter, of the event's shape, remains."""
     special = fold(replace(formula, {**numbers, **other}))
-    shaped = {n for k, n in numbers.items() if n == named[k]}
+    shaped = {n for n in (*numbers.values(), *other.values()) if not isinstance(n, Number)}
     if not _mentions(special, shaped):
         special = fold(replace(formula, {**named, **other}))
     return call("sum", special)
@@ -128,7 +138,7 @@ def _mentions(expression: Basic, names: set[Basic]) -> bool:
 
 def _log_of_own_law(node: Basic, facts: Facts) -> Law | None:
     """The law of an expectation ``E_q[log q(z|x)]`` whose body is its own log-density."""
-    if not (isinstance(node, Expect) and _is_log_density(node.body)):
+    if not _is_expected_log(node):
         return None
     binder = node.binders[-1]
     q, logged = facts.law(binder.law), facts.law(node.body.args[1])
@@ -142,13 +152,13 @@ def _is_log_density(node: Basic) -> bool:
     return isinstance(node, Call) and node.function == "log" and isinstance(node.args[1], Apply | Density)
 
 
-def _same_binders(a: Basic, b: Basic) -> bool:
-    return isinstance(a, Expect) and isinstance(b, Expect) and a.binders == b.binders
+def _is_expected_log(node: Basic) -> bool:
+    return isinstance(node, Expect) and _is_log_density(node.body)
 
 
-def _comparable(q: Law, p: Law, node: Basic) -> bool:
+def _comparable(q: Law, p: Law) -> bool:
     """Whether p is a density over the very variables of q, given nothing that q draws."""
-    return set(p.values) == set(q.values) and not set(p.givens) & set(q.values)
+    return p.values == q.values and not set(q.values) & {name for g in p.givens for name in free_names(g)}
 
 
 def _outside(node: Basic, expectation: Basic) -> Basic:
