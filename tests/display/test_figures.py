@@ -68,7 +68,9 @@ def test_names_of_terms_are_typeset():
 
 
 def test_a_single_epoch_can_be_drawn():
-    assert curves(EPOCHS[:1])._repr_png_()[1:4] == b"PNG"
+    content, page = curves(EPOCHS[:1])._repr_png_()
+    assert content[1:4] == b"PNG"
+    assert 2 * page["width"] == int.from_bytes(content[16:20], "big")
 
 
 def test_an_overview_has_all_three(tmp_path):
