@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from sympy import Basic, Tuple
 from sympy.core.symbol import Str
 
-from symdgm.binding.environment import Environment, listing
+from symdgm.binding.environment import Environment, is_data_name, listing
 from symdgm.binding.factors import ATOMS, DataLaw, Match, assign, reference, values_of
 from symdgm.binding.resolve import is_inline_law, resolve, resolve_bare
 from symdgm.binding.unsupported import refuse
@@ -226,11 +226,9 @@ class _Reader:
                 hint="take an expectation over it: `E_data(x)[...]`",
             )
         if isinstance(law, Match):
-            resolved = reference(
-                law.factor.head,
-                [self._argument(a, scope) for a in law.values],
-                [self._argument(a, scope) for a in law.givens],
-            )
+            values = tuple(self._argument(a, scope) for a in law.values)
+            givens = tuple(self._argument(a, scope) for a in law.givens)
+            resolved = Match(law.factor, values, givens).node
             if law.factor.head != node.args[0]:
                 self.resolutions.setdefault(node, resolved)
             return resolved
@@ -260,8 +258,8 @@ class _Reader:
         if isinstance(law, DataLaw):
             return reference(node.args[0], law.variables, ())
         if isinstance(law, Match):
-            givens = [self._argument(a, scope) for a in law.givens]
-            return reference(law.factor.head, law.factor.variables, givens)
+            givens = tuple(self._argument(a, scope) for a in law.givens)
+            return Match(law.factor, law.factor.variables, givens).node
         for given in node.givens if isinstance(node, Density) else ():
             self._argument(given, scope)
         return node
@@ -304,16 +302,25 @@ class _Reader:
         return assign(formal, drawn) or tuple(drawn)
 
     def _binder_law(self, binder: Binder, scope: frozenset[Basic]) -> Basic:
-        if binder.law == Tuple():
-            found = [f for f in self.environment.factors if set(f.variables) == set(binder.variables)]
+        if self._is_unwritten(binder):
+            drawn = binder.variables or (binder.law,)
+            found = [f for f in self.environment.factors if set(f.variables) == set(drawn)]
             if len(found) != 1:
                 raise NameResolutionError(
-                    f"no single factor is bound over {_names(binder.variables)}: "
+                    f"no single factor is bound over {_names(drawn)}: "
                     f"{listing(found or self.environment.factors)}",
                     hint="write the law, as in `E_{z ~ q(z|x)}[...]`",
                 )
             return self._law(found[0].node, scope)
         return self._law(binder.law, scope, over=binder.variables or None)
+
+    def _is_unwritten(self, binder: Binder) -> bool:
+        """Whether a binder names variables only: ``E_{t, eps}``, or ``E_z`` where no distribution is called z."""
+        law = binder.law
+        if law == Tuple():
+            return True
+        bare = isinstance(law, ATOMS) and not binder.variables and not self.environment.named(law)
+        return bare and self._is_variable(law) and not is_data_name(law)
 
     def _divergence(self, node: Basic, scope: frozenset[Basic]) -> Basic:
         left = self._law(node.args[1], scope)

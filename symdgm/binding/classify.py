@@ -63,10 +63,8 @@ def classify(
         elif is_shape(value) and any(name in (*d.variables, *d.given) for _, d in factors):
             shapes[name] = torch.Size((value,) if isinstance(value, int) else value)  # type: ignore[arg-type]
         elif name not in mentioned:
-            raise _unused(keyword, options)
-        elif (
-            callable(value) and name in applied and not isinstance(value, Tensor) and not _is_schedule(value)
-        ):
+            raise _unused(keyword, [*options, *sorted(mentioned - _keys(names, read))])
+        elif name in applied and callable(value) and not _is_number(value):
             networks[name] = value
         elif is_scalar(value):
             scalars[name] = value
@@ -123,9 +121,10 @@ def _called(expressions: Iterable[Basic]) -> set[str]:
     return {spelled(h) for h in found} | {spelled(h.head) for h in found if isinstance(h, Subscripted)}
 
 
-def _is_schedule(value: Callable[..., object]) -> bool:
-    if isinstance(value, nn.Module):
-        return False
+def _is_number(value: Callable[..., object]) -> bool:
+    """Whether something that can be called is a number all the same: a tensor, or a schedule by its parameter's name."""
+    if isinstance(value, Tensor | nn.Module):
+        return isinstance(value, Tensor)
     try:
         return list(inspect.signature(value).parameters) == [STEP]
     except (TypeError, ValueError):  # a function without a readable signature, such as a builtin

@@ -35,7 +35,7 @@ class Environment:
     def named(self, head: Basic) -> list[Factor]:
         """The factors called ``head``; without its parameter subscript (``q_phi`` → ``q``) if there are none."""
         exact = [f for f in self.factors if f.head == head]
-        short = None if exact else without_parameters(head)
+        short = None if exact or is_data_name(head) else without_parameters(head)
         return exact if short is None else [f for f in self.factors if f.head == short]
 
     def match(self, node: Basic) -> Match | None:

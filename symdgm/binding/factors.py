@@ -60,8 +60,9 @@ class Match:
 
     @property
     def node(self) -> Basic:
-        """The reference in the factor's own notation."""
-        return reference(self.factor.head, self.values, self.givens)
+        """The reference in the factor's own notation; `Environment.match` reads it back as this very match."""
+        values = _named_outright(self.factor.variables, self.values)
+        return reference(self.factor.head, values, _named_outright(self.factor.givens, self.givens))
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,13 @@ def assign(formals: Sequence[Basic], actuals: Sequence[Basic]) -> tuple[Basic, .
         if formal not in found:
             found[formal] = left.pop(0)
     return tuple(found[f] for f in formals)
+
+
+def _named_outright(formals: Sequence[Basic], actuals: Sequence[Basic]) -> tuple[Basic, ...]:
+    """Actual arguments, with the formal variable written where the argument alone would not tell it: ``p(x|z=w)``."""
+    if assign(formals, actuals) == tuple(actuals):
+        return tuple(actuals)
+    return tuple(a if a == f else Definition(f, a) for f, a in zip(formals, actuals, strict=True))
 
 
 def _named(formal: Basic, actual: Basic) -> bool:
