@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-
 from symdgm.parsing.refusals import refusal
-from symdgm.parsing.words import Word, CLOSERS, OPENERS, become
+from symdgm.parsing.words import CLOSERS, OPENERS, Word, become
 
 ENDS_OPERAND = frozenset({"NAME", "NUMBER", "PLACEHOLDER", "LABEL_TEXT", "TRANSPOSE", "ELLIPSIS"}) | CLOSERS
 HEADS = frozenset({"EXPECT", "BIG", "DERIVATIVE", "INTEGRAL", "OPTIMIZE"})
@@ -108,7 +107,7 @@ class _Classifying:
 
     def _less(self, token: Word) -> Word:
         frame = self.frames[-1]
-        first = bool(self.out) and frame.opening is self.out[-1]
+        first = frame.is_a("SUB_OPEN") and self.out[-1].type in ("SUB_OPEN", "COMMA")
         if frame.compares and (self.operand or first):
             self.operand = False
             return become(token, "RELATION")

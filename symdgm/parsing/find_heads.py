@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 
-
 from symdgm.parsing.refusals import refusal
-from symdgm.parsing.words import Word, CLOSER_OF, CLOSERS, GROUPS, OPENERS, become
+from symdgm.parsing.words import CLOSER_OF, CLOSERS, GROUPS, OPENERS, Word
 
 KINDS = {
     "KL": "KL", "D_KL": "KL", "DKL": "KL", "JS": "JS", "D_JS": "JS", "JSD": "JS", "D_JSD": "JS", "W": "W_1", "W_1": "W_1",
@@ -177,7 +176,11 @@ class _Finding:
 
     def _chi(self, i: int) -> bool:
         """``chi^2[q || p]``."""
-        if self._type(i + 1) != "SUP_OPEN" or self.tokens[i + 2].text != "2" or self._type(i + 4) not in GROUPS:
+        if (
+            self._type(i + 1) != "SUP_OPEN"
+            or self.tokens[i + 2].text != "2"
+            or self._type(i + 4) not in GROUPS
+        ):
             return False
         if "DOUBLE" not in self.inside[i + 4]:
             return False
@@ -241,7 +244,13 @@ class _Finding:
     def _number(self, i: int, depth: int) -> None:
         """``1[k != i]``, ``1_{k != i}``: an indicator."""
         behind = i + 1
-        if self.tokens[i].text != "1" or self._type(behind) not in ("LPAR", "LSQB", "LBRACE", "SUB_OPEN", "LSET"):
+        if self.tokens[i].text != "1" or self._type(behind) not in (
+            "LPAR",
+            "LSQB",
+            "LBRACE",
+            "SUB_OPEN",
+            "LSET",
+        ):
             return
         inner = behind + 1
         nested = (

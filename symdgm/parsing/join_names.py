@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from symdgm.parsing.refusals import refusal
 from symdgm.parsing.words import Word
 

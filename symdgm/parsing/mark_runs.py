@@ -10,13 +10,12 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-
 from symdgm.errors import GrammarError
 from symdgm.names import DECORATIONS, GREEK
 from symdgm.parsing.bounds import MAX_NESTING
 from symdgm.parsing.classify_bars import ENDS_OPERAND
 from symdgm.parsing.refusals import refusal
-from symdgm.parsing.words import Word, CLOSERS, OPENERS, after
+from symdgm.parsing.words import CLOSERS, OPENERS, Word, after
 
 STARTS_OPERAND = frozenset(
     {

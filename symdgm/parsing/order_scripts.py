@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-
 from symdgm.names import DECORATIONS
 from symdgm.parsing.refusals import refusal
-from symdgm.parsing.words import Word, GROUPS, after, become, partners
+from symdgm.parsing.words import GROUPS, Word, after, become, partners
 
 SCRIPTS = frozenset({"UNDERSCORE", "CARET", "PRIME", "MARK"})
 _BASES = frozenset(
@@ -22,7 +21,9 @@ _BASES = frozenset(
     }
 )  # fmt: skip
 _WITHOUT_INDEX = frozenset({"NUMBER", "RPAR", "RSQB", "RBRACE"})
-_ENDS_A_NAME = frozenset({"RPAR", "RSQB", "RBRACE", "RSET", "COMMA", "BAR", "SEMI", "TILDE", "UNDERSCORE", "LPAR"})
+_ENDS_A_NAME = frozenset(
+    {"RPAR", "RSQB", "RBRACE", "RSET", "COMMA", "BAR", "SEMI", "TILDE", "UNDERSCORE", "LPAR"}
+)
 
 
 class _Piece(NamedTuple):
@@ -150,7 +151,7 @@ class _Ordering:
             marks += [_Piece(k, k, self.tokens[k]) for k in range(start, stop)]
         elif base.type == "WORD" and whole is not None and _is_star(whole):
             marks.append(_Piece(i, i, become(whole, "MARK", "star")))
-        elif whole is not None and whole.type == "LABEL_TEXT":
+        elif whole is not None and whole.type == "LABEL_TEXT" and base.type not in ("BIG", "INTEGRAL"):
             labels.append(_Piece(i, i, whole))
         elif whole is not None and whole.type in ("PLUS", "MINUS"):
             labels.append(_Piece(i, i, become(whole, "LABEL_TEXT")))
@@ -163,6 +164,8 @@ class _Ordering:
             )
             labels.append(_Piece(start + 1, stop - 1, opening, closing))
         else:
+            if whole is not None and whole.type == "LABEL_TEXT":
+                whole.type = "WORD"
             opening = become(self.tokens[i], "SUP_OPEN")
             raised.append(_Piece(start, stop, opening, after(self.tokens[after_it - 1], "SUP_CLOSE")))
         return after_it

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-
 from symdgm.parsing.classify_bars import classify_bars
 from symdgm.parsing.find_heads import find_heads
 from symdgm.parsing.join_names import join_names

@@ -10,7 +10,6 @@ import unicodedata
 from collections.abc import Callable
 from typing import NamedTuple
 
-
 from symdgm.errors import nearest
 from symdgm.names import DECORATIONS, GREEK, LETTERS, VARIANTS
 from symdgm.parsing.grammar_files import known_commands

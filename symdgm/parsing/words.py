@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-
 OPENERS = frozenset(
     {
         "LPAR", "LSQB", "LBRACE", "LSET", "LANGLE", "NORM_OPEN", "ABS_OPEN", "OPEN", "ARGS_OPEN", "SUB_OPEN", "SUP_OPEN",
