@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 from repository import PACKAGE, modules, python
 
-FACE = ("objective", "model", "block", "formula", "derivation", "generation")
+FACE = (
+    "objective", "model", "block", "statement", "formula", "families", "written_factors", "parts",
+    "derivation", "generation",
+)  # fmt: skip
 BELOW_THE_FACE = (
     "errors", "names", "expressions", "distributions", "parsing", "display", "rewriting", "binding",
     "lowering", "runtime", "training",
