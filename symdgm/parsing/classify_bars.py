@@ -1,7 +1,8 @@
 """Seventh pass: what bars and angles are: a norm, a separator, "given"; an inner product or a comparison.
 
-``||`` between two distributions directly inside the brackets of a divergence separates; elsewhere it opens and closes a
-norm. ``|`` only ever means "given". ``<`` compares inside a subscript or an indicator, and opens an inner product elsewhere.
+``||`` between two distributions directly inside the brackets of a divergence separates; elsewhere it opens
+and closes a norm. ``|`` only ever means "given". ``<`` compares inside a subscript or an indicator, and
+opens an inner product elsewhere.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ HEADS = frozenset({"EXPECT", "BIG", "DERIVATIVE", "INTEGRAL", "OPTIMIZE"})
 
 @dataclass(slots=True)
 class _Frame:
-    """An open bracket, norm or angle; ``of_head``: it belongs to a head, and is no operand; ``separated``: a ``||`` was met."""
+    """An open bracket, norm or angle.
+
+    ``of_head``: it belongs to a head, and is no operand; ``separated``: a ``||`` was met.
+    """
 
     opening: Word | None = None
     compares: bool = False

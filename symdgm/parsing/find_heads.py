@@ -1,34 +1,26 @@
-"""Sixth pass: which names are heads (expectations, divergences, entropies, indicators), and what each bracket is for."""
+"""Sixth pass.
+
+Which names are heads (expectations, divergences, entropies, indicators), and what each bracket is for.
+"""
 
 from __future__ import annotations
 
 import re
 
+from symdgm.parsing.heads import (
+    ARGUMENT_AFTER,
+    ARGUMENT_BEFORE,
+    CANONICAL,
+    DERIVATIVES,
+    DISTRIBUTIONS,
+    KINDS,
+    LETTERS_ALONE,
+    OPERANDS_AFTER,
+    OPTIMIZE,
+    RELATIONS,
+)
 from symdgm.parsing.refusals import refusal
 from symdgm.parsing.words import CLOSER_OF, CLOSERS, GROUPS, OPENERS, Word
-
-KINDS = {
-    "KL": "KL", "D_KL": "KL", "DKL": "KL", "JS": "JS", "D_JS": "JS", "JSD": "JS", "D_JSD": "JS", "W": "W_1", "W_1": "W_1",
-    "W_2": "W_2", "MMD": "MMD", "D_MMD": "MMD", "TV": "TV", "D_TV": "TV", "Hellinger": "Hellinger", "D_H": "Hellinger",
-    "chi2": "chi2", "D_chi2": "chi2", "SW": "SW", "Renyi": "Renyi", "D": "Renyi",
-}  # fmt: skip
-"""How a divergence is written → its kind; ``Renyi`` and ``D`` with another subscript have it as their order."""
-
-LETTERS_ALONE = frozenset({"W", "D", "W_1", "W_2", "SW", "H", "I", "TV", "JS"})
-"""Names that are networks as well, unless their bracket holds two distributions."""
-
-_DISTRIBUTIONS = ("p", "q", "data", "pi")
-_CANONICAL = {
-    "ln": "log", "√": "sqrt", "ReLU": "relu", "Tr": "tr", "trace": "tr", "stopgrad": "sg", "stop_grad": "sg",
-    "stop_gradient": "sg",
-}  # fmt: skip
-_OPTIMIZE = {"max": "maximize", "min": "minimize", "sup": "maximize", "inf": "minimize"}
-_DERIVATIVES = {"∇": "grad", "nabla": "grad", "\\nabla": "grad"}
-_ARGUMENT_BEFORE = frozenset({"LPAR", "ARGS_OPEN", "COMMA", "BAR", "SEMI"})
-_ARGUMENT_AFTER = frozenset({"RPAR", "ARGS_CLOSE", "COMMA", "BAR", "SEMI"})
-_OPERANDS_AFTER = (
-    frozenset({"NAME", "NUMBER", "FUNCTION", "DERIVATIVE", "DOUBLE", "NORM_OPEN", "FRACTION"}) | GROUPS
-)
 
 
 def find_heads(tokens: list[Word]) -> list[Word]:
@@ -37,7 +29,11 @@ def find_heads(tokens: list[Word]) -> list[Word]:
 
 
 class _Finding:
-    """One walk; ``decided`` are the words whose kind is certain, ``dropped`` which words go, ``moved`` which go elsewhere."""
+    """One walk.
+
+    ``decided`` are the words whose kind is certain, ``dropped`` which words go, ``moved`` which go
+    elsewhere.
+    """
 
     def __init__(self, tokens: list[Word]) -> None:
         self.tokens = tokens
@@ -213,7 +209,7 @@ class _Finding:
         name = self.tokens[bracket + 1].text
         if self._type(bracket + 1) != "NAME":
             return False
-        if name in _DISTRIBUTIONS:
+        if name in DISTRIBUTIONS:
             return True
         arguments = self._behind_scripts(bracket + 1)
         return self._type(arguments) == "LPAR" and "BAR" in self.inside[arguments]
@@ -236,7 +232,7 @@ class _Finding:
         """``Δ_x f``; the plain word ``Delta`` is a name."""
         if self._type(i + 1) != "SUB_OPEN" or self.tokens[i].end - self.tokens[i].start == 5:
             return False
-        if self._type(self.partner[i + 1] + 1) not in _OPERANDS_AFTER:
+        if self._type(self.partner[i + 1] + 1) not in OPERANDS_AFTER:
             return False
         self._decide(i, "DERIVATIVE", "laplacian")
         return True
@@ -268,7 +264,7 @@ class _Finding:
 
     def _function(self, i: int, depth: int) -> None:
         text = self.tokens[i].text.lstrip("\\")
-        text = _CANONICAL.get(text, text)
+        text = CANONICAL.get(text, text)
         self._decide(i, "FUNCTION", text)
         behind = i + 1
         if self._type(behind) == "SUB_OPEN":
@@ -306,12 +302,12 @@ class _Finding:
             return False
         if not start:
             raise refusal("optimum-inside", self.tokens[i], word=text)
-        self._decide(i, "OPTIMIZE", _OPTIMIZE.get(text, text.replace("ise", "ize")))
+        self._decide(i, "OPTIMIZE", OPTIMIZE.get(text, text.replace("ise", "ize")))
         return True
 
     def _derivative(self, i: int, depth: int) -> None:
         text = self.tokens[i].text
-        kind = _DERIVATIVES.get(text, text)
+        kind = DERIVATIVES.get(text, text)
         if self._type(i + 1) == "SUP_OPEN":
             raise refusal("second-derivative", self.tokens[i])
         if self._type(i + 1) != "SUB_OPEN":
@@ -367,19 +363,15 @@ class _Finding:
 
     def _dot(self, i: int, depth: int) -> None:
         """``q(·|x)``: an argument that is left open."""
-        if self._type(i - 1) in _ARGUMENT_BEFORE and self._type(i + 1) in _ARGUMENT_AFTER:
+        if self._type(i - 1) in ARGUMENT_BEFORE and self._type(i + 1) in ARGUMENT_AFTER:
             self._decide(i, "PLACEHOLDER")
         elif self.tokens[i].type == "DOT":
             raise refusal("unknown-character", self.tokens[i], character=".")
 
     def _relation(self, i: int, depth: int) -> None:
-        self._decide(i, "RELATION", _RELATIONS.get(self.tokens[i].text.lstrip("\\")))
+        self._decide(i, "RELATION", RELATIONS.get(self.tokens[i].text.lstrip("\\")))
 
 
-_RELATIONS = {
-    "≤": "<=", "≥": ">=", "≠": "!=", "∈": "in", "le": "<=", "leq": "<=", "leqslant": "<=", "ge": ">=", "geq": ">=",
-    "geqslant": ">=", "ne": "!=", "neq": "!=", "lt": "<", "gt": ">", "in": "in",
-}  # fmt: skip
 _SPECIAL = {
     **{name.split("_")[0]: _Finding._divergence for name in KINDS},
     "H": _Finding._entropy,

@@ -9,7 +9,10 @@ from pathlib import Path
 
 @lru_cache(maxsize=1)
 def grammar_folder() -> Path:
-    """The folder of the grammar: ``symdgm/grammar`` where the package is installed, ``grammar`` in a checkout."""
+    """The folder of the grammar.
+
+    ``symdgm/grammar`` where the package is installed, ``grammar`` in a checkout.
+    """
     package = Path(__file__).resolve().parent.parent
     installed = package / "grammar"
     return installed if (installed / "objective.lark").is_file() else package.parent / "grammar"

@@ -1,4 +1,8 @@
-"""Fifth pass: a letter or word and its decorations are one name in its canonical spelling: ``x`` MARK ``hat`` is ``x_hat``."""
+"""Fifth pass.
+
+A letter or word and its decorations are one name in its canonical spelling: ``x`` MARK ``hat`` is
+``x_hat``.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 r"""Pass between names and heads: ``\partial`` with its variable is one derivative.
 
-``∂/∂x f`` and ``\frac{∂}{∂x} f`` become ``partial_{x} f``; ``∂f/∂x`` and ``\frac{∂ f}{∂ x}`` become ``partial_{x} (f)``.
+``∂/∂x f`` and ``\frac{∂}{∂x} f`` become ``partial_{x} f``; ``∂f/∂x`` and ``\frac{∂ f}{∂ x}`` become
+``partial_{x} (f)``.
 """
 
 from __future__ import annotations

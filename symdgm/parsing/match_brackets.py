@@ -1,4 +1,7 @@
-"""First pass: every bracket has its partner, and a line break or a ``;`` within brackets is no end of a statement."""
+"""First pass.
+
+Every bracket has its partner, and a line break or a ``;`` within brackets is no end of a statement.
+"""
 
 from __future__ import annotations
 

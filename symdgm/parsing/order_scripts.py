@@ -1,8 +1,8 @@
-r"""Fourth pass: every sub- and superscript stands in brackets of its own, subscripts first, and has its meaning.
+r"""Fourth pass: every sub- and superscript in brackets of its own, subscripts first, and by its meaning.
 
-``\sigma^2_t`` becomes ``sigma`` SUB ``t`` SUP ``2``; ``x^*``, ``x^\prime`` and ``x_hat`` become decorations, ``x^{(i)}`` a
-label, ``u^T`` a transpose. A script without braces is one word, as in LaTeX: ``gamma^t (r)`` is a product. Only an
-expectation's subscript reaches further: ``E_q_phi(z|x)``.
+``\sigma^2_t`` becomes ``sigma`` SUB ``t`` SUP ``2``; ``x^*``, ``x^\prime`` and ``x_hat`` become
+decorations, ``x^{(i)}`` a label, ``u^T`` a transpose. A script without braces is one word, as in LaTeX:
+``gamma^t (r)`` is a product. Only an expectation's subscript reaches further: ``E_q_phi(z|x)``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from symdgm.parsing.words import GROUPS, Word, after, become, partners
 SCRIPTS = frozenset({"UNDERSCORE", "CARET", "PRIME", "MARK"})
 _BASES = frozenset(
     {
-        "WORD", "NUMBER", "FUNCTION", "BIG", "INTEGRAL", "DERIVATIVE", "PARTIAL", "OPTIMIZE", "EXTREME", "DOUBLE", "NORM_CLOSE",
+        "WORD", "NUMBER", "FUNCTION", "BIG", "INTEGRAL", "DERIVATIVE", "PARTIAL", "OPTIMIZE", "EXTREME",
+        "DOUBLE", "NORM_CLOSE",
         "ABS_CLOSE", "RPAR", "RSQB", "RBRACE", "RSET", "RANGLE", "GREATER", "TRANSPOSE",
     }
 )  # fmt: skip
@@ -123,7 +124,7 @@ class _Ordering:
         return after_it
 
     def _law_end(self, i: int) -> int:
-        """``E_q_phi(z|x)``: the subscript of an expectation goes on over the law's own subscripts and arguments.
+        """``E_q_phi(z|x)``: an expectation's subscript goes on over the law's own subscripts and arguments.
 
         Laws within laws end together; where each ends is kept, so that none is walked twice.
         """

@@ -1,4 +1,7 @@
-"""The passes in their order: each takes the words of a text and gives words back, in time linear in their number."""
+"""The passes in their order.
+
+Each takes the words of a text and gives words back, in time linear in their number.
+"""
 
 from __future__ import annotations
 

@@ -15,7 +15,11 @@ from symdgm.parsing.words import Word
 
 @dataclass(slots=True)
 class Piece:
-    """A node, its span of characters, how deep it nests, the pieces that it is made of, and whether it is a mere number."""
+    """A node with its span of characters.
+
+    ``depth`` is how deep it nests, ``parts`` what it is made of, ``numeric`` whether it is made of numbers
+    only.
+    """
 
     node: Basic
     start: int

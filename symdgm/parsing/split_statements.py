@@ -1,8 +1,9 @@
 """Third pass: which line breaks end a statement.
 
-A text without a mark of a statement (``=``, ``propto``, ``minimize``, ``where``, a label) is one objective, and its line
-breaks are white space. So they are if the only mark is a ``minimize`` in front. Else a line is a statement, unless the
-line before it ends in an operator or wants its operand, or it starts with an operator itself.
+A text without a mark of a statement (``=``, ``propto``, ``minimize``, ``where``, a label) is one objective,
+and its line breaks are white space. So they are if the only mark is a ``minimize`` in front. Else a line is
+a statement, unless the line before it ends in an operator or wants its operand, or it starts with an
+operator itself.
 """
 
 from __future__ import annotations
@@ -136,7 +137,7 @@ def _continues(before: list[Word], line: list[Word]) -> bool:
 
 
 def _wants_operand(line: list[Word]) -> bool:
-    """Does the line end in a head with its scripts: ``\\max_{D}``, ``E_{q(z|x)}``, ``sum_{t=1}^T``?"""
+    r"""Does the line end in a head with its scripts: ``\max_{D}``, ``E_{q(z|x)}``, ``sum_{t=1}^T``?"""
     i, bracketed = len(line), False
     while i > 0:
         i = _operand_start(line, i)

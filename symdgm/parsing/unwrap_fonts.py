@@ -1,7 +1,7 @@
 r"""Second pass: fonts are dropped, letters get their one spelling, and decorations move behind their letter.
 
-``\mathbf{x}`` is ``x``, ``\hat{x}_t`` is ``x`` MARK ``_t``, ``φ`` and ``\varphi`` are ``phi``, ``x²`` is ``x^{2}``,
-``\frac12`` is ``\frac{1}{2}``, ``\underset{G}{\min}`` is ``\min_{G}``.
+``\mathbf{x}`` is ``x``, ``\hat{x}_t`` is ``x`` MARK ``_t``, ``φ`` and ``\varphi`` are ``phi``, ``x²`` is
+``x^{2}``, ``\frac12`` is ``\frac{1}{2}``, ``\underset{G}{\min}`` is ``\min_{G}``.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ ALIAS = re.compile(r"->\s*([a-z_]+)")
 
 
 def test_the_rules_have_no_conflict_and_the_words_no_collision() -> None:
-    """Lark's strict mode refuses shift-reduce conflicts, and words of one priority that two terminals could take."""
+    """Lark's strict mode refuses conflicts of rules, and collisions of terminals of one priority."""
     compiled(strict=True, lexer="basic", transformer=None)
 
 
@@ -60,7 +60,7 @@ def test_brackets_come_in_pairs() -> None:
 
 @pytest.mark.parametrize("function", sorted(set(FUNCTIONS) - {"max", "min", "sum", "prod"}))
 def test_every_function_of_the_language_is_a_word(function: str) -> None:
-    assert [word.type for word in Words(compiled().lexer_conf).words(f"{function}(x)")][0] == "FUNCTION"
+    assert next(Words(compiled().lexer_conf).words(f"{function}(x)")).type == "FUNCTION"
 
 
 def test_the_folder_is_found_beside_the_checkout_or_in_the_package() -> None:

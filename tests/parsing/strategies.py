@@ -94,7 +94,10 @@ def applications(inner: Nodes) -> Nodes:
 
 
 def binders() -> st.SearchStrategy[list[Binder]]:
-    """A bare name is a law only where it stands alone: ``E_q``; in a list it is a variable, ``E_{t, eps}``."""
+    """A bare name is a law only where it stands alone.
+
+    ``E_q``; in a list it is a variable, ``E_{t, eps}``.
+    """
     laws = applications(names) | densities(names)
     drawn = st.tuples(tuples(names, 1, 2), heads | laws)
     listed_ones = st.lists(

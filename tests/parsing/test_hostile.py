@@ -13,24 +13,37 @@ from symdgm.parsing import parse
 from symdgm.parsing.refusals import mistakes
 
 SECONDS = 3.0
-"""What one text may take: several times what it takes, so that a busy machine fails no test; what hangs takes longer."""
+"""What one text may take.
+
+Several times what it takes, so that a busy machine fails no test; what hangs takes longer.
+"""
 
 MUTATIONS = 20_000
 
 SCRAPS = [
-    *" _^{}()[]|\\*/+-~=:;,.<>#%$&'\n\t", "||", "...", "..", "\\\\", "E_", "KL", "log ", "sum_", "int ", "dx", "\\frac", "\\hat",
-    "\\mathbb", "\\text", "\\left", "\\right", "\\begin{align}", "\u200f", "\u202e", "\x00", "\x7f", "\ud800", "\U000e0001",
-    "9" * 70, "1e999", "z_t", "\\partial", "where", "max", "min_", "over", "\\{", "\\}", "grad_", "1[", "Uniform{", "H", "I", "D_",
-    "W", "\\underset", "\\sqrt", "𝔼", "²", "ₜ", "x̂", "‖", "∑", "\\prime", "maximize", "in", "propto", "\\langle", "\\rangle",
-    "\\label{", "__import__('os')", "{{7*7}}", "${x}", "lambda:", "é", "ŷ", "²²", "^2", "_2", "9^9^9", "𝟙", "\u0302", "é́",
+    *" _^{}()[]|\\*/+-~=:;,.<>#%$&'\n\t", "||", "...", "..", "\\\\", "E_", "KL", "log ", "sum_", "int ",
+    "dx", "\\frac", "\\hat",
+    "\\mathbb", "\\text", "\\left", "\\right", "\\begin{align}", "\u200f", "\u202e", "\x00", "\x7f",
+    "\ud800", "\U000e0001",
+    "9" * 70, "1e999", "z_t", "\\partial", "where", "max", "min_", "over", "\\{", "\\}", "grad_", "1[",
+    "Uniform{", "H", "I", "D_",
+    "W", "\\underset", "\\sqrt", "𝔼", "²", "ₜ", "x̂", "‖", "∑", "\\prime", "maximize", "in", "propto",
+    "\\langle", "\\rangle",
+    "\\label{", "__import__('os')", "{{7*7}}", "${x}", "lambda:", "é", "ŷ", "²²", "^2", "_2", "9^9^9",
+    "𝟙", "\u0302", "é́",
 ]  # fmt: skip
 
 REPEATED = [
-    "'", "-", "^", "|", "||", "x'", "x^", "2^", "9^9^", "(", "[", "{", "<", "_", "E_", "E_q ", "E_{x} ", "E_q_", "x_{", "x_a",
-    "\\hat", "\\hat{", "\\frac", "\\frac{", "\\frac1", "\\sqrt[", "\\left", "\\label{", "\\begin{a", "\\mathbb{", "\\text{a}",
-    "\\underset{a}{b}", "\\langle ", "\\partial", "∂/∂x ", "sum_k ", "sum_{k", "log ", "grad_x ", "int ", "int x dx ", "a/", "a/b*",
-    "a\n", "a=b\n", "a;", "where a=", "max_D ", "...", "x,", "f(", "f(x", "1[", "1[k=", "1..", "KL[", "KL[q||p] ", "D_{a}[", "H[",
-    "$", "#", "\x00", "\ud800", "é", "x̂", "²", "x^*", "x^{(i)}", "x^{\\text{o}}", "{{7*7}}", "q(z|x)", "a b ", "(a,", "&", "\\\\",
+    "'", "-", "^", "|", "||", "x'", "x^", "2^", "9^9^", "(", "[", "{", "<", "_", "E_", "E_q ", "E_{x} ",
+    "E_q_", "x_{", "x_a",
+    "\\hat", "\\hat{", "\\frac", "\\frac{", "\\frac1", "\\sqrt[", "\\left", "\\label{", "\\begin{a",
+    "\\mathbb{", "\\text{a}",
+    "\\underset{a}{b}", "\\langle ", "\\partial", "∂/∂x ", "sum_k ", "sum_{k", "log ", "grad_x ", "int ",
+    "int x dx ", "a/", "a/b*",
+    "a\n", "a=b\n", "a;", "where a=", "max_D ", "...", "x,", "f(", "f(x", "1[", "1[k=", "1..", "KL[",
+    "KL[q||p] ", "D_{a}[", "H[",
+    "$", "#", "\x00", "\ud800", "é", "x̂", "²", "x^*", "x^{(i)}", "x^{\\text{o}}", "{{7*7}}", "q(z|x)",
+    "a b ", "(a,", "&", "\\\\",
 ]  # fmt: skip
 
 
