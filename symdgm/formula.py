@@ -38,7 +38,7 @@ class Formula(nn.Module):
     ) -> None:
         super().__init__()
         self.given = given
-        bound: Bound = bind(Tuple(*formulas.values()), environment, text)
+        bound: Bound = bind(Tuple(*formulas.values()), environment, text, observed=given)
         _check_given(bound, given)
         terms = tuple(Term(node, 1, (), node) for node in bound.expression.args)
         frozen = freeze(bound, Derivation(bound.expression, (), terms), BoundFacts(environment), {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from sympy import Basic, Tuple
@@ -53,19 +54,22 @@ class Bound:
         return error.at(self.text.source, self.text.spans.get(self.written.get(node, node)))
 
 
-def bind(expression: Basic, environment: Environment, text: Written | None = None) -> Bound:
+def bind(
+    expression: Basic, environment: Environment, text: Written | None = None, observed: Collection[str] = ()
+) -> Bound:
     """Resolve every name of a formula.
 
     Args:
         expression: the formula as it was read.
         environment: what is bound.
         text: where it was read, for carets.
+        observed: names of variables that need not be declared by a factor.
 
     Raises:
         NameResolutionError: a name that refers to nothing or to several things; the candidates are listed.
         NotSupportedError: a construct that this version cannot compute; it is named.
     """
-    reader = _Reader(environment, text or Excerpt(expression))
+    reader = _Reader(environment, text or Excerpt(expression), observed)
     bound = reader.read(expression, frozenset())
     return Bound(
         expression=bound,
@@ -82,9 +86,10 @@ def bind(expression: Basic, environment: Environment, text: Written | None = Non
 class _Reader:
     """One walk over a formula; ``scope`` holds the variables that are bound where it stands."""
 
-    def __init__(self, environment: Environment, text: Written) -> None:
+    def __init__(self, environment: Environment, text: Written, observed: Collection[str]) -> None:
         self.environment = environment
         self.text = text
+        self.observed = observed
         self.written: dict[Basic, Basic] = {}
         self.resolutions: dict[Basic, Basic] = {}
         self.free: dict[Basic, bool] = {}
@@ -143,6 +148,8 @@ class _Reader:
         self.places.setdefault(node, self.path[-1])
 
     def _is_variable(self, node: Basic) -> bool:
+        if spelled(node) in self.observed:
+            return True
         return any(node in (*f.variables, *f.givens) for f in self.environment.factors)
 
     def _children(self, node: Basic, scope: frozenset[Basic]) -> Basic:
