@@ -11,6 +11,7 @@ import torch
 from sympy import Basic
 from torch import Tensor
 
+from symdgm.errors import SymdgmError
 from symdgm.expressions.expectations import CrossEntropy, Divergence, Entropy
 from symdgm.lowering.freeze import Frozen, Root
 from symdgm.lowering.operands import ATOM, Operand
@@ -78,7 +79,7 @@ def emit(
     """
     writer = Writer(frozen, inputs, arguments, batch)
     finished = [_term(writer, root, name, output) for root, name in zip(frozen.roots, names, strict=True)]
-    result = _finish(writer, frozen.roots, names, finished)
+    result = _finish(writer, frozen.roots, names, finished, output)
     text = function_text(
         FUNCTION,
         docstring,
@@ -94,7 +95,10 @@ def emit(
 def _term(writer: Writer, root: Root, name: str, output: Output) -> Operand:
     """Write what a term needs, and the term."""
     writer.script.comment(name)
-    writer.write([*root.scalars, root.value])
+    try:
+        writer.write([*root.scalars, root.value])
+    except SymdgmError as error:
+        raise writer.frozen.bound.point(error, root.term.name) from error.__cause__
     operand = writer.operands[root.value]
     if operand.rank and output is not Output.EVENTS:
         raise writer.pointed(event_shaped(operand), root.term.name)
@@ -107,7 +111,7 @@ def _term(writer: Writer, root: Root, name: str, output: Output) -> Operand:
 
 
 def _finish(
-    writer: Writer, roots: Sequence[Root], names: Sequence[str], finished: Sequence[Operand]
+    writer: Writer, roots: Sequence[Root], names: Sequence[str], finished: Sequence[Operand], output: Output
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Write the terms and their sum, and return the values of both."""
     script = writer.script

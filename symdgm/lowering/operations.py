@@ -63,7 +63,7 @@ def power(a: Operand, b: Operand) -> str:
 def xlogy(a: Operand, b: Operand) -> str:
     """``a log b``, which is 0 where both are 0."""
     if b.number and b.text == "0":
-        return f"-{a.at(ATOM)}.where({a.text} == 0, math.inf)"
+        return f"(-{a.at(ATOM)}.where({a.text} == 0, math.inf))"
     return f"xlogy({a.text}, {b.text})"
 
 
@@ -132,7 +132,7 @@ _SPECIAL: dict[str, Callable[..., str]] = {
     "max": _extreme("torch.maximum", "min"),
     "min": _extreme("torch.minimum", "max"),
 }
-LEVELS = {"add": SUM, "mul": PRODUCT, "div": PRODUCT, "neg": UNARY, "pow": POWER, "xlogy": UNARY}
+LEVELS = {"add": SUM, "mul": PRODUCT, "div": PRODUCT, "neg": UNARY, "pow": POWER, "xlogy": ATOM}
 LAST_AXIS = ("softmax", "log_softmax")
 """Functions over the last axis of an event."""
 

@@ -156,8 +156,11 @@ class Writer:
             )
 
     def pointed(self, error: SymdgmError, origin: Basic | None) -> SymdgmError:
-        """The error with a caret where the author wrote what failed."""
-        return error if origin is None else self.frozen.bound.point(error, origin)
+        """The error with a caret where the author wrote what failed; as it is where that was not written as such."""
+        bound = self.frozen.bound
+        if origin is None or bound.text is None or bound.written.get(origin, origin) not in bound.text.spans:
+            return error
+        return bound.point(error, origin)
 
     def _agree_declared(self) -> None:
         for factor in self.environment.factors:

@@ -26,16 +26,17 @@ def recognise_kl(node: Basic, facts: Facts) -> Basic | None:
     split = [split_coefficient(t, facts) for t in node.args]
     partners: dict[_Key, list[int]] = {}
     for j, (sign, scalars, core) in enumerate(split):
-        if _is_expected_log(core):
-            partners.setdefault((sign, scalars, core.binders), []).append(j)
+        binders, body = _unnested(core)
+        if binders and _is_log_density(body):
+            partners.setdefault((sign, scalars, binders), []).append(j)
     terms: dict[int, Basic | None] = dict(enumerate(node.args))
     taken: set[int] = set()
     for i, (sign, scalars, core) in enumerate(split):
         q = _log_of_own_law(core, facts)
         if q is None or i in taken:
             continue
-        for j in partners.get((-sign, scalars, core.binders), []):
-            p = facts.law(split[j][2].body.args[1])
+        for j in partners.get((-sign, scalars, _unnested(core)[0]), []):
+            p = facts.law(_unnested(split[j][2])[1].args[1])
             if j not in taken and p is not None and _comparable(q, p) and closed_kl(q, p, facts) is not None:
                 kl = _outside(Divergence(Str("KL"), q.node, p.node), core)
                 terms[max(i, j)], terms[min(i, j)] = None, join_coefficient(sign, scalars, kl)
@@ -138,13 +139,13 @@ def _mentions(expression: Basic, names: set[Basic]) -> bool:
 
 def _log_of_own_law(node: Basic, facts: Facts) -> Law | None:
     """The law of an expectation ``E_q[log q(z|x)]`` whose body is its own log-density."""
-    if not _is_expected_log(node):
+    binders, body = _unnested(node)
+    if not binders or not _is_log_density(body):
         return None
-    binder = node.binders[-1]
-    q, logged = facts.law(binder.law), facts.law(node.body.args[1])
+    q, logged = facts.law(binders[-1].law), facts.law(body.args[1])
     if q is None or logged is None or q.kind != "density" or q.identity != logged.identity:
         return None
-    drawn = binder.variables or q.values
+    drawn = binders[-1].variables or q.values
     return q if logged.values == drawn and logged.givens == q.givens and drawn == q.values else None
 
 
@@ -152,8 +153,12 @@ def _is_log_density(node: Basic) -> bool:
     return isinstance(node, Call) and node.function == "log" and isinstance(node.args[1], Apply | Density)
 
 
-def _is_expected_log(node: Basic) -> bool:
-    return isinstance(node, Expect) and _is_log_density(node.body)
+def _unnested(node: Basic) -> tuple[tuple[Binder, ...], Basic]:
+    """All binders of expectations that stand directly in one another, and the body of the innermost."""
+    binders: tuple[Binder, ...] = ()
+    while isinstance(node, Expect):
+        binders, node = (*binders, *node.binders), node.body
+    return binders, node
 
 
 def _comparable(q: Law, p: Law) -> bool:
@@ -163,5 +168,5 @@ def _comparable(q: Law, p: Law) -> bool:
 
 def _outside(node: Basic, expectation: Basic) -> Basic:
     """The node under the outer binders of an expectation whose innermost one it absorbs."""
-    outer = expectation.binders[:-1]
+    outer = _unnested(expectation)[0][:-1]
     return Expect(node, *outer) if outer else node
