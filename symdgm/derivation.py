@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sympy import Basic
+
 from symdgm.binding import Bound
 from symdgm.display.derivations import derivation_latex, derivation_text
+from symdgm.expressions.arithmetic import terms_of
+from symdgm.expressions.expectations import Binder
 from symdgm.expressions.notation import latex, unicode
 from symdgm.lowering import Estimate
 from symdgm.rewriting import Change, Kind, Step
@@ -86,17 +90,16 @@ def _how(estimate: Estimate) -> str:
 
 
 def _batch(bound: Bound, estimates: Sequence[Estimate]) -> list[Step]:
-    if any(e.estimator.name == "minibatch mean" for e in estimates):
-        return []
+    """The mean over the batch, of the terms without an expectation over data."""
+    written = [e.expectation for e in estimates if e.estimator.name == "minibatch mean"]
+    terms = [term for _, term in terms_of(bound.expression)]
+    left = [term for term in terms if not _over_data(term, bound)] if written else [bound.expression]
     over = ", ".join(bound.data) or "the draws"
-    note = f"is averaged over the batch of {over}"
     why = "no expectation over data is written, so one value per example is averaged over the batch"
-    return [
-        Step(
-            "minibatch mean",
-            Kind.UNBIASED,
-            why,
-            (Change(bound.expression, bound.expression, note),),
-            bound.expression,
-        )
-    ]
+    changes = tuple(Change(term, term, f"is averaged over the batch of {over}") for term in left)
+    return [Step("minibatch mean", Kind.UNBIASED, why, changes, bound.expression)] if left else []
+
+
+def _over_data(term: Basic, bound: Bound) -> bool:
+    """Whether an expectation over data stands in a term."""
+    return any(bound.environment.data_law(binder.law) is not None for binder in term.atoms(Binder))

@@ -165,6 +165,7 @@ def _function(text: str) -> Callable[..., tuple[Tensor, dict[str, Tensor]]]:
     """The function of a source; the lines that tracebacks show go when it goes."""
     filename = f"<symdgm objective {next(_serial)}>"
     function: Callable[..., tuple[Tensor, dict[str, Tensor]]] = compiled(text, FUNCTION, filename)
+    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
     weakref.finalize(function, linecache.cache.pop, filename, None).atexit = False
     return function
 
