@@ -105,7 +105,7 @@ class Generator:
         return distribution.sample(n=n)
 
     def _generative(self, name: str) -> Factor:
-        """The factor that generates an observed variable; of several, the one whose name generates all others."""
+        """The factor that generates an observed variable; of several, the one whose name generates all."""
         found = self._over(name)
         if len(found) > 1:
             shared = [f for f in found if all(self._generates(f, other) for other in self.observed)]

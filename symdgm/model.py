@@ -140,7 +140,7 @@ class Model(nn.Module):
         return training.fit(self, data, **options)
 
     def configure(self, **options: Any) -> Stepper:
-        """Set the optimiser of `train_step`: ``optimizer``, ``lr``, ``clip_norm``, ``clip_value`` as in `fit`."""
+        """Set the optimiser of `train_step`: ``optimizer``, ``lr``, ``clip_norm``, … as in `fit`."""
         self._stepper = Stepper(self, **options)
         return self._stepper
 

@@ -181,7 +181,7 @@ class Objective:
     def terms(
         self, values: Mapping[str, object] | None = None, /, *, n: int = 1, **data: object
     ) -> dict[str, Tensor]:
-        """Each term by its mathematical name, without sign and scalar factors, averaged over the batch, ``[]``.
+        """Each term by its mathematical name, without sign and scalar factors; the batch mean, ``[]``.
 
         Args:
             values: see `__call__`, whose errors it raises.
@@ -209,7 +209,7 @@ class Objective:
         return self.runner(data, n=n, output=output)
 
     def read(self, values: Mapping[str, object]) -> dict[str, Tensor]:
-        """The data as checked tensors; on an accelerator, values are looked at before the first evaluation only."""
+        """The data as checked tensors; on an accelerator, values are looked at the first time only."""
         anchor = self._anchor()
         data = read_data(values, self.data, anchor)
         check_batch(data)
@@ -229,7 +229,7 @@ class Objective:
     def inputs(
         self, values: Mapping[str, object] | None = None, /, *, n: int = 1, **data: object
     ) -> dict[str, Any]:
-        """The arguments that `code` takes to reproduce an evaluation: ``exec(code)``, ``objective(**inputs)``.
+        """The arguments with which `code` repeats an evaluation: ``exec(code)``, ``objective(**inputs)``.
 
         Args:
             values: see `__call__`, whose errors it raises.

@@ -59,7 +59,8 @@ class Builder:
             shape = self.shapes.get(spelled(values_of(left)[0])) if len(numbers) == len(plain) else None
             return family(str(left), event_shape=shape, **plain)  # type: ignore[arg-type]
         compound = {name: formula for name, formula in formulas.items() if name not in numbers}
-        return family(str(left), Formula(compound, given, self.environment, self.reading), **numbers)
+        formula = Formula(compound, given, self.environment, self.reading)
+        return family(str(left), formula, event_shape=None, **numbers)
 
     def _sole_network(self, family: type[Family], right: Basic) -> Basic | None:
         """``enc(x)`` where it stands alone for all of several parameters."""

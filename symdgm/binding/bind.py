@@ -322,7 +322,7 @@ class _Reader:
         return self._law(binder.law, scope, over=binder.variables or None)
 
     def _is_unwritten(self, binder: Binder) -> bool:
-        """Whether a binder names variables only: ``E_{t, eps}``, or ``E_z`` where no distribution is called z."""
+        """Whether a binder names variables only: ``E_{t, eps}``, ``E_z`` where z is no distribution."""
         law = binder.law
         if law == Tuple():
             return True

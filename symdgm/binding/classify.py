@@ -1,4 +1,4 @@
-"""What each keyword of an objective is, by its value and its use: a network, a scalar, a shape, a distribution."""
+"""What each keyword of an objective is: a network, a scalar, a shape or a distribution."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def _called(expressions: Iterable[Basic]) -> set[str]:
 
 
 def _is_number(value: Callable[..., object]) -> bool:
-    """Whether something that can be called is a number all the same: a tensor, or a schedule by its parameter's name."""
+    """Whether what can be called is a number all the same: a tensor, or a function of ``step``."""
     if isinstance(value, Tensor | nn.Module):
         return isinstance(value, Tensor)
     try:

@@ -33,7 +33,7 @@ class Environment:
     shapes: Mapping[str, torch.Size] = field(default_factory=dict)
 
     def named(self, head: Basic) -> list[Factor]:
-        """The factors called ``head``; without its parameter subscript (``q_phi`` → ``q``) if there are none."""
+        """The factors called ``head``; if there are none, without its parameter subscript."""
         exact = [f for f in self.factors if f.head == head]
         short = None if exact or is_data_name(head) else without_parameters(head)
         return exact if short is None else [f for f in self.factors if f.head == short]
@@ -65,7 +65,7 @@ class Environment:
         return joint(self.named(node.args[0]), values_of(node), givens_of(node))
 
     def data_law(self, node: Basic) -> DataLaw | None:
-        """The data distribution that a reference names: one that is bound to `sd.Data`, else by `DATA_NAMES`."""
+        """The data distribution that a reference names: what is bound to `sd.Data`, else by `DATA_NAMES`."""
         bound, values = self.named(node.args[0]), values_of(node)
         if givens_of(node):
             return None

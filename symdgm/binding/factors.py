@@ -60,7 +60,7 @@ class Match:
 
     @property
     def node(self) -> Basic:
-        """The reference in the factor's own notation; `Environment.match` reads it back as this very match."""
+        """The reference in the factor's own notation; `Environment.match` reads it back as this match."""
         values = _named_outright(self.factor.variables, self.values)
         return reference(self.factor.head, values, _named_outright(self.factor.givens, self.givens))
 
@@ -116,7 +116,7 @@ def assign(formals: Sequence[Basic], actuals: Sequence[Basic]) -> tuple[Basic, .
 
 
 def _named_outright(formals: Sequence[Basic], actuals: Sequence[Basic]) -> tuple[Basic, ...]:
-    """Actual arguments, with the formal variable written where the argument alone would not tell it: ``p(x|z=w)``."""
+    """Actual arguments, with the formal variable where it would not be told: ``p(x|z=w)``."""
     if assign(formals, actuals) == tuple(actuals):
         return tuple(actuals)
     return tuple(a if a == f else Definition(f, a) for f, a in zip(formals, actuals, strict=True))

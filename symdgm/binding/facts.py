@@ -110,7 +110,7 @@ class BoundFacts:
 
 
 def parametrisation(distribution: Family) -> tuple[str, ...]:
-    """The parameters by which a distribution is known before it ran: those written, else the canonical ones."""
+    """The parameters that a distribution has before it ran: those written, else the canonical ones."""
     written = set(distribution.constants) | {n for s in distribution.sources for n in s.names or ()}
     for names in distribution.alternatives:
         if written and written <= set(names):

@@ -80,7 +80,7 @@ def check_batch(data: Mapping[str, Tensor]) -> None:
 
 
 def check_values(environment: Environment, data: Mapping[str, Tensor], like: Tensor | None) -> None:
-    """Refuse values outside the support of their distributions, NaN, and dtypes that the networks do not have.
+    """Refuse values outside the support of their distributions, NaN, and dtypes other than the networks'.
 
     Args:
         environment: what is bound.

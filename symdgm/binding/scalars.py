@@ -57,7 +57,7 @@ class Scalars(MutableMapping[str, float | Tensor]):
             self._values[name] = _scheduled(name, schedule, step)
 
     def tensor(self, name: str, like: Tensor) -> Tensor:
-        """A scalar as a 0-d tensor of the dtype and device of ``like``; a bound tensor is passed on as it is."""
+        """A scalar as a 0-d tensor of the dtype and device of ``like``; a bound tensor as it is."""
         value = self._values[name]
         if isinstance(value, Tensor):
             return value

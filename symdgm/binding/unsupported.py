@@ -35,8 +35,8 @@ FUNCTIONS = ("tr", "det", "logdet", "diag", "digamma", "logsumexp")
 SEVERAL = ("max", "min")
 """The functions of two or more arguments; all others take one."""
 LAWS = (
-    "N", "Normal", "U", "Uniform", "Bernoulli", "Bern", "Categorical", "Cat", "OneHotCategorical", "Multinomial",
-    "Dirichlet", "Dir", "Gamma", "Beta", "Laplace", "Poisson", "Exponential", "Exp", "Gumbel", "Logistic", "StudentT",
+    "N", "Normal", "U", "Uniform", "Bernoulli", "Bern", "Categorical", "Cat", "OneHotCategorical", "Dir",
+    "Dirichlet", "Gamma", "Beta", "Laplace", "Poisson", "Exponential", "Exp", "Gumbel", "Logistic",
 )  # fmt: skip
 """Names that mean a family of distributions where they are not bound (LANGUAGE.md 8.16)."""
 

@@ -8,6 +8,7 @@ import threading
 import weakref
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -19,6 +20,9 @@ from symdgm.lowering.naming import Names, identifier
 
 MAX_PROGRAMS = 32
 """Finished functions that an objective keeps; the one that was made first is dropped first."""
+
+_NOTHING = torch.empty(0)
+"""Stands for a tensor whose dtype and device nobody asks for."""
 
 _serial = itertools.count(1)
 """Tells the sources of generated functions apart in tracebacks."""
@@ -39,6 +43,11 @@ class Program:
     function: Callable[..., tuple[Tensor, dict[str, Tensor]]]
     inputs: tuple[tuple[str, str], ...]
     statements: tuple[Statement, ...]
+
+    @cached_property
+    def needs_like(self) -> bool:
+        """Whether an argument takes its dtype or device from the networks: a scalar, or a new tensor."""
+        return any(what.partition(":")[0] in ("scalar", "dtype", "device") for _, what in self.inputs)
 
 
 class Runner:
@@ -100,7 +109,7 @@ class Runner:
 
     def arguments(self, program: Program, data: Mapping[str, Tensor], n: int = 1) -> dict[str, Any]:
         """The arguments of a finished function, read now: networks, scalars and tensors are never copied."""
-        like = self._like(data)
+        like = self._like(data) if program.needs_like else _NOTHING
         return {identifier: self._read(what, data, n, like) for identifier, what in program.inputs}
 
     def last(self) -> Program | None:

@@ -1,4 +1,4 @@
-"""What the language has and this version cannot compute is refused by name: never a crash, never another meaning."""
+"""What this version cannot compute is refused by name: never a crash, never another meaning."""
 
 import re
 
@@ -12,7 +12,13 @@ from symdgm.errors import NotSupportedError, SymdgmError
 from symdgm.expressions.applications import call
 from symdgm.expressions.names import Name
 
-NAMES = {"f": nn.Linear(6, 6), "g": nn.Linear(6, 6), "D": nn.Linear(6, 1), "G": nn.Linear(4, 6), "U": nn.Linear(6, 1)}
+NAMES = {
+    "f": nn.Linear(6, 6),
+    "g": nn.Linear(6, 6),
+    "D": nn.Linear(6, 1),
+    "G": nn.Linear(4, 6),
+    "U": nn.Linear(6, 1),
+}
 
 CONSTRUCTS = [
     ("sum_{t=1}^T log p(x_t|z_t)", "a sum, product or mean over an index"),
@@ -68,7 +74,11 @@ def test_a_construct_is_refused_by_name(text: str, what: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["p(z) = Normal(z; 0, 1)\nmaximize log p(z)", "where a = 2 b; maximize a", "loss_d: minimize ||x||^2 over D"],
+    [
+        "p(z) = Normal(z; 0, 1)\nmaximize log p(z)",
+        "where a = 2 b; maximize a",
+        "loss_d: minimize ||x||^2 over D",
+    ],
 )
 def test_statements_belong_into_a_model(text: str) -> None:
     with pytest.raises(NotSupportedError, match=r"pass the block to `sd.Model`|game"):
@@ -85,7 +95,7 @@ def test_a_time_series_is_refused() -> None:
 
 
 def test_an_unnormalised_density_is_refused() -> None:
-    with pytest.raises(NotSupportedError, match="an unnormalised density|a model cannot be built"):
+    with pytest.raises(NotSupportedError, match=r"an unnormalised density|a model cannot be built"):
         sd.Model("p(x) propto exp(-U(x))\nmaximize log p(x)", U=NAMES["U"])
 
 

@@ -29,8 +29,8 @@ def loss_of(text: str, **names: object) -> Tensor:
 LATEX = r"""
     p(\mathbf{z}) = \mathcal{N}(\mathbf{z}; 0, 1) \\
     q(\mathbf{z} \mid \mathbf{x}) = \mathrm{Normal}(\mathbf{z}; \mathrm{enc}(\mathbf{x})) \\
-    p(\mathbf{x} \mid \mathbf{z}) = \mathrm{Bernoulli}(\mathbf{x}; \mathrm{logits} = \mathrm{dec}(\mathbf{z})) \\
-    \text{maximize } \mathbb{E}_{q(\mathbf{z}|\mathbf{x})}[\log p(\mathbf{x}|\mathbf{z})] - \beta D_{KL}[q(\mathbf{z}|\mathbf{x}) \| p(\mathbf{z})]
+    p(x \mid \mathbf{z}) = \mathrm{Bernoulli}(x; \mathrm{logits} = \mathrm{dec}(\mathbf{z})) \\
+    \text{maximize } \mathbb{E}_{q(\mathbf{z}|\mathbf{x})}[\log p(x|z)] - \beta D_{KL}[q \| p]
 """
 
 
@@ -46,7 +46,9 @@ LATEX = r"""
         BLOCK.replace("    maximize", "    J = maximize"),
         BLOCK.replace("    maximize", "    J(x) = maximize"),
         BLOCK.replace("beta KL", "b KL").replace("    maximize", "    where b = beta\n    maximize"),
-        BLOCK.replace("beta KL", "c KL").replace("    maximize", "    where b = beta\n    where c = b\n    maximize"),
+        BLOCK.replace("beta KL", "c KL").replace(
+            "    maximize", "    where b = beta\n    where c = b\n    maximize"
+        ),
         BLOCK.replace("(z; 0, 1)", "(z; m, 1)").replace("    maximize", "    where m = 0\n    maximize"),
     ],
 )
@@ -76,7 +78,8 @@ def test_general_formulas_as_parameters_and_their_gradients() -> None:
     z = loc + scale * torch.randn_like(loc)
     likelihood = -binary_cross_entropy_with_logits(1.5 * dec(z), x, reduction="none").sum(-1)
     kl = torch.distributions.kl_divergence(
-        torch.distributions.Normal(loc, scale), torch.distributions.Normal(torch.zeros(()), torch.full((), 2.0))
+        torch.distributions.Normal(loc, scale),
+        torch.distributions.Normal(torch.zeros(()), torch.full((), 2.0)),
     ).sum(-1)
     (kl - likelihood).mean().backward()
     expected = [p.grad for m in (mu, s, dec) for p in m.parameters() if p.grad is not None]
@@ -116,7 +119,13 @@ def test_a_trained_scalar_inside_a_formula() -> None:
 
 FAILURES = [
     ("Normal(z; 0, 1)", "Gauss(z; 0, 1)", NameResolutionError, "no family is called `Gauss`", "Gauss"),
-    ("Normal(z; 0, 1)", "Normal(z; 0, 1, 2)", ParameterError, "takes 2 parameters (loc, scale), not 3", "Normal"),
+    (
+        "Normal(z; 0, 1)",
+        "Normal(z; 0, 1, 2)",
+        ParameterError,
+        "takes 2 parameters (loc, scale), not 3",
+        "Normal",
+    ),
     ("Normal(z; 0, 1)", "N(z; 0, 1, 2)", ParameterError, "takes 2 parameters (mean, variance), not 3", "N(z"),
     ("Normal(z; 0, 1)", "Normal(z)", ParameterError, "Normal has no parameters", "Normal"),
     ("Normal(z; 0, 1)", "Normal(z; 0)", ParameterError, "scale", "Normal"),
@@ -124,15 +133,51 @@ FAILURES = [
     ("Normal(z; 0, 1)", "Normal(z; 0, width=2)", ParameterError, "width", "Normal"),
     ("Normal(z; 0, 1)", "Normal(w; 0, 1)", NameResolutionError, "the left side is over `z`, but", "Normal"),
     ("Normal(z; enc(x))", "N(z; enc(x))", ParameterError, "N takes a mean and a variance, but", "N(z; enc"),
-    ("Normal(z; enc(x))", "Normal(z; enc(y))", ParameterError, "applied to `y`, but given is `x`", "Normal(z; enc"),
+    (
+        "Normal(z; enc(x))",
+        "Normal(z; enc(y))",
+        ParameterError,
+        "applied to `y`, but given is `x`",
+        "Normal(z; enc",
+    ),
     ("Normal(z; enc(x))", "Normal(z; e(x))", SymdgmError, "`enc` is no option|`e` is not bound", ""),
     ("dec(z)", "2 dec(y)", NameResolutionError, "the parameters depend on `y`", ""),
-    ("maximize", "minimize KL[q(z|x) || p(z)]\n    maximize", NotSupportedError, "but the block has 2", "maximize"),
-    ("maximize", "where b = 1\n    where b = 2\n    maximize", GrammarError, "an abbreviation of two things", ""),
+    (
+        "maximize",
+        "minimize KL[q(z|x) || p(z)]\n    maximize",
+        NotSupportedError,
+        "but the block has 2",
+        "maximize",
+    ),
+    (
+        "maximize",
+        "where b = 1\n    where b = 2\n    maximize",
+        GrammarError,
+        "an abbreviation of two things",
+        "",
+    ),
     ("maximize", "where b = c\n    where c = b\n    maximize b", NameResolutionError, "in a circle", ""),
-    ("maximize", "h = 2 + x\n    maximize", NotSupportedError, "a model cannot be built from it yet", "h = 2"),
-    ("maximize", "p(x, z) = p(x|z) q(z|x)\n    maximize", NameResolutionError, "is not the product", "p(x, z)"),
-    ("maximize", "p(x, z) = p(x|z) p(z) 2\n    maximize", NameResolutionError, "is not the product", "p(x, z)"),
+    (
+        "maximize",
+        "h = 2 + x\n    maximize",
+        NotSupportedError,
+        "a model cannot be built from it yet",
+        "h = 2",
+    ),
+    (
+        "maximize",
+        "p(x, z) = p(x|z) q(z|x)\n    maximize",
+        NameResolutionError,
+        "is not the product",
+        "p(x, z)",
+    ),
+    (
+        "maximize",
+        "p(x, z) = p(x|z) p(z) 2\n    maximize",
+        NameResolutionError,
+        "is not the product",
+        "p(x, z)",
+    ),
     ("p(z)   =", "p(z)   = Normal(z; 0, 1)\n    p(z) =", NameResolutionError, "`p(z)` is bound twice", ""),
 ]
 
@@ -167,7 +212,8 @@ def test_keywords_that_a_block_does_not_use() -> None:
 def test_factors_from_python_and_from_text_together() -> None:
     enc, dec = networks()
     mixed = sd.Model(
-        "p(z) = Normal(z; 0, 1)\np(x|z) = Bernoulli(x; logits=dec(z))\nmaximize E_q(z|x)[log p(x|z)] - KL[q||p]",
+        "p(z) = Normal(z; 0, 1)\n p(x|z) = Bernoulli(x; logits=dec(z))\n"
+        "maximize E_q(z|x)[log p(x|z)] - KL[q||p]",
         sd.Normal("q(z|x)", enc),
         dec=dec,
         z=LATENT,

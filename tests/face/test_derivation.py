@@ -1,4 +1,4 @@
-"""Derivations as people read them: golden files for both forms of the ELBO, and LaTeX that MathJax and KaTeX both set."""
+"""Derivations as people read them: both forms of the ELBO, and LaTeX that MathJax and KaTeX set."""
 
 import re
 from pathlib import Path
@@ -97,6 +97,8 @@ def test_a_term_without_data_expectation_is_still_averaged() -> None:
 
 def test_enumeration_and_certain_values_say_so() -> None:
     y = [sd.Categorical("q(y|x)", nn.Linear(PIXELS, 3)), sd.Bernoulli("p(x|y)", nn.Embedding(3, PIXELS))]
-    assert "is the sum over all states, weighted by q(y|x)" in repr(sd.Objective("E_q[log p(x|y)]", *y).derivation)
+    assert "is the sum over all states, weighted by q(y|x)" in repr(
+        sd.Objective("E_q[log p(x|y)]", *y).derivation
+    )
     g = [sd.Deterministic("g(z|x)", nn.Linear(PIXELS, LATENT)), sd.Bernoulli("p(x|z)", networks()[1])]
     assert "is the value of g(z|x)" in repr(sd.Objective("E_g(z|x)[log p(x|z)]", *g).derivation)

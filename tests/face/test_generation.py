@@ -48,7 +48,9 @@ def test_seeds_repeat_and_leave_the_callers_stream_alone() -> None:
 def test_means_are_means() -> None:
     model = by_block()
     drawn = model.sample(4, mean=True, seed=0)
-    (bernoulli,) = (f.distribution for f in model.objective.bound.environment.factors if str(f.node) == "p(x|z)")
+    (bernoulli,) = (
+        f.distribution for f in model.objective.bound.environment.factors if str(f.node) == "p(x|z)"
+    )
     assert torch.allclose(drawn["x"], bernoulli.mean({"z": drawn["z"]})["x"])
     assert ((drawn["x"] > 0) & (drawn["x"] < 1)).all()
     assert drawn["z"].std() > 0
@@ -104,7 +106,9 @@ def test_a_hierarchy_is_drawn_from_the_top() -> None:
     )
     drawn = model.sample(4000, seed=0)
     assert set(drawn) == {"z", "h", "x"}
-    assert abs(drawn["h"].var() / 4.25 - 1) < 0.15  # 4 + 1/4; the relative error of a variance is sqrt(2/4000) = 0.022
+    assert (
+        abs(drawn["h"].var() / 4.25 - 1) < 0.15
+    )  # 4 + 1/4; the relative error of a variance is sqrt(2/4000) = 0.022
     x = torch.randn(7, 1)
     assert (model.reconstruct(x, seed=0) - x).abs().max() < 1
 
@@ -139,7 +143,9 @@ def test_what_cannot_be_sampled() -> None:
     )
     with pytest.raises(NameResolutionError, match="more than one factor generates `x`"):
         ambiguous.sample(2, z=torch.zeros(2, 2))
-    draws = sd.Model("minimize E_p(z)[||f(z)||^2]", sd.Normal("p(z)", loc=0.0, scale=1.0, event_shape=2), f=nn.Linear(2, 2))
+    draws = sd.Model(
+        "minimize E_p(z)[||f(z)||^2]", sd.Normal("p(z)", loc=0.0, scale=1.0, event_shape=2), f=nn.Linear(2, 2)
+    )
     with pytest.raises(NotSupportedError, match="no data to reconstruct"):
         draws.reconstruct(torch.zeros(1))
 

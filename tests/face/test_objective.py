@@ -58,7 +58,9 @@ def test_code_needs_an_evaluation() -> None:
 def test_draws_lower_the_variance() -> None:
     objective, many = elbo(), elbo(samples={"z": 32})
     values = [torch.stack([o(x=images()[:1]).detach() for _ in range(64)]).var() for o in (objective, many)]
-    assert values[1] < values[0] / 8  # 1/32 on average; a ratio of two chi-squares of 63 degrees is below 2.3 at z = 3
+    assert (
+        values[1] < values[0] / 8
+    )  # 1/32 on average; a ratio of two chi-squares of 63 degrees is below 2.3 at z = 3
 
 
 def test_monte_carlo_in_place_of_closed_forms() -> None:
@@ -91,7 +93,10 @@ def test_parameters_are_listed_once() -> None:
     shared = nn.Linear(PIXELS, PIXELS)
     weight = nn.Parameter(torch.tensor(1.0))
     objective = sd.Objective(
-        "log p(x|y=f(x)) + a ||f(x)||^2 + a", sd.Normal("p(x|y)", loc=shared, scale=weight), f=shared, a=weight
+        "log p(x|y=f(x)) + a ||f(x)||^2 + a",
+        sd.Normal("p(x|y)", loc=shared, scale=weight),
+        f=shared,
+        a=weight,
     )
     assert len(objective.parameters()) == 3
 

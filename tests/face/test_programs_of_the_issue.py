@@ -71,7 +71,9 @@ def test_they_are_what_one_writes_by_hand() -> None:
 
 
 def test_they_train_alike() -> None:
-    histories = [m.fit(images(), epochs=2, batch_size=8, seed=5, progress=False) for m in (by_block(), by_objects())]
+    histories = [
+        m.fit(images(), epochs=2, batch_size=8, seed=5, progress=False) for m in (by_block(), by_objects())
+    ]
     assert histories[0].epochs[-1].value == histories[1].epochs[-1].value
 
 
@@ -86,5 +88,3 @@ def test_the_code_is_what_runs() -> None:
     value, terms = namespace["objective"](**inputs)  # type: ignore[operator]
     assert torch.equal(value, expected)
     assert list(terms) == ["E_q(z|x)[log p(x|z)]", "KL[q || p]"]
-
-

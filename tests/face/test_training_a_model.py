@@ -72,7 +72,9 @@ def test_a_plain_loop_is_a_loop_of_train_steps() -> None:
 def test_a_schedule_is_followed_without_new_programs() -> None:
     model = by_block(beta=lambda step: step / 10)
     seen = []
-    model.fit(images(), callbacks=[lambda record: seen.append(model.scalars["beta"])], **{**QUIET, "epochs": 3})
+    model.fit(
+        images(), callbacks=[lambda record: seen.append(model.scalars["beta"])], **{**QUIET, "epochs": 3}
+    )
     assert seen == [0.2, 0.5, 0.8]
     assert len(model.objective.runner.programs) == 1
     model.scalars["beta"] = 4.0
@@ -95,9 +97,7 @@ def test_a_parameter_as_a_scalar_is_trained() -> None:
 
 
 def test_a_schedule_reaches_formulas_of_parameters() -> None:
-    model = sd.Model(
-        "p(x) = N(x; a, 1)\n minimize a ||x||^2 - log p(x)", a=lambda step: float(step), x=2
-    )
+    model = sd.Model("p(x) = N(x; a, 1)\n minimize a ||x||^2 - log p(x)", a=lambda step: float(step), x=2)
     x = torch.ones(4, 2)
     for step in (0, 3):
         model.schedule(step)
@@ -119,7 +119,9 @@ def test_save_and_load(tmp_path: Path) -> None:
     other.load(path)
     assert equal(weights(model), weights(other))
     smaller = sd.Model(
-        "maximize E_q(z|x)[log p(x|z)]", sd.Normal("q(z|x)", networks()[0]), sd.Bernoulli("p(x|z)", networks()[1])
+        "maximize E_q(z|x)[log p(x|z)]",
+        sd.Normal("q(z|x)", networks()[0]),
+        sd.Bernoulli("p(x|z)", networks()[1]),
     )
     with pytest.raises(FileMismatchError, match="belongs to another model"):
         smaller.load(path)
@@ -134,7 +136,7 @@ def test_the_names_of_weights_say_what_they_belong_to() -> None:
     objective = sd.Model("minimize ||G_w(x)||^2", G_w=nn.Linear(2, 2))
     assert list(objective.state_dict()) == ["networks.G_w.weight", "networks.G_w.bias"]
     taken = sd.Model("minimize ||train(x)||^2", train=nn.Linear(2, 2))
-    assert list(taken.state_dict())[0] == "networks.train_.weight"
+    assert next(iter(taken.state_dict())) == "networks.train_.weight"
 
 
 def test_a_shared_network_is_trained_and_saved_once(tmp_path: Path) -> None:
