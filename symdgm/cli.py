@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -115,7 +116,10 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
 
 
 def _demo(options: argparse.Namespace) -> None:
-    from symdgm.demo import run  # loads torch
+    # Threads that wait for each other by spinning lose minutes where something else runs on the machine. It
+    # must be said before torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    from symdgm.demo import run
 
     run(data=options.data, epochs=options.epochs, seed=options.seed, out=options.out, code=options.code)
 
