@@ -1,7 +1,8 @@
 r"""The families' mathematics: log-densities, pathwise draws, entropies and divergences as formulas.
 
-Every formula is elementwise and written in its stable form; the event (and, for the categorical families, the classes) is summed
-outside. The parameters stand as names (`Family.symbols`), which the rewriting replaces by those of the law at hand.
+Every formula is elementwise and written in its stable form; the event (and, for the categorical families, the
+classes) is summed outside. The parameters stand as names (`Family.symbols`), which the rewriting replaces by
+those of the law at hand.
 
 | family | parameters | log-density of an element |
 | --- | --- | --- |
@@ -42,7 +43,8 @@ class Family:
     Args:
         name: the family's name.
         symbols: parameter → the name that stands for it, in the canonical order.
-        log_density: of `VALUE`, which is the indicator of a class for the categorical families; linear in it for finite ones.
+        log_density: of `VALUE`, which is the indicator of a class for the categorical families;
+            linear in it for finite ones.
         draw: a pathwise sample as a formula of `NOISE`, standard normal; None for a discrete family.
         entropy: the entropy of an element (or a class).
         discrete: whether the support is finite.
@@ -188,8 +190,8 @@ def family(name: str, parameters: tuple[str, ...]) -> Family | None:
 def kl_formula(q: Family, p: Family) -> Node | None:
     """The divergence of two laws of one family, of an element; p's parameters stand as `Family.others`.
 
-    Under two parametrisations of a finite family it is ``-E_q[log p] - H[q]``, in which ``E_q[log p]`` is p's log-density at q's
-    mean, since that is linear in the value.
+    Under two parametrisations of a finite family it is ``-E_q[log p] - H[q]``, in which
+    ``E_q[log p]`` is p's log-density at q's mean, since that is linear in the value.
     """
     if q.name != p.name:
         return None

@@ -1,4 +1,4 @@
-"""From a derivation to PyTorch: a plan in which equal things are one, then code that runs while it is first written."""
+"""From a derivation to PyTorch: a plan in which equal things are one, then code, run as it is written."""
 
 from symdgm.lowering.emit import FUNCTION, Emission, Output, emit
 from symdgm.lowering.expectations import Estimate

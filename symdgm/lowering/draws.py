@@ -69,7 +69,8 @@ def emit_states(writer: Writer, node: PlanNode) -> Operand:
     total = classes ** prod(elements)
     if total > MAX_STATES:
         raise EstimatorError(
-            f"`{node.word()}` has {classes}^{prod(elements)} states, more than the {MAX_STATES} that are enumerated",
+            f"`{node.word()}` has {classes}^{prod(elements)} states, "
+            f"more than the {MAX_STATES} that are enumerated",
             hint="use fewer elements; no other estimator of a discrete variable is known to this version",
         )
     writer.axes.insert(0, node)

@@ -65,7 +65,8 @@ def emit(
     Args:
         frozen: the plan.
         inputs: identifier → value, for everything that the function may take.
-        arguments: what the plan calls it (``data:x``, ``scalar:beta``, ``network:encoder``, ``tensor:…``) → identifier.
+        arguments: what the plan calls it (``data:x``, ``scalar:beta``, ``network:encoder``, ``tensor:…``)
+            → identifier.
         names: how each term is called.
         batch: the text of the batch's size, such as ``x.shape[0]``.
         output: whether the terms are averaged over the batch, kept by example, or kept with their events.
@@ -80,14 +81,9 @@ def emit(
     writer = Writer(frozen, inputs, arguments, batch)
     finished = [_term(writer, root, name, output) for root, name in zip(frozen.roots, names, strict=True)]
     result = _finish(writer, frozen.roots, names, finished, output)
-    text = function_text(
-        FUNCTION,
-        docstring,
-        [i for i in writer.used if i in writer.positional],
-        [i for i in writer.used if i not in writer.positional],
-        writer.script.statements,
-        "value, terms",
-    )
+    data = [i for i in writer.used if i in writer.positional]
+    others = [i for i in writer.used if i not in writer.positional]
+    text = function_text(FUNCTION, docstring, data, others, writer.script.statements, "value, terms")
     events = {name: shape for name, (shape, _) in writer.events.items()}
     return Emission(text, tuple(writer.used), tuple(writer.script.statements), events, result)
 

@@ -1,4 +1,4 @@
-"""Which estimator an expectation gets: one table, read from the top; every choice is recorded in the derivation.
+"""Which estimator an expectation gets: one table, read from the top; the derivation records each choice.
 
 | law | estimator | kind |
 | --- | --- | --- |

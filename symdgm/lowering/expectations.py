@@ -79,7 +79,7 @@ def _record(
 
 
 def _count(lowering: Lowering, law: Law, drawn: tuple[Basic, ...]) -> int:
-    """How many draws: what was asked for the variable, for the one that it stands for (z for ``z'``), or for all."""
+    """How many draws: as asked for the variable, the one that it stands for (z for ``z'``), or all."""
     formal = lowering.bound.environment.factors[law.identity].variables
     names = (spelled(drawn[0]), spelled(formal[0]), spelled(base(drawn[0])), "")
     return next((lowering.counts[name] for name in names if name in lowering.counts), 1)

@@ -1,4 +1,4 @@
-"""Fused log-densities of an element, by family and parameter; what has no entry is lowered from the family's formula."""
+"""Fused log-densities of an element, where a family's formula would not do."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from symdgm.lowering.operands import ATOM, UNARY, Operand
 
 Kernel = Callable[[Operand, Operand], tuple[str, int]]
-"""From the value and the parameter, aligned by axis, to the text of the log-density, and how tightly it binds."""
+"""From the value and the parameter, aligned by axis, to the log-density, and how tightly its text binds."""
 
 
 def bernoulli_logits(x: Operand, logits: Operand) -> tuple[str, int]:

@@ -49,7 +49,7 @@ class LawValues:
         return {symbols[k]: p.constant for k, p in self.parameters.items() if p.constant is not None}
 
     def full(self, rank: int) -> Operand | None:
-        """A parameter with all axes of the law and an event of this rank, of which others can take the shape."""
+        """A parameter with all axes of the law and an event of this rank, whose shape others can take."""
         parameters = self.parameters.values()
         return next((p for p in parameters if not p.number and p.axes == self.axes and p.rank == rank), None)
 

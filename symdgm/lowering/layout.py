@@ -6,12 +6,13 @@ import io
 import textwrap
 import tokenize
 from collections.abc import Sequence
+from itertools import pairwise
 
 WIDTH = 110
 """The longest line of generated code."""
 STEP = "    "
 OPENING, CLOSING = "([{", ")]}"
-LOOSEST: tuple[tuple[str, ...], ...] = ((":",), ("+", "-"), ("*", "/"))
+LOOSEST = (("+", "-"), ("*", "/"))
 """Operators at which an expression is broken, those that bind most loosely first."""
 
 Tokens = list[tuple[str, str]]
@@ -81,6 +82,10 @@ def _broken(tokens: Tokens, lead: str) -> list[str]:
     if len(lead) + len(text) <= WIDTH:
         return [lead + text]
     equals = _at_top(tokens, ("=",))
+    targets = _at_top(tokens[: equals[0]], (",",)) if equals else []
+    if targets and len(_text(tokens[: equals[0]])) > WIDTH // 2:
+        bracketed = [("", "("), *tokens[: equals[0]], ("", ")"), *tokens[equals[0] :]]
+        return _opened(bracketed, lead)
     if equals and _splits(tokens[equals[0] + 1 :]):
         head = _text(tokens[: equals[0] + 1])
         return [f"{lead}{head} (", *_broken(tokens[equals[0] + 1 :], lead + STEP), f"{lead})"]
@@ -91,8 +96,8 @@ def _broken(tokens: Tokens, lead: str) -> list[str]:
 
 
 def _splits(tokens: Tokens) -> list[int]:
-    """Where an expression may be broken: before the operators that bind most loosely outside of all brackets."""
-    for operators in LOOSEST[1:]:
+    """Where an expression may be broken: before its loosest operators outside of all brackets."""
+    for operators in LOOSEST:
         found = [i for i in _at_top(tokens, operators) if i and _is_operand(tokens[i - 1][1])]
         if found:
             return found
@@ -118,7 +123,7 @@ def _at_top(tokens: Tokens, wanted: Sequence[str]) -> list[int]:
 
 def _pieces(tokens: Tokens, starts: Sequence[int]) -> list[Tokens]:
     edges = [0, *starts, len(tokens)]
-    return [tokens[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [tokens[a:b] for a, b in pairwise(edges)]
 
 
 def _opened(tokens: Tokens, lead: str) -> list[str]:

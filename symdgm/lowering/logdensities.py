@@ -82,14 +82,14 @@ def _check_value(writer: Writer, law: LawValues, value: Operand) -> torch.Size:
     if law.event is not None and event != law.event:
         raise ShapeError(
             f"`{value.text}` has the event shape {show(event)}, but {law.owner} is over {show(law.event)}",
-            hint=f"reshape `{value.text}`, or let the network return parameters of the event shape {show(event)}",
+            hint=f"reshape `{value.text}`, or let the network return parameters of {show(event)}",
         )
     writer.agree(law.variable, event, law.owner)
     return event
 
 
 def _element(writer: Writer, law: LawValues, value: Operand) -> Operand:
-    """The log-density of an element: by a fused kernel, or from the family's formula specialised at its constants."""
+    """The log-density of an element: by a fused kernel, or by the formula at its constants."""
     (name, *others) = law.parameters
     if law.family.family == "Categorical":
         index, table = _indexed(writer, law, value, name)

@@ -34,7 +34,8 @@ class Scope:
         values: bound variable → its node.
         stream: which of several independent draws this place uses.
         active: the draws of the expectations around it, which an inner one must not repeat.
-        linear: whether the value enters the objective linearly, so that an unbiased estimate of it leaves no bias.
+        linear: whether the value enters the objective linearly, so that an unbiased estimate
+            of it leaves no bias.
     """
 
     values: Mapping[Basic, PlanNode] = field(default_factory=dict)

@@ -7,14 +7,14 @@ import keyword
 import re
 
 RESERVED = {
-    "torch", "math", "binary_cross_entropy_with_logits", "softplus", "logsigmoid", "xlogy", "objective", "terms", "value",
-    "n", "dtype", "device",
+    "torch", "math", "binary_cross_entropy_with_logits", "softplus", "logsigmoid", "xlogy", "objective",
+    "terms", "value", "n", "dtype", "device",
 }  # fmt: skip
 """Names that the generated code uses itself."""
 
 
 def identifier(text: str) -> str:
-    """A Python identifier for a name: ``z_{t-1}`` → ``z_t_minus_1``, ``x'`` → ``x_prime``, ``q(z|x)`` → ``q_z_x``.
+    """A Python identifier for a name: ``z_{t-1}`` → ``z_t_minus_1``, ``q(z|x)`` → ``q_z_x``.
 
     Example:
         >>> identifier("z_{t-1}"), identifier("lambda"), identifier("x'")

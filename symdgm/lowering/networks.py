@@ -1,4 +1,4 @@
-"""Calls of networks in generated code: leading axes flattened to one batch axis, outputs unpacked to names."""
+"""Calls of networks in generated code: leading axes flattened to one, outputs unpacked to names."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def _run(writer: Writer, call: _Call, inputs: list[Operand]) -> Any:
 def _unpack(
     writer: Writer, call: _Call, raw: Any, read: Mapping[str, Tensor], shown: str
 ) -> dict[str, Operand]:
-    """Record the statement that calls the network and names its outputs; their values are those of ``raw``."""
+    """Record the statement that calls the network and names its outputs, whose values are known."""
     for tensor in read.values():
         _check_batch(call, tensor, shown)
     if isinstance(raw, Mapping):

@@ -60,7 +60,7 @@ def aligned(
     if odd:
         raise ShapeError(
             f"an event with {odd[0].rank} axes is combined with one of {rank} axes",
-            hint="bring both to one event shape; nothing but one number per example is broadcast over an event",
+            hint="bring both to one event shape; only one number per example is broadcast over an event",
         )
     return [_expanded(o, axes, rank) for o in operands], axes, rank
 

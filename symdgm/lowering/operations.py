@@ -15,11 +15,13 @@ METHODS = (
 )  # fmt: skip
 """Functions that are methods of a tensor under the same name."""
 NUMERIC = {
-    "exp": "math.exp", "log": "math.log", "sqrt": "math.sqrt", "abs": "abs", "tanh": "math.tanh", "lgamma": "math.lgamma",
-    "sin": "math.sin", "cos": "math.cos", "tan": "math.tan", "sinh": "math.sinh", "cosh": "math.cosh", "erf": "math.erf",
-    "floor": "math.floor", "ceil": "math.ceil", "max": "max", "min": "min",
-}  # fmt: skip
-"""The same functions of Python numbers."""
+    **dict.fromkeys(("abs", "max", "min"), ""),
+    **dict.fromkeys(
+        ("exp", "log", "sqrt", "tanh", "lgamma", "sin", "cos", "tan", "sinh", "cosh", "erf", "floor", "ceil"),
+        "math.",
+    ),
+}
+"""Functions of Python numbers, with the module that has them."""
 
 
 def number(value: Rational | str) -> Operand:
@@ -93,7 +95,7 @@ def _numeric(name: str, operands: Sequence[Operand]) -> str:
     """A function of Python numbers."""
     a = operands[0]
     if name in NUMERIC:
-        return f"{NUMERIC[name]}({', '.join(o.text for o in operands)})"
+        return f"{NUMERIC[name]}{name}({', '.join(o.text for o in operands)})"
     forms = {
         "sigmoid": f"(1 / (1 + math.exp(-{a.at(POWER)})))",
         "softplus": f"(max({a.text}, 0) + math.log1p(math.exp(-abs({a.text}))))",

@@ -1,7 +1,8 @@
 """Generated code, written and run statement by statement.
 
-The first evaluation for new shapes runs each statement as soon as it is written, so that every shape is known where it is needed
-and every network is called exactly once, as in all later evaluations, which run the finished function.
+The first evaluation for new shapes runs each statement as soon as it is written, so that every shape is
+known where it is needed and every network is called exactly once, as in all later evaluations, which run the
+finished function.
 """
 
 from __future__ import annotations
@@ -106,7 +107,7 @@ def function_text(
     statements: list[Statement],
     result: str,
 ) -> str:
-    """The source of a function, with the imports and helpers that it needs, in lines of at most `WIDTH` characters."""
+    """The source of a function, with the imports and helpers that it needs, in lines of at most `WIDTH`."""
     head = ", ".join([*arguments, *(["*", *keywords] if keywords else [])])
     lines = [*quoted(docstring, 4)]
     for statement in statements:

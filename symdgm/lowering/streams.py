@@ -16,7 +16,8 @@ MAX_COPIES = 8
 def streams(node: Basic, known: dict[Basic, int]) -> int:
     """The number of streams of draws that an expression takes, 0 if it draws nothing.
 
-    Factors of a product take streams of their own, so that the product of their estimates stays unbiased; all else shares.
+    Factors of a product take streams of their own, so that the product of their estimates stays
+    unbiased; all else shares.
 
     Args:
         node: the expression.
@@ -36,7 +37,7 @@ def streams(node: Basic, known: dict[Basic, int]) -> int:
 
 
 def copies(node: Basic) -> int | None:
-    """How many independent estimates of its base a power multiplies; None where it is no small whole power."""
+    """How many estimates of its base a power multiplies; None where it is no small whole power."""
     if not isinstance(node, Power):
         return None
     exponent = node.args[1]

@@ -156,7 +156,7 @@ class Writer:
             )
 
     def pointed(self, error: SymdgmError, origin: Basic | None) -> SymdgmError:
-        """The error with a caret where the author wrote what failed; as it is where that was not written as such."""
+        """The error with a caret where the author wrote what failed; unchanged if it was not written so."""
         bound = self.frozen.bound
         if origin is None or bound.text is None or bound.written.get(origin, origin) not in bound.text.spans:
             return error
@@ -196,7 +196,7 @@ _ARITHMETIC: dict[type, str] = {Plus: "add", Minus: "neg", Times: "mul", Quotien
 
 
 def _operation(node: Basic, symbols: Mapping[Basic, Operand]) -> tuple[str, tuple[Basic, ...]]:
-    """The operation of a node of a family's formula, and its operands; ``a log b`` of a probability b is one operation."""
+    """The operation of a node of a family's formula, and its operands; ``a log b`` is one operation."""
     if isinstance(node, Call):
         return stable(node) or (node.function, tuple(node.args[1:]))
     if isinstance(node, Times) and len(node.args) == 2 and _is_log_of_probability(node.args[1], symbols):

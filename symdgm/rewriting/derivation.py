@@ -94,7 +94,7 @@ class _Rewriter:
         return expression
 
     def run(self, expression: Basic, rules: Sequence[Rule], steps: list[Step]) -> Basic:
-        """Try the rules in order until none applies, appending a step for each pass of a rule that changed something."""
+        """Try the rules in order until none applies, with a step for each pass that changed something."""
         for _ in range(MAX_PASSES):
             done = len(steps)
             for rule in rules:

@@ -92,7 +92,8 @@ def cross_entropy(node: Basic, facts: Facts) -> Basic | None:
 def closed_kl(q: Law, p: Law, facts: Facts) -> Basic | None:
     """The closed form of ``KL[q || p]``, or None.
 
-    Both must be single factors of one family over the same variable, so that the formula holds for every value of what is given.
+    Both must be single factors of one family over the same variable, so that the formula
+    holds for every value of what is given.
     """
     if q.family is None or p.family is None or q.values != p.values:
         return None
@@ -119,7 +120,7 @@ def _own(q: Law, formulas: Family, facts: Facts) -> tuple[dict[Basic, Basic], di
 def _summed(
     formula: Basic, named: dict[Basic, Basic], numbers: dict[Basic, Basic], other: dict[Basic, Basic]
 ) -> Basic:
-    """The formula over the event. A law's own constants are put in only if a named parameter, of the event's shape, remains."""
+    """The formula over the event. A law's constants are put in if a named parameter remains."""
     special = fold(replace(formula, {**numbers, **other}))
     shaped = {n for n in (*numbers.values(), *other.values()) if not isinstance(n, Number)}
     if not _mentions(special, shaped):

@@ -70,5 +70,5 @@ SPLIT_AND_RECOGNISE = (*ALGEBRA, RECOGNISE_KL, RECOGNISE_ENTROPY)
 CLOSED = (CROSS_ENTROPY, CLOSED_FORM)
 """Removes the integrals that are known."""
 DEFINED = (DEFINITION, CHAIN_RULE, LOG_OF_PRODUCT, LINEARITY)
-"""Whatever is left of divergences becomes expectations, to be estimated. No expectation is dropped any more: a closed form names
-the parameters of a law, and no longer the variables that these depend on."""
+"""Whatever is left of divergences becomes expectations, to be estimated. No expectation is dropped any
+more: a closed form names the parameters of a law, and no longer the variables that these depend on."""

@@ -23,7 +23,8 @@ def everywhere(
         expression: where to start.
         apply: the new form of a node, or None.
         changes: each change is appended.
-        settled: expressions in which nothing changes; those that are found are added, so that no tree is walked twice.
+        settled: expressions in which nothing changes; those that are found are added, and not
+            walked again.
     """
     known: dict[Basic, Basic] = {}
 

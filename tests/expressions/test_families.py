@@ -15,10 +15,21 @@ from sympy import Basic, Integer, Rational
 from torch import Tensor
 
 from symdgm.expressions.families import (
-    FAMILIES, MU, MU_P, NOISE, PROBS_P, SIGMA, SIGMA_P, VALUE, Family, family, kl_formula,
+    FAMILIES,
+    MU,
+    MU_P,
+    NOISE,
+    PROBS_P,
+    SIGMA,
+    SIGMA_P,
+    VALUE,
+    Family,
+    family,
+    kl_formula,
 )  # fmt: skip
 from symdgm.expressions.folding import fold
 from symdgm.expressions.scope import replace
+
 
 def parameters(entry: Family, seed: int) -> tuple[dict[Basic, Tensor], td.Distribution]:
     """Random parameters of one element, and the reference."""
@@ -67,7 +78,9 @@ def test_normal_against_scipy_and_quadrature():
     values = {MU: mu, SIGMA: sigma, MU_P: mu_0, SIGMA_P: sigma_0}
     values = {k: torch.tensor(v, dtype=torch.float64) for k, v in values.items()}
     q, p = st.norm(mu, sigma), st.norm(mu_0, sigma_0)
-    assert float(evaluated(entry.log_density, {**values, VALUE: torch.tensor(2.0).double()})) == pytest.approx(q.logpdf(2.0), rel=1e-12)
+    assert float(
+        evaluated(entry.log_density, {**values, VALUE: torch.tensor(2.0).double()})
+    ) == pytest.approx(q.logpdf(2.0), rel=1e-12)
     assert float(evaluated(entry.entropy, values)) == pytest.approx(q.entropy(), rel=1e-12)
     kl, _ = scipy.integrate.quad(lambda x: q.pdf(x) * (q.logpdf(x) - p.logpdf(x)), -12, 12)
     assert float(evaluated(entry.kl, values)) == pytest.approx(kl, rel=1e-8)
@@ -114,7 +127,9 @@ def test_log_density_is_linear_in_the_value(entry):
     ],
 )
 def test_constants_leave_a_neat_form(entry, constants, shown):
-    special = fold(replace(family(*entry).kl, {k: Integer(v) if v in (0, 1) else v for k, v in constants.items()}))
+    special = fold(
+        replace(family(*entry).kl, {k: Integer(v) if v in (0, 1) else v for k, v in constants.items()})
+    )
     if shown == "1/2":
         assert float(evaluated(special, {})) == 0.5
     else:

@@ -1,4 +1,4 @@
-"""The code that is shown is the code that runs: bit for bit, for every kind of objective; golden files hold its text."""
+"""The code that is shown is the code that runs, bit for bit; golden files hold its text."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Both forms of the evidence lower bound against PyTorch written by hand, with the same noise: values and gradients."""
+"""Both forms of the evidence lower bound against PyTorch written by hand, with the same noise."""
 
 import pytest
 import torch
@@ -42,7 +42,9 @@ def test_value_and_gradients_are_those_of_handwritten_code(text, analytic):
 def test_monte_carlo_and_closed_form_agree_on_average():
     _, _, laws = vae()
     x = images()
-    closed, sampled = (sd.Objective(FIRST, *laws, analytic=analytic, samples=50) for analytic in (True, False))
+    closed, sampled = (
+        sd.Objective(FIRST, *laws, analytic=analytic, samples=50) for analytic in (True, False)
+    )
     torch.manual_seed(0)
     with torch.no_grad():
         difference = torch.stack([(sampled(x=x) - closed(x=x)) for _ in range(400)])

@@ -99,7 +99,9 @@ def test_a_prior_without_batch_is_enumerated_once():
 def test_each_example_has_a_draw_of_its_own_below_states_without_batch():
     p = sd.Categorical("p(y)", probs=torch.tensor([0.5, 0.5]))
     z = sd.Normal("p(z|y)", lambda y: (torch.zeros(len(y), 1), torch.ones(len(y), 1)))
-    rows = sd.Objective("E_p(y) E_p(z|y)[f(z, x)]", p, z, f=lambda z, x: z[:, 0]).per_example(x=torch.zeros(9, 1))
+    rows = sd.Objective("E_p(y) E_p(z|y)[f(z, x)]", p, z, f=lambda z, x: z[:, 0]).per_example(
+        x=torch.zeros(9, 1)
+    )
     assert len(set(rows.tolist())) == 9
 
 
@@ -135,5 +137,7 @@ def test_no_discrete_latent_has_a_silent_zero_gradient():
 
 def test_a_family_without_estimator_is_refused():
     law = Law(0, Name("q"), (), (), None, "Poisson", finite=False)
-    with pytest.raises(EstimatorError, match="no sound estimator is known for an expectation over `q`, a Poisson"):
+    with pytest.raises(
+        EstimatorError, match="no sound estimator is known for an expectation over `q`, a Poisson"
+    ):
         choose(law)

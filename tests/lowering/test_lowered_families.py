@@ -1,4 +1,4 @@
-"""Log-densities, divergences and entropies as they are run, against torch.distributions; and where they could overflow."""
+"""Log-densities, divergences and entropies as they are run, against torch.distributions; extremes."""
 
 import itertools
 
@@ -52,7 +52,9 @@ def setting(label, seed, variable="z", name="q"):
         for i, key in enumerate(names)
     }
     law = family(f"{name}({variable}|x)", **networks)
-    td_law = reference(**{k: _normal(shaped(k, leaf[:, i]), k, classes) for i, k in enumerate(names)}, validate_args=False)
+    td_law = reference(
+        **{k: _normal(shaped(k, leaf[:, i]), k, classes) for i, k in enumerate(names)}, validate_args=False
+    )
     value = td_law.sample()
     return law, td_law, leaf, value
 
@@ -83,7 +85,7 @@ def test_entropy(label):
 @pytest.mark.parametrize(("label", "other"), PAIRS)
 def test_divergence(label, other):
     law, reference, leaf, _ = setting(label, 2)
-    prior, prior_reference, _, _ = setting(other, 2, name="p")
+    _, prior_reference, _, _ = setting(other, 2, name="p")
     names = FAMILIES[other][1]
     with torch.no_grad():
         constants = {n: getattr(prior_reference, n).roll(1, 0)[:1].squeeze(0) for n in names}
@@ -157,7 +159,9 @@ def test_probabilities_of_zero_and_one_that_are_numbers():
     assert value.item() == 0.0 and finite(value, x)
 
 
-@pytest.mark.parametrize(("label", "zero"), [("Bernoulli by probs", 0.0), ("OneHotCategorical by probs", 0.0)])
+@pytest.mark.parametrize(
+    ("label", "zero"), [("Bernoulli by probs", 0.0), ("OneHotCategorical by probs", 0.0)]
+)
 def test_a_value_that_is_impossible_has_no_density(label, zero):
     x = torch.tensor([[0.0, 1.0]])
     law = FAMILIES[label][0]("q(z|x)", probs=lambda x: 1.0 * x)
@@ -169,7 +173,9 @@ def test_a_network_may_return_probabilities_by_name():
     x = torch.randn(BATCH, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     q = sd.Bernoulli("q(z|x)", lambda x: {"probs": net(x).sigmoid()})
     p = sd.Bernoulli("p(z)", probs=0.5)
-    expected = td.kl_divergence(td.Bernoulli(net(x).sigmoid()), td.Bernoulli(torch.tensor(0.5).double())).sum(-1)
+    expected = td.kl_divergence(td.Bernoulli(net(x).sigmoid()), td.Bernoulli(torch.tensor(0.5).double())).sum(
+        -1
+    )
     torch.testing.assert_close(sd.Objective("KL[q||p]", q, p)(x=x), expected.mean())
     c = sd.Categorical("q(y|x)", lambda x: {"probs": net(x).softmax(-1)})
     entropy = td.Categorical(net(x).softmax(-1)).entropy()

@@ -38,9 +38,12 @@ def test_one_scale_for_a_whole_event(scale, text, analytic):
     loc, raw = nn.Linear(DATA, LATENT).double(), nn.Parameter(torch.tensor(0.7, dtype=torch.float64))
     x = images()
     made = {
-        "number": 0.7, "tensor": torch.tensor(0.7, dtype=torch.float64), "parameter": raw,
-        "0-d network": lambda x: raw, "[batch] network": lambda x: raw * (1 + x[:, 0]),
-    }[scale]  # fmt: skip
+        "number": 0.7,
+        "tensor": torch.tensor(0.7, dtype=torch.float64),
+        "parameter": raw,
+        "0-d network": lambda x: raw,
+        "[batch] network": lambda x: raw * (1 + x[:, 0]),
+    }[scale]
     spread = (raw * (1 + x[:, 0]))[:, None] if scale.startswith("[") else raw
     q = sd.Normal("q(z|x)", loc=loc, scale=made)
     objective = sd.Objective(text, q, standard(), analytic=analytic)
@@ -117,9 +120,12 @@ def two_latents():
     qa, qz, pa = Encoder().double(), Encoder(LATENT, 2).double(), Encoder(2, LATENT).double()
     px = nn.Linear(LATENT + 2, DATA).double()
     laws = [
-        sd.Normal("q(a|x)", qa), sd.Normal("q(z|a)", qz), sd.Normal("p(a|z)", pa), standard(),
+        sd.Normal("q(a|x)", qa),
+        sd.Normal("q(z|a)", qz),
+        sd.Normal("p(a|z)", pa),
+        standard(),
         sd.Bernoulli("p(x|a,z)", lambda a, z: px(torch.cat([a, z], -1))),
-    ]  # fmt: skip
+    ]
     return laws, qa, qz, pa, px
 
 
@@ -151,11 +157,15 @@ def test_independent_draws_broadcast_against_each_other():
     torch.manual_seed(0)
     first, second = nn.Linear(DATA, 2).double(), nn.Linear(DATA, 2).double()
     laws = [
-        sd.Normal("q(a|x)", loc=first, scale=0.5), sd.Normal("r(b|x)", loc=second, scale=0.5),
-        sd.Bernoulli("s(x|b)", nn.Linear(2, DATA).double()), sd.Normal("u(a|b)", lambda b: (b, torch.ones_like(b))),
-    ]  # fmt: skip
+        sd.Normal("q(a|x)", loc=first, scale=0.5),
+        sd.Normal("r(b|x)", loc=second, scale=0.5),
+        sd.Bernoulli("s(x|b)", nn.Linear(2, DATA).double()),
+        sd.Normal("u(a|b)", lambda b: (b, torch.ones_like(b))),
+    ]
     x, text = images(), "E_q(a|x) E_r(b|x)[log u(a|b)]"
-    objective = sd.Objective(text, *laws, samples={"a": 3, "b": 3})  # equal counts would hide a mixture of axes
+    objective = sd.Objective(
+        text, *laws, samples={"a": 3, "b": 3}
+    )  # equal counts would hide a mixture of axes
     torch.manual_seed(1)
     value = objective(x=x)
     torch.manual_seed(1)
@@ -166,7 +176,7 @@ def test_independent_draws_broadcast_against_each_other():
 
 
 def test_discrete_value_below_draws_of_another_variable():
-    """The density of a finite variable whose logits have an axis that its value lacks, and the other way round."""
+    """The density of a finite variable whose logits have an axis that its value lacks."""
     torch.manual_seed(0)
     laws = [
         sd.Normal("q(a|x)", loc=nn.Linear(DATA, 2).double(), scale=0.5),
@@ -229,33 +239,121 @@ X = images().float()
 @pytest.mark.parametrize(
     ("text", "laws", "names", "error", "words", "under"),
     [
-        ("E_q(z|x)[log p(x|z)]", [Q, sd.Bernoulli("p(x|z)", nn.Linear(LATENT, 5))], {}, ShapeError,
-         r"`x` has the event shape \[6\], but Bernoulli p\(x\|z\) is over \[5\]", "p(x|z)"),
-        ("KL[q||p]", [Q, standard(7)], {}, ShapeError, r"`z` has the event shape \[7\] in .*, but \[3\] in", "KL"),
-        ("E_q(z|x)[||f(z)||^2]", [Q], {"f": lambda z: z[:2]}, ShapeError,
-         r"`f\(z\)` returned shape \[2, 3\] for a batch of 5", "f(z)"),
-        ("E_q(z|x)[||f(z)||^2]", [Q], {"f": lambda z: z[:2], "samples": 3}, ShapeError,
-         r"returned shape \[2, 3\] for a batch of 15", "f(z)"),
-        ("E_q(z|x)[||f(z)||^2]", [Q], {"f": nn.Linear(9, 2)}, ShapeError,
-         r"the network failed in `f\(z\)` with z \[5, 3\]", "f(z)"),
-        ("KL[q||p]", [sd.Normal("q(z|x)", nn.Linear(DATA, 4)), standard()], {}, ParameterError,
-         r"returned tensor \[5, 4\], but Normal q\(z\|x\) needs \(loc, scale\)", "KL"),
+        (
+            "E_q(z|x)[log p(x|z)]",
+            [Q, sd.Bernoulli("p(x|z)", nn.Linear(LATENT, 5))],
+            {},
+            ShapeError,
+            r"`x` has the event shape \[6\], but Bernoulli p\(x\|z\) is over \[5\]",
+            "p(x|z)",
+        ),
+        (
+            "KL[q||p]",
+            [Q, standard(7)],
+            {},
+            ShapeError,
+            r"`z` has the event shape \[7\] in .*, but \[3\] in",
+            "KL",
+        ),
+        (
+            "E_q(z|x)[||f(z)||^2]",
+            [Q],
+            {"f": lambda z: z[:2]},
+            ShapeError,
+            r"`f\(z\)` returned shape \[2, 3\] for a batch of 5",
+            "f(z)",
+        ),
+        (
+            "E_q(z|x)[||f(z)||^2]",
+            [Q],
+            {"f": lambda z: z[:2], "samples": 3},
+            ShapeError,
+            r"returned shape \[2, 3\] for a batch of 15",
+            "f(z)",
+        ),
+        (
+            "E_q(z|x)[||f(z)||^2]",
+            [Q],
+            {"f": nn.Linear(9, 2)},
+            ShapeError,
+            r"the network failed in `f\(z\)` with z \[5, 3\]",
+            "f(z)",
+        ),
+        (
+            "KL[q||p]",
+            [sd.Normal("q(z|x)", nn.Linear(DATA, 4)), standard()],
+            {},
+            ParameterError,
+            r"returned tensor \[5, 4\], but Normal q\(z\|x\) needs \(loc, scale\)",
+            "KL",
+        ),
         ("E_q(z|x)[z]", [Q], {}, ShapeError, r"the body is event-shaped \(it has 1 event axes\)", "E_q"),
-        ("||x - f(x)||^2", [], {"f": lambda x: x[:, None, :]}, ShapeError,
-         "an event with 1 axes is combined with one of 2 axes", "x - f"),
-        ("E_p(z)[||f(z)||^2]", [standard()], {"f": DECODER}, ShapeError,
-         r"the event shape of Normal p\(z\) is not known", "z"),
-        ("E_q(z|x)[||softmax(f(z))||^2]", [Q], {"f": lambda z: z.sum(-1)}, ShapeError,
-         "`softmax` is over the last axis of an event", "softmax"),
-        ("1/0 + KL[q(z|x)||p(z)]", [Q, standard()], {}, NonFiniteError, "`1 / 0` has no finite real value", "1/0"),
-        ("log(-1) + KL[q(z|x)||p(z)]", [Q, standard()], {}, NonFiniteError, r"`math.log\(-1\)` has no finite real value", "log"),
-        ("(-8)^(1/3) + KL[q(z|x)||p(z)]", [Q, standard()], {}, NonFiniteError, "has no finite real value", "-8"),
-        ("H[q(y|x)]", [sd.Categorical("q(y|x)", lambda x: x.sum(-1))], {}, ShapeError,
-         r"logits of .* has shape \[5\], without a class axis", "q(y|x)"),
-        ("KL[q||p]", [sd.Normal("q(z|x)", lambda x: (x[:, :3], x[:, :2])), standard()], {}, ShapeError,
-         r"different event shapes: loc \[3\], scale \[2\]", "KL"),
+        (
+            "||x - f(x)||^2",
+            [],
+            {"f": lambda x: x[:, None, :]},
+            ShapeError,
+            "an event with 1 axes is combined with one of 2 axes",
+            "x - f",
+        ),
+        (
+            "E_p(z)[||f(z)||^2]",
+            [standard()],
+            {"f": DECODER},
+            ShapeError,
+            r"the event shape of Normal p\(z\) is not known",
+            "z",
+        ),
+        (
+            "E_q(z|x)[||softmax(f(z))||^2]",
+            [Q],
+            {"f": lambda z: z.sum(-1)},
+            ShapeError,
+            "`softmax` is over the last axis of an event",
+            "softmax",
+        ),
+        (
+            "1/0 + KL[q(z|x)||p(z)]",
+            [Q, standard()],
+            {},
+            NonFiniteError,
+            "`1 / 0` has no finite real value",
+            "1/0",
+        ),
+        (
+            "log(-1) + KL[q(z|x)||p(z)]",
+            [Q, standard()],
+            {},
+            NonFiniteError,
+            r"`math.log\(-1\)` has no finite real value",
+            "log",
+        ),
+        (
+            "(-8)^(1/3) + KL[q(z|x)||p(z)]",
+            [Q, standard()],
+            {},
+            NonFiniteError,
+            "has no finite real value",
+            "-8",
+        ),
+        (
+            "H[q(y|x)]",
+            [sd.Categorical("q(y|x)", lambda x: x.sum(-1))],
+            {},
+            ShapeError,
+            r"logits of .* has shape \[5\], without a class axis",
+            "q(y|x)",
+        ),
+        (
+            "KL[q||p]",
+            [sd.Normal("q(z|x)", lambda x: (x[:, :3], x[:, :2])), standard()],
+            {},
+            ShapeError,
+            r"different event shapes: loc \[3\], scale \[2\]",
+            "KL",
+        ),
     ],
-)  # fmt: skip
+)
 def test_refusals_point_at_what_is_wrong(text, laws, names, error, words, under):
     with pytest.raises(error, match=words) as caught:
         objective = sd.Objective(text, *laws, **names)

@@ -53,9 +53,7 @@ def test_nothing_is_kept_between_evaluations():
 
 def test_train_and_eval_mode_are_followed():
     encoder = nn.Sequential(nn.Dropout(0.5), Encoder()).double()
-    kl = sd.Objective(
-        "KL[q(z|x)||p(z)]", sd.Normal("q(z|x)", encoder), sd.Normal("p(z)", loc=0.0, scale=1.0)
-    )
+    kl = sd.Objective("KL[q(z|x)||p(z)]", sd.Normal("q(z|x)", encoder), sd.Normal("p(z)", loc=0.0, scale=1.0))
     x = torch.ones(BATCH, DATA, dtype=torch.float64)
     assert kl(x=x) != kl(x=x)
     encoder.eval()
@@ -87,8 +85,10 @@ def test_one_module_is_read_by_each_factor_in_its_own_way():
     b, x = torch.ones(BATCH, LATENT, dtype=torch.float64), images()
     both = sd.Objective(
         "log u(b|x) + E_r(c|x)[||c||^2] + ||f(x)||_1",
-        sd.Bernoulli("u(b|x)", layer), sd.Deterministic("r(c|x)", layer), f=layer,
-    )  # fmt: skip
+        sd.Bernoulli("u(b|x)", layer),
+        sd.Deterministic("r(c|x)", layer),
+        f=layer,
+    )
     value = both(x=x, b=b)
     assert len(count) == 1
     h = layer(x)
@@ -99,8 +99,12 @@ def test_one_module_is_read_by_each_factor_in_its_own_way():
 def test_a_module_that_one_factor_cannot_read_is_refused():
     encoder = Encoder()
     with pytest.raises(sd.SymdgmError, match=r"returned a tuple .* but the function f needs \(value\)"):
-        sd.Objective("KL[q(z|x)||p(z)] + ||f(x)||^2", sd.Normal("q(z|x)", encoder),
-                     sd.Normal("p(z)", loc=0.0, scale=1.0), f=encoder)(x=images().float())  # fmt: skip
+        sd.Objective(
+            "KL[q(z|x)||p(z)] + ||f(x)||^2",
+            sd.Normal("q(z|x)", encoder),
+            sd.Normal("p(z)", loc=0.0, scale=1.0),
+            f=encoder,
+        )(x=images().float())
 
 
 def test_methods_of_one_module_are_one_network():
@@ -156,5 +160,7 @@ def test_a_variance_by_its_definition_is_unbiased():
 
 
 def test_what_is_not_inside_a_nonlinear_function_is_not_called_biased():
-    assert "biased estimator" not in repr(sd.Objective("E_q(z)[z]^2 + E_q(z)[exp(z)]", LAW).derivation).replace("unbiased", "")
+    assert "biased estimator" not in repr(
+        sd.Objective("E_q(z)[z]^2 + E_q(z)[exp(z)]", LAW).derivation
+    ).replace("unbiased", "")
     assert "biased estimator" in repr(sd.Objective("exp(E_q(z)[z])", LAW).derivation).replace("unbiased", "")

@@ -32,12 +32,16 @@ class Gaussian(nn.Module):
 def laws():
     torch.manual_seed(0)
     found = [
-        sd.Normal("q(z|x)", Gaussian(DATA)), sd.Normal("p(z)", loc=0.0, scale=1.0, event_shape=LATENT),
-        sd.Bernoulli("p(x|z)", nn.Linear(LATENT, DATA)), sd.Normal("r(z|x)", Gaussian(DATA)),
-        sd.Normal("s(z|y)", Gaussian(LATENT)), sd.Normal("w(a|z)", Gaussian(LATENT)),
-        sd.Bernoulli("c(b|x)", nn.Linear(DATA, 2)), sd.Bernoulli("d(b)", probs=0.3, event_shape=2),
+        sd.Normal("q(z|x)", Gaussian(DATA)),
+        sd.Normal("p(z)", loc=0.0, scale=1.0, event_shape=LATENT),
+        sd.Bernoulli("p(x|z)", nn.Linear(LATENT, DATA)),
+        sd.Normal("r(z|x)", Gaussian(DATA)),
+        sd.Normal("s(z|y)", Gaussian(LATENT)),
+        sd.Normal("w(a|z)", Gaussian(LATENT)),
+        sd.Bernoulli("c(b|x)", nn.Linear(DATA, 2)),
+        sd.Bernoulli("d(b)", probs=0.3, event_shape=2),
         sd.Bernoulli("e(z|x)", nn.Linear(DATA, LATENT)),
-    ]  # fmt: skip
+    ]
     return [law.double() for law in found]
 
 
@@ -59,7 +63,9 @@ class Case:
     def after(self, *rules):
         expression = self.bound.expression
         for rule in rules:
-            expression = everywhere(expression, lambda node, rule=rule: rule.apply(node, self.facts), [], set())
+            expression = everywhere(
+                expression, lambda node, rule=rule: rule.apply(node, self.facts), [], set()
+            )
         return expression
 
     def number(self, expression, seed=0, samples=1):
@@ -77,13 +83,23 @@ EXACT = [
     (known.LOG_OF_PRODUCT, "log(p(z)/(q(z|x)/p(x|z)))", "log p(z) - log q(z|x) + log p(x|z)", {}),
     (known.LOG_OF_POWER, "log(p(z)^2)", "2 log p(z)", {}),
     (known.LOG_OF_POWER, "log(p(z)^beta)", "beta log p(z)", {"beta": 0.3}),
-    (known.LINEARITY, "E_q(z|x)[log p(z) - 2 beta ||z||^2]", "E_q(z|x)[log p(z)] - 2 beta E_q(z|x)[||z||^2]", {"beta": 0.3}),
+    (
+        known.LINEARITY,
+        "E_q(z|x)[log p(z) - 2 beta ||z||^2]",
+        "E_q(z|x)[log p(z)] - 2 beta E_q(z|x)[||z||^2]",
+        {"beta": 0.3},
+    ),
     (known.LINEARITY, "E_q(z|x)[||z||^2 / 2]", "E_q(z|x)[||z||^2] / 2", {}),
     (known.LINEARITY, "E_q(z|x)[-||z||^2]", "-E_q(z|x)[||z||^2]", {}),
-    (known.LINEARITY, "E_q(z|x) E_w(a|z)[||a||^2 + ||z||^2]", "E_q(z|x) E_w(a|z)[||a||^2] + E_q(z|x) E_w(a|z)[||z||^2]", {}),
+    (
+        known.LINEARITY,
+        "E_q(z|x) E_w(a|z)[||a||^2 + ||z||^2]",
+        "E_q(z|x) E_w(a|z)[||a||^2] + E_q(z|x) E_w(a|z)[||z||^2]",
+        {},
+    ),
     (known.CONSTANT, "E_q(z|x)[||x||^2]", "||x||^2", {}),
     (known.CONSTANT, "E_q(z|x) E_w(a|z)[||z||^2]", "E_q(z|x)[||z||^2]", {}),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("rule", "before", "after", "names"), EXACT, ids=lambda v: getattr(v, "name", None))
@@ -125,7 +141,12 @@ def test_a_rule_leaves_alone_what_is_not_its_own(rule, text, names):
 def kl(q, p, **given):
     x = {k: v for k, v in given.items() if k in q.given}
     left = td.Normal(**q.parameters_at(x))
-    right = td.Normal(**{k: v.expand_as(left.loc) for k, v in p.parameters_at({k: v for k, v in given.items() if k in p.given}).items()})
+    right = td.Normal(
+        **{
+            k: v.expand_as(left.loc)
+            for k, v in p.parameters_at({k: v for k, v in given.items() if k in p.given}).items()
+        }
+    )
     return td.kl_divergence(left, right).sum(-1).mean()
 
 
@@ -138,7 +159,10 @@ RECOGNISED = [
     ("E_c(b|x)[log c(b|x) - log d(b)]", "KL[c(b|x)||d(b)]"),
     ("E_s(z|y) E_w(a|z)[log w(a|z)]", "-E_s(z|y)[H[w(a|z)]]"),
     ("E_q(z|x)[log q(z|x)]", "-H[q(z|x)]"),
-    ("E_q(z|x)[log q(z|x)] - beta E_q(z|x)[log p(z)]", "-H[q(z|x)] - beta E_q(z|x)[log p(z)]"),  # unequal weights
+    (
+        "E_q(z|x)[log q(z|x)] - beta E_q(z|x)[log p(z)]",
+        "-H[q(z|x)] - beta E_q(z|x)[log p(z)]",
+    ),  # unequal weights
     ("E_q(z|x)[log q(z|x) + log p(z)]", "-H[q(z|x)] + E_q(z|x)[log p(z)]"),  # one sign
     ("E_q(z|x)[log q(z|x)] - E_r(z|x)[log p(z)]", "-H[q(z|x)] - E_r(z|x)[log p(z)]"),  # two laws
     ("E_q(z|x)[log e(z|x)] - E_q(z|x)[log q(z|x)]", "E_q(z|x)[log e(z|x)] + H[q(z|x)]"),  # two families
@@ -179,7 +203,9 @@ def test_a_recognised_divergence_is_the_expectation():
 )
 def test_closed_forms(text, reference):
     case = Case(text)
-    torch.testing.assert_close(case.number(case.after(known.CLOSED_FORM)), reference(laws(), values()), rtol=1e-10, atol=0)
+    torch.testing.assert_close(
+        case.number(case.after(known.CLOSED_FORM)), reference(laws(), values()), rtol=1e-10, atol=0
+    )
 
 
 def test_cross_entropy_is_entropy_and_divergence():
@@ -227,7 +253,9 @@ def test_an_expectation_stays_around_a_closed_form_that_depends_on_it():
     ],
 )
 def test_coefficients(text, sign, scalars, core):
-    objective = sd.Objective(f"E_q(z|x)[{text} + log p(x|z)]", *laws(), **({"beta": 0.3} if "beta" in text else {}))
+    objective = sd.Objective(
+        f"E_q(z|x)[{text} + log p(x|z)]", *laws(), **({"beta": 0.3} if "beta" in text else {})
+    )
     body = objective.bound.expression.body.args[0]
     found = split_coefficient(body, BoundFacts(objective.bound.environment))
     assert (found[0], " ".join(map(str, found[1])), str(found[2])) == (sign, scalars, core)
