@@ -1,6 +1,7 @@
 """Names become references to what is bound: distributions, networks, data, scalars."""
 
-from symdgm.binding.bind import Bound, bind
+from symdgm.binding.bind import bind
+from symdgm.binding.bound import Bound
 from symdgm.binding.environment import Environment
 from symdgm.binding.factors import Factor
 from symdgm.binding.facts import BoundFacts

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import networkx as nx
 from sympy import Basic, Tuple
+from torch import Tensor
 
-from symdgm.distributions import Distribution
+from symdgm.distributions import Distribution, Family
 from symdgm.errors import NameResolutionError
 from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.arithmetic import times
@@ -48,6 +49,11 @@ class Factor:
     def givens(self) -> tuple[Basic, ...]:
         """The formal variables behind the bar, ``(x,)``."""
         return givens_of(self.node)
+
+    @property
+    def constants(self) -> Mapping[str, float | Tensor]:
+        """The parameters that no network gives, as they are now."""
+        return self.distribution.constants if isinstance(self.distribution, Family) else {}
 
 
 @dataclass(frozen=True)

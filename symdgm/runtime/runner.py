@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from symdgm.distributions import Distribution, Family
 from symdgm.lowering import FUNCTION, Emission, Frozen, Output, Statement, compiled, emit
 from symdgm.lowering.naming import Names, identifier
 
@@ -159,7 +158,7 @@ class Runner:
             return self.frozen.bound.environment.scalars.tensor(name, like)
         if kind == "tensor":
             index, _, parameter = name.partition(":")
-            return _constants(self.frozen.bound.environment.factors[int(index)].distribution)[parameter]
+            return self.frozen.bound.environment.factors[int(index)].constants[parameter]
         return {"n": n, "dtype": like.dtype, "device": like.device}[kind]
 
     def _like(self, data: Mapping[str, Tensor]) -> Tensor:
@@ -177,10 +176,6 @@ def _function(text: str) -> Callable[..., tuple[Tensor, dict[str, Tensor]]]:
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
     weakref.finalize(function, linecache.cache.pop, filename, None).atexit = False
     return function
-
-
-def _constants(distribution: Distribution) -> Mapping[str, float | Tensor]:
-    return distribution.constants if isinstance(distribution, Family) else {}
 
 
 def _absent(what: str, data: Mapping[str, Tensor]) -> bool:
@@ -207,6 +202,6 @@ def _wanted(frozen: Frozen) -> Iterator[tuple[str, str]]:
     for name in frozen.sources:
         yield f"network:{name}", name
     for factor in bound.environment.factors:
-        for parameter in _constants(factor.distribution):
+        for parameter in factor.constants:
             yield f"tensor:{factor.index}:{parameter}", f"{identifier(str(factor.node))}_{parameter}"
     yield from (("n", "n"), ("dtype", "dtype"), ("device", "device"))
