@@ -2,7 +2,8 @@
 
 Only exact identities of the real numbers that keep the stable form are applied: 0 + a = a, 1 · a = a,
 a/1 = a, 0 · a = 0, −(−a) = a, −(a + b) = −a − b, log 1 = 0, log 1/n = −log n, softplus 0 = log 2,
-sigmoid 0 = 1/2, 1 − sigmoid a = sigmoid(−a), a log c + (1 − a) log c = log c, and arithmetic of exact numbers. Nothing is
+sigmoid 0 = 1/2, 1 − sigmoid a = sigmoid(−a),
+a log c + (1 − a) log c = log c, and arithmetic of exact numbers. Nothing is
 multiplied out, sorted or cancelled.
 """
 

@@ -31,6 +31,7 @@ def emit_law(writer: Writer, node: PlanNode) -> Operand:
         for name, value in distribution.constants.items():
             known = number_operand(value) if isinstance(value, float) else _tensor(writer, factor.index, name)
             parameters[name] = known
+        parameters = {name: parameters[name] for name in _canonical(distribution, set(parameters))}
     axes = tuple(a for a in writer.axes if any(a in p.axes for p in parameters.values()))
     variables = [spelled(v) for v in factor.variables]
     event = None
@@ -45,6 +46,11 @@ def emit_law(writer: Writer, node: PlanNode) -> Operand:
             shape = writer.value(parameters[variable]).shape[len(parameters[variable].axes) :]
             writer.agree(variable, shape, distribution.described)
     return next(iter(parameters.values()))
+
+
+def _canonical(distribution: Family, found: set[str]) -> tuple[str, ...]:
+    """Parameters in the order of their family, in whatever order they came."""
+    return next(names for names in distribution.alternatives if set(names) == found)
 
 
 def _tensor(writer: Writer, factor: int, parameter: str) -> Operand:

@@ -79,6 +79,23 @@ def test_parameters_without_a_network_are_trained():
     assert kl().dtype == torch.float64
 
 
+@pytest.mark.parametrize("text", ["KL[q||p]", "E_q(z|x)[||z||^2 + log q(z|x)]"])
+@pytest.mark.parametrize("analytic", [True, False])
+def test_parameters_come_in_any_order(text, analytic):
+    scale = nn.Sequential(nn.Linear(DATA, LATENT), nn.Softplus()).double()
+    x, values = images(), []
+    for q in (
+        sd.Normal("q(z|x)", loc=0.5, scale=scale),
+        sd.Normal("q(z|x)", lambda x: {"scale": scale(x), "loc": torch.full_like(scale(x), 0.5)}),
+        sd.Normal("q(z|x)", lambda x: (torch.full_like(scale(x), 0.5), scale(x))),
+    ):
+        objective = sd.Objective(text, q, standard(), analytic=analytic)
+        torch.manual_seed(0)
+        values.append(objective(x=x))
+    torch.testing.assert_close(values[0], values[2])
+    torch.testing.assert_close(values[1], values[2])
+
+
 def test_a_prior_with_givens():
     encoder, prior = Encoder().double(), Encoder(2, LATENT).double()
     x, y = images(), torch.randn(BATCH, 2, dtype=torch.float64)
