@@ -12,11 +12,8 @@ from symdgm.errors import SymdgmError
 from symdgm.parsing import parse
 from symdgm.parsing.refusals import mistakes
 
-SECONDS = 3.0
-"""What one text may take.
-
-Several times what it takes, so that a busy machine fails no test; what hangs takes longer.
-"""
+SECONDS = 1.0
+"""Processor time that one text may take; a busy machine does not count."""
 
 MUTATIONS = 20_000
 
@@ -48,12 +45,12 @@ REPEATED = [
 
 
 def attempt(text: str) -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     try:
         parse(text)
     except SymdgmError as error:
         assert str(error)
-    assert time.perf_counter() - begin < SECONDS, text[:80]
+    assert time.process_time() - begin < SECONDS, text[:80]
 
 
 def mutated(rng: random.Random, text: str, texts: list[str]) -> str:
@@ -86,15 +83,15 @@ def test_random_characters() -> None:
 
 @pytest.mark.parametrize("part", REPEATED)
 def test_repetition(part: str) -> None:
-    for length in (2_000, 100_000, 1_000_000):
+    for length in (2_000, 65_536, 1_000_000):
         attempt((part * (length // len(part) + 1))[:length])
         attempt((part * (length // len(part)))[: length - 1] + "x")
 
 
 @pytest.mark.parametrize("count", [500, 20_000])
 def test_many_different_indices(count: int) -> None:
-    attempt("".join(f"sum_a{i} " for i in range(count))[:100_000])
-    attempt(" + ".join(f"x_{i}" for i in range(count))[:100_000])
+    attempt("".join(f"sum_a{i} " for i in range(count))[:65_536])
+    attempt(" + ".join(f"x_{i}" for i in range(count))[:65_536])
 
 
 @pytest.mark.parametrize(
