@@ -32,20 +32,25 @@ def recognise_kl(node: Basic, facts: Facts) -> Basic | None:
     terms: dict[int, Basic | None] = dict(enumerate(node.args))
     taken: set[int] = set()
     for i, (sign, scalars, core) in enumerate(split):
-        q = _log_of_own_law(core, facts)
-        if q is None or i in taken:
-            continue
-        for j in partners.get((-sign, scalars, _unnested(core)[0]), []):
-            p = facts.law(_unnested(split[j][2])[1].args[1])
-            if j not in taken and p is not None and _comparable(q, p) and closed_kl(q, p, facts) is not None:
-                kl = _outside(Divergence(Str("KL"), q.node, p.node), core)
-                terms[max(i, j)], terms[min(i, j)] = None, join_coefficient(sign, scalars, kl)
-                taken |= {i, j}
-                break
+        q = _log_of_own_law(core, facts) if i not in taken else None
+        candidates = (j for j in partners.get((-sign, scalars, _unnested(core)[0]), []) if j not in taken)
+        found = next(((j, p) for j in candidates if q and (p := _prior(q, split[j][2], facts))), None)
+        if q is not None and found is not None:
+            j, p = found
+            kl = _outside(Divergence(Str("KL"), q.node, p.node), core)
+            terms[max(i, j)], terms[min(i, j)] = None, join_coefficient(sign, scalars, kl)
+            taken |= {i, j}
     if not taken:
         return None
     left = [term for term in terms.values() if term is not None]
     return Plus(*left) if len(left) > 1 else left[0]
+
+
+def _prior(q: Law, expected_log: Basic, facts: Facts) -> Law | None:
+    """The law whose log-density is expected, where q's divergence from it has a closed form."""
+    p = facts.law(_unnested(expected_log)[1].args[1])
+    known = p is not None and _comparable(q, p) and closed_kl(q, p, facts) is not None
+    return p if known else None
 
 
 def recognise_entropy(node: Basic, facts: Facts) -> Basic | None:
