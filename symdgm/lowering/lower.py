@@ -205,11 +205,6 @@ class Lowering:
     def _function_value(self, node: Basic, scope: Scope) -> PlanNode:
         """A function of the formula, such as ``G(z)``; it returns one tensor."""
         name = spelled(node.args[0])
-        if name not in self.bound.environment.networks:
-            raise NotSupportedError(
-                f"the density of the joint `{node}` cannot be computed yet",
-                hint="write it as a product of factors",
-            )
         source = function_source(name, self.bound.environment.networks[name], len(node.args) - 1)
         called = self._network(source, list(node.args[1:]), node, scope)
         return self.plan.node(Kind.OUTPUT, called, detail=(name,), origin=node)

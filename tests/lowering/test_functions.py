@@ -7,9 +7,14 @@ import torch
 from torch.nn import functional as F
 
 import symdgm as sd
+from symdgm.binding import BoundFacts
 from symdgm.errors import NotSupportedError
+from symdgm.expressions.applications import Transpose
+from symdgm.expressions.names import Name
+from symdgm.lowering import freeze
 from symdgm.lowering.operands import BATCH, Operand
 from symdgm.lowering.operations import function
+from symdgm.rewriting import Derivation, Term
 
 X = torch.tensor([[0.3, 1.7, 0.9], [2.1, 0.4, 1.2]], dtype=torch.float64)
 Y = torch.tensor([[1.1, 0.6, 0.2], [0.8, 1.9, 0.5]], dtype=torch.float64)
@@ -168,3 +173,29 @@ def test_what_has_no_form_is_refused(text, words):
 def test_a_function_without_a_tensor_form_is_refused():
     with pytest.raises(NotSupportedError, match="the function `digamma` cannot be computed yet"):
         function("digamma", [Operand("x", axes=(BATCH,))])
+
+
+LAWS = (
+    sd.Normal("q(a|x)", lambda x: (x, torch.ones_like(x))),
+    sd.Normal("q(z|a)", lambda a: (a, torch.ones_like(a))),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("E_q(a,z|x)[||a||^2]", r"an expectation over the joint `q\(a, z\|x\)` cannot be computed yet"),
+        ("||q||^2", "is a distribution, not a number"),
+    ],
+)
+def test_what_is_no_number_is_refused(text, words):
+    with pytest.raises(sd.SymdgmError, match=words):
+        sd.Objective(text, *LAWS)
+
+
+def test_a_node_that_binding_let_through_is_refused_by_name():
+    bound = sd.Objective("E_q(a|x)[||a||^2]", *LAWS).bound
+    node = Transpose(Name("x"))
+    derivation = Derivation(node, (), (Term(node, 1, (), node),))
+    with pytest.raises(NotSupportedError, match="cannot be computed as a number yet"):
+        freeze(bound, derivation, BoundFacts(bound.environment), {})
