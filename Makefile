@@ -31,10 +31,9 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev
 	$(BIN)/mypy
 
-# One thread a worker: two workers with two threads each would fight for two cores. One hash seed for all of them: sets
-# that name test cases must have one order.
+# One thread a worker: two workers with two threads each would fight for two cores.
 check: $(VENV)/.dev
-	OMP_NUM_THREADS=1 PYTHONHASHSEED=0 $(BIN)/python -m pytest -n $(WORKERS) --doctest-modules symdgm tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --doctest-modules symdgm tests
 
 # Runs the notebooks anew and writes their outputs into them.
 notebooks: $(VENV)/.dev

@@ -40,18 +40,16 @@ def _change_text(change: Change, kind: Kind) -> str:
 
 
 def derivation_latex(title: str, steps: tuple[Step, ...]) -> str:
-    r"""The steps as one ``aligned`` block, a step a line, with its name as a remark.
+    r"""The steps as one ``aligned`` block: the name of each step, and below it what it changed.
 
     Args:
         title: the equation as it was written, in LaTeX.
         steps: the steps.
     """
-    lines = [rf"& {title} && \\[4pt]"]
+    lines = [rf"& {title} \\[4pt]"]
     for number, step in enumerate(steps, 1):
-        remark = _text(f"{number}. {step.name} ({step.kind.value})")
-        for change in step.changes:
-            lines.append(rf"& {_change_latex(change, step.kind)} && {remark} \\[4pt]")
-            remark = ""
+        lines.append(rf"& {_text(f'{number}. {step.name} ({step.kind.value})')} \\")
+        lines += [rf"& \quad {_change_latex(change, step.kind)} \\[4pt]" for change in step.changes]
     return "\\begin{aligned}\n" + "\n".join(lines) + "\n\\end{aligned}"
 
 

@@ -105,7 +105,7 @@ FREE: list[tuple[Node, set[Basic]]] = [
 ]
 
 
-@pytest.mark.parametrize(("node", "names"), FREE, ids=str)
+@pytest.mark.parametrize(("node", "names"), FREE, ids=[str(node) for node, _ in FREE])
 def test_free_names(node: Node, names: set[Basic]) -> None:
     assert free_names(node) == names
 
