@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Self, final
 
@@ -319,14 +320,13 @@ def _refuse_unused(bound: Bound, names: Mapping[str, object]) -> None:
 
 
 def _term_names(bound: Bound, nodes: list[Basic]) -> list[str]:
-    names: list[str] = []
+    """What each term is called: as it was written; a repeated one is numbered."""
+    seen: Counter[str] = Counter()
+    names = []
     for node in nodes:
-        name = text = str(bound.written.get(node, node))
-        count = 1
-        while name in names:
-            count += 1
-            name = f"{text} ({count})"
-        names.append(name)
+        text = str(bound.written.get(node, node))
+        seen[text] += 1
+        names.append(text if seen[text] == 1 else f"{text} ({seen[text]})")
     return names
 
 

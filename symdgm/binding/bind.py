@@ -16,7 +16,7 @@ from symdgm.binding.written import Excerpt, Written
 from symdgm.errors import NameResolutionError, NotSupportedError, SymdgmError, suggest
 from symdgm.expressions.applications import Apply, Density, call
 from symdgm.expressions.arithmetic import Times
-from symdgm.expressions.expectations import Binder, CrossEntropy, Divergence, Entropy, Expect
+from symdgm.expressions.expectations import Binder, CrossEntropy, DivergenceBetween, Entropy, Expect
 from symdgm.expressions.names import Name, spelled
 
 PI, SIGMA = Name("pi"), Name("sigma")
@@ -300,7 +300,9 @@ class _Reader:
 
     def _divergence(self, node: Basic, scope: frozenset[Basic]) -> Basic:
         left = self._law(node.args[1], scope)
-        return Divergence(node.args[0], left, self._compared("a divergence", left, node.args[2], scope))
+        return DivergenceBetween(
+            node.args[0], left, self._compared("a divergence", left, node.args[2], scope)
+        )
 
     def _compared(self, what: str, left: Basic, node: Basic, scope: frozenset[Basic]) -> Basic:
         """The second of two laws, which must be over the variables of the first."""
@@ -330,7 +332,7 @@ _READERS = {
     Apply: _Reader._apply,
     Density: _Reader._density,
     Expect: _Reader._expect,
-    Divergence: _Reader._divergence,
+    DivergenceBetween: _Reader._divergence,
     Entropy: _Reader._entropy,
     CrossEntropy: _Reader._cross_entropy,
 }

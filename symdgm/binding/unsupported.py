@@ -5,22 +5,22 @@ from __future__ import annotations
 from sympy import Basic, Number
 
 from symdgm.errors import NotSupportedError
-from symdgm.expressions.applications import Call, Density, Indicator, Transpose
-from symdgm.expressions.calculus import Derivative, Integral
-from symdgm.expressions.expectations import Divergence, MutualInformation
+from symdgm.expressions.applications import Call, Density, Indicator, Transposed
+from symdgm.expressions.calculus import DerivativeBy, IntegralOver
+from symdgm.expressions.expectations import DivergenceBetween, MutualInformation
 from symdgm.expressions.indices import Aggregate
-from symdgm.expressions.names import Labelled, Listing, Name, Placeholder, Range, Relation, Subscripted
+from symdgm.expressions.names import IndexRange, Labelled, Listing, Name, Placeholder, Relation, Subscripted
 from symdgm.expressions.statements import Abbreviation, Block, Definition, Labeled, Optimize, Proportional
 
 CONSTRUCTS: dict[type, str] = {
     Aggregate: "a sum, product or mean over an index",
-    Derivative: "a derivative by a variable",
-    Integral: "an integral",
-    Transpose: "a transpose",
+    DerivativeBy: "a derivative by a variable",
+    IntegralOver: "an integral",
+    Transposed: "a transpose",
     Indicator: "an indicator",
     MutualInformation: "a mutual information",
     Labelled: "a superscript label",
-    Range: "a range of an index",
+    IndexRange: "a range of an index",
     Relation: "a condition on an index",
     Listing: "a listing",
     Placeholder: "an argument that is left open",
@@ -62,7 +62,7 @@ def refuse(node: Basic) -> None:
 
 def _special(node: Basic) -> str | None:
     """The constructs that are told by more than the kind of their node."""
-    if isinstance(node, Divergence) and node.kind != "KL":
+    if isinstance(node, DivergenceBetween) and node.kind != "KL":
         return f"the divergence {node.kind}"
     if isinstance(node, Subscripted) and not all(
         isinstance(i, Name | Number | Subscripted) for i in node.indices

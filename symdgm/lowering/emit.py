@@ -12,8 +12,9 @@ from sympy import Basic
 from torch import Tensor
 
 from symdgm.errors import SymdgmError
-from symdgm.expressions.expectations import CrossEntropy, Divergence, Entropy
+from symdgm.expressions.expectations import CrossEntropy, DivergenceBetween, Entropy
 from symdgm.lowering.freeze import Frozen, Root
+from symdgm.lowering.naming import literal
 from symdgm.lowering.operands import ATOM, Operand
 from symdgm.lowering.reductions import event_shaped
 from symdgm.lowering.statements import Statement, function_text
@@ -112,8 +113,8 @@ def _finish(
     """Write the terms and their sum, and return the values of both."""
     script = writer.script
     entries = {name: _as_tensor(writer, o) for name, o in zip(names, finished, strict=True)}
-    lines = [f"    {name!r}: {text}," for name, text in entries.items()]
-    terms = script.run("{" + ", ".join(f"{n!r}: {t}" for n, t in entries.items()) + "}")
+    lines = [f"    {literal(name)}: {text}," for name, text in entries.items()]
+    terms = script.run("{" + ", ".join(f"{literal(n)}: {t}" for n, t in entries.items()) + "}")
     script.values["terms"] = terms
     script.comment(
         "the terms" if any(o.text.endswith(".mean()") for o in finished) else "the terms, by example"
@@ -136,7 +137,7 @@ def _as_tensor(writer: Writer, operand: Operand) -> str:
 
 def _weighted(writer: Writer, root: Root, name: str) -> Operand:
     """A term with its sign and scalar factors."""
-    term = Operand(f"terms[{name!r}]")
+    term = Operand(f"terms[{literal(name)}]")
     scalars = [writer.operands[s] for s in root.scalars]
     weighted = writer.combine("mul", [*scalars, term]) if scalars else term
     return writer.combine("neg", [weighted]) if root.term.sign < 0 else weighted
@@ -144,7 +145,7 @@ def _weighted(writer: Writer, root: Root, name: str) -> Operand:
 
 def _hint(name: Basic) -> str:
     """``kl_q_p`` for KL[q || p]."""
-    if isinstance(name, Divergence):
+    if isinstance(name, DivergenceBetween):
         return f"{name.kind.lower()}_{name.args[1].args[0]}_{name.args[2].args[0]}"
     if isinstance(name, Entropy | CrossEntropy):
         return "entropy_" + "_".join(str(a.args[0]) for a in name.args)

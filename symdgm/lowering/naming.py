@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import json
 import keyword
 import re
 
@@ -33,6 +34,16 @@ def identifier(text: str) -> str:
 def snake(name: str) -> str:
     """``ConvEncoder`` → ``conv_encoder``."""
     return identifier(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower())
+
+
+def literal(text: str) -> str:
+    """A text as a Python literal in double quotes.
+
+    Example:
+        >>> print(literal('KL[q || p]'))
+        "KL[q || p]"
+    """
+    return json.dumps(text)  # every string of JSON is one of Python
 
 
 class Names:

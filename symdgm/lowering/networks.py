@@ -15,6 +15,7 @@ from symdgm.distributions.shapes import show
 from symdgm.errors import ShapeError, SymdgmError
 from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.names import spelled
+from symdgm.lowering.naming import literal
 from symdgm.lowering.operands import ATOM, Axis, Operand
 from symdgm.lowering.plan import PlanNode
 from symdgm.lowering.sources import function_source
@@ -157,7 +158,7 @@ def _unpack(
     if isinstance(raw, Mapping):
         whole = _recorded(writer, call, (call.prefix,))[0]
         writer.script.values[whole] = raw
-        return {k: _entry(writer, call, f"{whole}[{k!r}]", f"{call.prefix}_{k}", raw[k]) for k in read}
+        return {k: _entry(writer, call, f"{whole}[{literal(k)}]", f"{call.prefix}_{k}", raw[k]) for k in read}
     hints = tuple(call.prefix if k == "value" else f"{call.prefix}_{k}" for k in read)
     if not isinstance(raw, tuple | list):
         (key,) = read

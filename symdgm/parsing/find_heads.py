@@ -69,8 +69,8 @@ def _family(finding: Finding, i: int) -> None:
 
 
 def _laplacian(finding: Finding, i: int) -> bool:
-    """``Δ_x f``; the plain word ``Delta`` is a name."""
-    if finding.type_at(i + 1) != "SUB_OPEN" or finding.tokens[i].end - finding.tokens[i].start == 5:
+    r"""``Δ_x f``, ``\Delta_x f``; the word ``Delta``, plain or upright, is a name."""
+    if finding.type_at(i + 1) != "SUB_OPEN" or finding.tokens[i].end - finding.tokens[i].start not in (1, 6):
         return False
     if finding.type_at(finding.partner[i + 1] + 1) not in OPERANDS_AFTER:
         return False

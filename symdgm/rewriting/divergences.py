@@ -7,7 +7,7 @@ from sympy.core.symbol import Str
 
 from symdgm.expressions.applications import Apply, Call, Density, call
 from symdgm.expressions.arithmetic import Minus, Plus
-from symdgm.expressions.expectations import Binder, CrossEntropy, Divergence, Entropy, Expect
+from symdgm.expressions.expectations import Binder, CrossEntropy, DivergenceBetween, Entropy, Expect
 from symdgm.expressions.families import Family, kl_formula
 from symdgm.expressions.folding import fold
 from symdgm.expressions.laws import Law
@@ -37,7 +37,7 @@ def recognise_kl(node: Basic, facts: Facts) -> Basic | None:
         found = next(((j, p) for j in candidates if q and (p := _prior(q, split[j][2], facts))), None)
         if q is not None and found is not None:
             j, p = found
-            kl = _outside(Divergence(Str("KL"), q.node, p.node), core)
+            kl = _outside(DivergenceBetween(Str("KL"), q.node, p.node), core)
             terms[max(i, j)], terms[min(i, j)] = None, join_coefficient(sign, scalars, kl)
             taken |= {i, j}
     if not taken:
@@ -63,7 +63,7 @@ def recognise_entropy(node: Basic, facts: Facts) -> Basic | None:
 
 def closed_form(node: Basic, facts: Facts) -> Basic | None:
     """The closed form of a KL divergence or an entropy, specialised at constants, summed over the event."""
-    if isinstance(node, Divergence):
+    if isinstance(node, DivergenceBetween):
         q, p = facts.law(node.args[1]), facts.law(node.args[2])
         return closed_kl(q, p, facts) if q and p else None
     if isinstance(node, Entropy):
@@ -74,7 +74,7 @@ def closed_form(node: Basic, facts: Facts) -> Basic | None:
 
 def definition(node: Basic, facts: Facts) -> Basic | None:
     """A divergence or an entropy as the expectation that defines it."""
-    if isinstance(node, Divergence):
+    if isinstance(node, DivergenceBetween):
         left, right = node.args[1], node.args[2]
         return Expect(Plus(call("log", left), Minus(call("log", right))), Binder(Tuple(), left))
     if isinstance(node, Entropy):
@@ -91,7 +91,7 @@ def cross_entropy(node: Basic, facts: Facts) -> Basic | None:
     q, p = facts.law(node.args[0]), facts.law(node.args[1])
     if q is None or p is None or closed_kl(q, p, facts) is None:
         return None
-    return Plus(Entropy(q.node), Divergence(Str("KL"), q.node, p.node))
+    return Plus(Entropy(q.node), DivergenceBetween(Str("KL"), q.node, p.node))
 
 
 def closed_kl(q: Law, p: Law, facts: Facts) -> Basic | None:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from sympy import Basic
 
 from symdgm.expressions.applications import Apply, Density
-from symdgm.expressions.expectations import Binder, CrossEntropy, Divergence, Entropy
+from symdgm.expressions.expectations import Binder, CrossEntropy, DivergenceBetween, Entropy
 from symdgm.rewriting.rule import Change
 
-LAWS = (Binder, Divergence, Entropy, CrossEntropy, Apply, Density)
+LAWS = (Binder, DivergenceBetween, Entropy, CrossEntropy, Apply, Density)
 """Nodes below which stand references, not values: rules apply to them, never inside them."""
 
 

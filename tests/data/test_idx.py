@@ -43,7 +43,10 @@ GOOD = idx(np.arange(6).reshape(2, 3), 0x08)
         (GOOD + b"x", r"is too long: 19 bytes, where \[2, 3\] needs 18"),
         (b"\0\0\x08\x03" + b"\xff" * 12, "is truncated"),
         (gzip.compress(GOOD, mtime=0)[:-9], "cannot be read"),
-        (gzip.compress(GOOD, mtime=0)[:-8] + bytes(8), "cannot be read: CRC check failed.*\nfetch the file again"),
+        (
+            gzip.compress(GOOD, mtime=0)[:-8] + bytes(8),
+            "cannot be read: CRC check failed.*\nfetch the file again",
+        ),
     ],
 )
 def test_damaged_files(content, words, tmp_path):

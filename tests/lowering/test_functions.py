@@ -9,7 +9,7 @@ from torch.nn import functional as F
 import symdgm as sd
 from symdgm.binding import BoundFacts
 from symdgm.errors import NotSupportedError
-from symdgm.expressions.applications import Transpose
+from symdgm.expressions.applications import Transposed
 from symdgm.expressions.names import Name
 from symdgm.lowering import freeze
 from symdgm.lowering.operands import BATCH, Operand
@@ -195,7 +195,7 @@ def test_what_is_no_number_is_refused(text, words):
 
 def test_a_node_that_binding_let_through_is_refused_by_name():
     bound = sd.Objective("E_q(a|x)[||a||^2]", *LAWS).bound
-    node = Transpose(Name("x"))
+    node = Transposed(Name("x"))
     derivation = Derivation(node, (), (Term(node, 1, (), node),))
     with pytest.raises(NotSupportedError, match="cannot be computed as a number yet"):
         freeze(bound, derivation, BoundFacts(bound.environment), {})

@@ -8,20 +8,29 @@ from hypothesis import strategies as st
 from sympy import Basic, Integer, Rational, Tuple
 from sympy.core.symbol import Str
 
-from symdgm.expressions.applications import FUNCTIONS, Apply, Call, Density, Indicator, Inner, Norm, Transpose
+from symdgm.expressions.applications import (
+    FUNCTIONS,
+    Apply,
+    Call,
+    Density,
+    Indicator,
+    Inner,
+    Norm,
+    Transposed,
+)
 from symdgm.expressions.arithmetic import Minus, Plus, Power, Times, quotient
-from symdgm.expressions.calculus import Derivative, Integral
+from symdgm.expressions.calculus import DerivativeBy, IntegralOver
 from symdgm.expressions.expectations import (
     DIVERGENCES,
     Binder,
     CrossEntropy,
-    Divergence,
+    DivergenceBetween,
     Entropy,
     Expect,
     MutualInformation,
 )
 from symdgm.expressions.indices import Aggregate, Index
-from symdgm.expressions.names import Labelled, Listing, Name, Placeholder, Range, Relation, Subscripted
+from symdgm.expressions.names import IndexRange, Labelled, Listing, Name, Placeholder, Relation, Subscripted
 from symdgm.expressions.node import walk
 from symdgm.expressions.statements import Abbreviation, Block, Definition, Labeled, Optimize, Proportional
 
@@ -50,8 +59,8 @@ positions = (
     dummies
     | shifts
     | st.integers(0, 9).map(Integer)
-    | st.tuples(st.integers(1, 2).map(Integer), dummies).map(lambda d: Range(*d))
-    | dummies.map(lambda t: Range(Placeholder(), t))
+    | st.tuples(st.integers(1, 2).map(Integer), dummies).map(lambda d: IndexRange(*d))
+    | dummies.map(lambda t: IndexRange(Placeholder(), t))
     | st.tuples(st.sampled_from(["<", "<="]), dummies).map(lambda d: Relation(Str(d[0]), Placeholder(), d[1]))
 )
 labels = dummies | st.sampled_from(["o", "obs", "+"]).map(Str)
@@ -122,7 +131,7 @@ def composed(inner: Nodes) -> Nodes:
         .filter(lambda d: not (numeric(d[0]) or numeric(d[1])))
         .map(lambda d: Power(*d)),
         st.tuples(names, numbers).map(lambda d: Power(*d)),
-        inner.map(Transpose),
+        inner.map(Transposed),
         st.tuples(st.sampled_from([f for f in FUNCTIONS if f not in SEVERAL]), inner).map(
             lambda d: Call(Str(d[0]), d[1])
         ),
@@ -134,20 +143,20 @@ def composed(inner: Nodes) -> Nodes:
         conditions.map(Indicator),
         st.tuples(inner, binders()).map(lambda d: Expect(d[0], *d[1])),
         st.tuples(st.sampled_from([d for d in DIVERGENCES if d != "Renyi"]), sides(inner)).map(
-            lambda d: Divergence(Str(d[0]), *d[1])
+            lambda d: DivergenceBetween(Str(d[0]), *d[1])
         ),
-        st.tuples(sides(inner), names | numbers).map(lambda d: Divergence(Str("Renyi"), *d[0], d[1])),
+        st.tuples(sides(inner), names | numbers).map(lambda d: DivergenceBetween(Str("Renyi"), *d[0], d[1])),
         (heads | densities(inner)).map(Entropy),
         sides(inner).map(lambda d: CrossEntropy(*d)),
         st.tuples(tuples(names, 1, 2), tuples(names, 1, 2)).map(lambda d: MutualInformation(*d)),
         st.tuples(st.sampled_from(Aggregate.KINDS), inner, indices).map(
             lambda d: Aggregate(Str(d[0]), *d[1:])
         ),
-        st.tuples(st.sampled_from(Derivative.KINDS), inner, names).map(
-            lambda d: Derivative(Str(d[0]), *d[1:])
+        st.tuples(st.sampled_from(DerivativeBy.KINDS), inner, names).map(
+            lambda d: DerivativeBy(Str(d[0]), *d[1:])
         ),
-        st.tuples(inner, st.sampled_from(["t", "x", "theta"]).map(Name)).map(lambda d: Integral(*d)),
-        st.tuples(inner, dummies, numbers, words).map(lambda d: Integral(*d)),
+        st.tuples(inner, st.sampled_from(["t", "x", "theta"]).map(Name)).map(lambda d: IntegralOver(*d)),
+        st.tuples(inner, dummies, numbers, words).map(lambda d: IntegralOver(*d)),
     )
 
 

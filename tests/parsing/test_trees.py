@@ -6,19 +6,19 @@ import pytest
 from sympy import Basic, Integer, Rational, Tuple
 from sympy.core.symbol import Str
 
-from symdgm.expressions.applications import Apply, Call, Density, Indicator, Norm, Transpose, call
+from symdgm.expressions.applications import Apply, Call, Density, Indicator, Norm, Transposed, call
 from symdgm.expressions.arithmetic import Minus, Plus, Power, Quotient, Times
-from symdgm.expressions.calculus import Derivative, Integral
+from symdgm.expressions.calculus import DerivativeBy, IntegralOver
 from symdgm.expressions.expectations import (
     Binder,
     CrossEntropy,
-    Divergence,
+    DivergenceBetween,
     Entropy,
     Expect,
     MutualInformation,
 )
 from symdgm.expressions.indices import Aggregate, Index
-from symdgm.expressions.names import Labelled, Listing, Name, Placeholder, Range, Relation, Subscripted
+from symdgm.expressions.names import IndexRange, Labelled, Listing, Name, Placeholder, Relation, Subscripted
 from symdgm.expressions.statements import Abbreviation, Block, Definition, Labeled, Optimize, Proportional
 from symdgm.parsing import parse
 
@@ -71,7 +71,7 @@ TREES: list[tuple[str, Basic]] = [
     ("2^x_t", Power(Integer(2), sub(x, t))),
     ("x^2_t", Power(sub(x, t), 2)),
     (r"\sqrt[3]{x}", Power(x, Rational(1, 3))),
-    ("u^T y", Times(Transpose(Name("u")), y)),
+    ("u^T y", Times(Transposed(Name("u")), y)),
     ("e^{x}", call("exp", x)),
     # names
     ("x_hat'", Name("x_hat'")),
@@ -79,8 +79,8 @@ TREES: list[tuple[str, Basic]] = [
     ("a_bar_t", sub(Name("a_bar"), t)),
     ("q_phi", sub(q, Name("phi"))),
     ("z_{t-1}", sub(z, Plus(t, Minus(Integer(1))))),
-    ("z_{1:T}", sub(z, Range(Integer(1), T))),
-    ("z_{:t}", sub(z, Range(Placeholder(), t))),
+    ("z_{1:T}", sub(z, IndexRange(Integer(1), T))),
+    ("z_{:t}", sub(z, IndexRange(Placeholder(), t))),
     ("z_{<=t}", sub(z, relation("<=", Placeholder(), t))),
     ("x_i_j", sub(x, Name("i"), Name("j"))),
     ("x_t^{(k)}", sub(Labelled(x, k), t)),
@@ -94,9 +94,9 @@ TREES: list[tuple[str, Basic]] = [
     ("p(x|z)", P),
     ("p(x|z; theta)", Density(p, Tuple(x), Tuple(z), Tuple(Name("theta")))),
     ("p(x=G(z))", Apply(p, Definition(x, Apply(G, z)))),
-    ("Uniform{1..T}", Apply(Name("Uniform"), Range(Integer(1), T))),
-    ("Uniform({1, …, T})", Apply(Name("Uniform"), Range(Integer(1), T))),
-    ("p(h_1, …, h_k)", Apply(p, sub(Name("h"), Range(Integer(1), k)))),
+    ("Uniform{1..T}", Apply(Name("Uniform"), IndexRange(Integer(1), T))),
+    ("Uniform({1, …, T})", Apply(Name("Uniform"), IndexRange(Integer(1), T))),
+    ("p(h_1, …, h_k)", Apply(p, sub(Name("h"), IndexRange(Integer(1), k)))),
     ("q(·|x)", Density(q, Tuple(Placeholder()), Tuple(x), Tuple())),
     ("beta (a + b)", Apply(Name("beta"), Plus(a, b))),
     ("p(x|z) (a + b)", Times(P, Plus(a, b))),
@@ -128,10 +128,10 @@ TREES: list[tuple[str, Basic]] = [
     ("E_{p(x) q(y)}[a]", expect(a, over(Times(Apply(p, x), Apply(q, y))))),
     ("E_p E_q a b", expect(expect(Times(a, b), over(q)), over(p))),
     ("⟨a⟩_q", expect(a, over(q))),
-    ("KL[q || p]", Divergence(Str("KL"), q, p)),
-    ("W[q || p]", Divergence(Str("W_1"), q, p)),
-    ("D_{2}[q || p]", Divergence(Str("Renyi"), q, p, 2)),
-    ("W_2^2(q, p)", Power(Divergence(Str("W_2"), q, p), 2)),
+    ("KL[q || p]", DivergenceBetween(Str("KL"), q, p)),
+    ("W[q || p]", DivergenceBetween(Str("W_1"), q, p)),
+    ("D_{2}[q || p]", DivergenceBetween(Str("Renyi"), q, p, 2)),
+    ("W_2^2(q, p)", Power(DivergenceBetween(Str("W_2"), q, p), 2)),
     ("W(x) + D_phi(x)", Plus(Apply(Name("W"), x), Apply(sub(D, Name("phi")), x))),
     ("H[q] + H(q)", Plus(Entropy(q), Entropy(q))),
     ("H[q, p]", CrossEntropy(q, p)),
@@ -145,11 +145,11 @@ TREES: list[tuple[str, Basic]] = [
     ("log sum_k a/b", call("log", big("sum", Quotient(a, b), k))),
     ("prod_k a prod_k b", Times(big("prod", a, k), big("prod", b, k))),
     ("sum_k a sum_t b", big("sum", Times(a, big("sum", b, t)), k)),
-    ("grad_x a b", Derivative(Str("grad"), Times(a, b), x)),
-    ("grad_x · a", Derivative(Str("div"), a, x)),
-    ("∂a/∂x_k b", Times(Derivative(Str("partial"), a, sub(x, k)), b)),
-    ("int_0^1 a + b dt c", Times(Integral(Plus(a, b), t, Integer(0), Integer(1)), c)),
-    ("int int a dx dy", Integral(Integral(a, x), y)),
+    ("grad_x a b", DerivativeBy(Str("grad"), Times(a, b), x)),
+    ("grad_x · a", DerivativeBy(Str("div"), a, x)),
+    ("∂a/∂x_k b", Times(DerivativeBy(Str("partial"), a, sub(x, k)), b)),
+    ("int_0^1 a + b dt c", Times(IntegralOver(Plus(a, b), t, Integer(0), Integer(1)), c)),
+    ("int int a dx dy", IntegralOver(IntegralOver(a, x), y)),
     # statements
     ("min_{G,D} a", Optimize(Str("minimize"), a, Tuple(G, D))),
     ("min_G max_D a", Optimize(Str("minimize"), Optimize(Str("maximize"), a, Tuple(D)), Tuple(G))),
