@@ -2,9 +2,9 @@
 
     python benchmarks/vae_step.py [--steps 200] [--threads 2] [--json FILE]
 
-Both have the same weights and minimise the same negative ELBO (Bernoulli likelihood by logits, closed-form KL). A step is
-zero_grad, forward, backward and the optimiser; ratios are to the expert's eager step with torch's default Adam. Before
-anything is timed, the losses of both are compared on the same noise.
+Both have the same weights and minimise the same negative ELBO (Bernoulli likelihood by logits, closed-form
+KL). A step is zero_grad, forward, backward and the optimiser; ratios are to the expert's eager step with
+torch's default Adam. Before anything is timed, the losses of both are compared on the same noise.
 """
 
 from __future__ import annotations
@@ -152,9 +152,8 @@ def main() -> None:
         results[name] = measure(data, hidden, latent, batch, options.steps)
         print(f"\n{name}, batch {batch}")
         for variant, row in results[name].items():
-            print(
-                f"  {variant:36} {row['ms']:8.3f} ms [{row['ms_low']:.3f}, {row['ms_high']:.3f}]   {row['ratio']:.2f}"
-            )
+            spread = f"[{row['ms_low']:.3f}, {row['ms_high']:.3f}]"
+            print(f"  {variant:36} {row['ms']:8.3f} ms {spread:18} {row['ratio']:.2f}")
     if options.json:
         Path(options.json).write_text(json.dumps({"machine": machine, "results": results}, indent=2))
 
