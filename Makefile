@@ -11,7 +11,7 @@ WORKERS ?= 2
 
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) -c constraints.txt
-SOURCES := symdgm tests notebooks
+SOURCES := symdgm tests notebooks docs benchmarks
 
 .PHONY: demo test lint types check notebooks screenshot figures clean help
 .DELETE_ON_ERROR:
@@ -39,9 +39,13 @@ check: $(VENV)/.dev
 notebooks: $(VENV)/.dev
 	$(BIN)/python notebooks/execute.py
 
+# Draws the README's picture anew.
+figures: $(VENV)/.dev
+	$(BIN)/python docs/equation_to_run.py
+
 # JupyterLab and a Chromium on the path are the developer's own.
 screenshot: $(VENV)/.dev
-	$(BIN)/python notebooks/screenshot.py
+	$(BIN)/python notebooks/screenshot.py --out build/screenshots
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -2,9 +2,9 @@
 
     python benchmarks/vae_step.py [--steps 200] [--threads 2] [--json FILE]
 
-Both have the same weights and minimise the same negative ELBO (Bernoulli likelihood by logits, closed-form KL). A step is
-zero_grad, forward, backward and the optimiser; ratios are to the expert's eager step with torch's default Adam. Before
-anything is timed, the losses of both are compared on the same noise.
+Both have the same weights and minimise the same negative ELBO (Bernoulli likelihood by logits, closed-form
+KL). A step is zero_grad, forward, backward and the optimiser; ratios are to the expert's eager step with
+torch's default Adam. Before anything is timed, the losses of both are compared on the same noise.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -34,7 +35,11 @@ WORKLOADS = {  # name: (data, hidden, latent, batch)
 class Encoder(nn.Module):
     def __init__(self, data: int, hidden: int, latent: int) -> None:
         super().__init__()
-        self.hidden, self.loc, self.scale = nn.Linear(data, hidden), nn.Linear(hidden, latent), nn.Linear(hidden, latent)
+        self.hidden, self.loc, self.scale = (
+            nn.Linear(data, hidden),
+            nn.Linear(hidden, latent),
+            nn.Linear(hidden, latent),
+        )
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         h = softplus(self.hidden(x))
@@ -138,17 +143,19 @@ def main() -> None:
     parser.add_argument("--json", default=None)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, {options.threads} threads, torch {torch.__version__}"
+    machine = (
+        f"{platform.machine()}, {os.cpu_count()} cores, {options.threads} threads, torch {torch.__version__}"
+    )
     print(f"{machine}, load {os.getloadavg()[0]:.2f}, {options.steps} steps, medians [quartiles]")
     results = {}
     for name, (data, hidden, latent, batch) in WORKLOADS.items():
         results[name] = measure(data, hidden, latent, batch, options.steps)
         print(f"\n{name}, batch {batch}")
         for variant, row in results[name].items():
-            print(f"  {variant:36} {row['ms']:8.3f} ms [{row['ms_low']:.3f}, {row['ms_high']:.3f}]   {row['ratio']:.2f}")
+            spread = f"[{row['ms_low']:.3f}, {row['ms_high']:.3f}]"
+            print(f"  {variant:36} {row['ms']:8.3f} ms {spread:18} {row['ratio']:.2f}")
     if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:  # noqa: PTH123
-            json.dump({"machine": machine, "results": results}, file, indent=2)
+        Path(options.json).write_text(json.dumps({"machine": machine, "results": results}, indent=2))
 
 
 if __name__ == "__main__":

@@ -16,8 +16,9 @@ The language on one page (ASCII, Unicode and pasted LaTeX may be mixed freely):
 | optimise | ``maximize``, ``minimize``, ``min_G max_D`` |
 | factor | ``p(z) = Normal(z; 0, 1)``, ``p(x|z) = Bernoulli(x; logits = dec(z))`` |
 
-``log p(x|z) p(z)`` is the log of the product; ``1/2 ||g||^2`` is half of the norm; a log that is followed by ``/`` is refused, since
-it can be read in two ways. Whatever the language has and this version cannot compute is refused by name when it is bound.
+``log p(x|z) p(z)`` is the log of the product; ``1/2 ||g||^2`` is half of the norm; a log that is followed by
+``/`` is refused, since it can be read in two ways. Whatever the language has and this version cannot compute
+is refused by name when it is bound.
 
 Example:
     >>> import symdgm as sd
@@ -37,7 +38,15 @@ from symdgm.expressions.signature import signature
 from symdgm.parsing import parse
 
 if TYPE_CHECKING:
-    from symdgm.distributions import Bernoulli, Categorical, Data, Deterministic, Empirical, Normal, OneHotCategorical
+    from symdgm.distributions import (
+        Bernoulli,
+        Categorical,
+        Data,
+        Deterministic,
+        Empirical,
+        Normal,
+        OneHotCategorical,
+    )
     from symdgm.model import Model
     from symdgm.objective import Objective
 
@@ -62,7 +71,8 @@ _LAZY = {
     "Model": "symdgm.model",
     "Objective": "symdgm.objective",
     **dict.fromkeys(
-        ("Bernoulli", "Categorical", "Data", "Deterministic", "Empirical", "Normal", "OneHotCategorical"), "symdgm.distributions"
+        ("Bernoulli", "Categorical", "Data", "Deterministic", "Empirical", "Normal", "OneHotCategorical"),
+        "symdgm.distributions",
     ),
 }
 """What needs torch is loaded when it is first asked for."""

@@ -1,8 +1,10 @@
-"""The command line: ``symdgm show`` says how an equation was read, ``symdgm demo`` trains a model from one."""
+"""The command line: ``symdgm show`` says how an equation was read, ``symdgm demo`` trains one."""
 
 from __future__ import annotations
 
 import argparse
+import io
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,7 +31,7 @@ REFUSED = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command.
+    r"""Run a command.
 
     Args:
         arguments: the words of the command line after ``symdgm``; default: those of the process.
@@ -39,10 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Example:
         >>> main(["show", "KL[q||p]", "--as", "latex"])
-        D_{\\mathrm{KL}}\\left[q \\,\\|\\, p\\right]
+        D_{\mathrm{KL}}\left[q \,\|\, p\right]
         0
     """
     options = _parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal without Greek shows escapes; it is no reason to fail.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         command: Callable[[argparse.Namespace], None] = options.command
         command(options)
@@ -93,7 +98,7 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
         "--data",
         metavar="DIR",
         type=Path,
-        help="a folder with MNIST's IDX files; default: scikit-learn's digits",
+        help="a folder with MNIST's IDX files; default: that in SYMDGM_DATA, or else scikit-learn's digits",
     )
     parser.add_argument("--epochs", metavar="N", type=int, help="how often the data are gone through")
     parser.add_argument(
@@ -111,6 +116,13 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
 
 
 def _demo(options: argparse.Namespace) -> None:
-    from symdgm.demo import run  # loads torch
+    # Threads that wait for each other by spinning lose minutes where something else runs on the machine. It
+    # must be said before torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    from symdgm.demo import run
 
     run(data=options.data, epochs=options.epochs, seed=options.seed, out=options.out, code=options.code)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

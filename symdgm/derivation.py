@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sympy import Basic
+
 from symdgm.binding import Bound
 from symdgm.display.derivations import derivation_latex, derivation_text
+from symdgm.expressions.arithmetic import terms_of
+from symdgm.expressions.expectations import Binder
 from symdgm.expressions.notation import latex, unicode
 from symdgm.lowering import Estimate
 from symdgm.rewriting import Change, Kind, Step
@@ -20,7 +24,8 @@ class Derivation:
     Args:
         title: the equation in Unicode.
         title_latex: the same in LaTeX.
-        steps: each with its rule, whether it is an equality or an estimator, why it holds, and what it changed.
+        steps: each with its rule, whether it is an equality or an estimator, why it holds, and what it
+            changed.
     """
 
     title: str
@@ -53,7 +58,7 @@ def assemble(title: object, bound: Bound, rewriting: Rewriting, estimates: Seque
 def _resolution(bound: Bound) -> list[Step]:
     if not bound.resolutions:
         return []
-    changes = tuple(Change(a, b, note=f"{unicode(a)} is {unicode(b)}") for a, b in bound.resolutions)
+    changes = tuple(Change(a, b) for a, b in bound.resolutions)
     why = "a short name is the one bound factor that it can mean"
     return [Step("resolution", Kind.EQUALITY, why, changes, bound.expression)]
 
@@ -63,9 +68,11 @@ def _estimation(estimates: Sequence[Estimate]) -> list[Step]:
     for estimate in estimates:
         kind, why = estimate.estimator.kind, estimate.estimator.why
         if estimate.nonlinear and kind is not Kind.EQUALITY:
-            kind, why = Kind.BIASED, f"{why}; but a nonlinear function of it is taken, so the value is biased (Jensen)"
-        note = f"{unicode(estimate.expectation)}: {_how(estimate)}"
-        change = Change(estimate.expectation, estimate.expectation.body, note)
+            kind, why = (
+                Kind.BIASED,
+                f"{why}; but a nonlinear function of it is taken, so the value is biased (Jensen)",
+            )
+        change = Change(estimate.expectation, estimate.expectation.body, f"is {_how(estimate)}")
         steps.append(Step(estimate.estimator.name, kind, why, (change,), estimate.expectation))
     return steps
 
@@ -74,16 +81,25 @@ def _how(estimate: Estimate) -> str:
     law = unicode(estimate.law.node)
     if estimate.estimator.name == "pathwise Monte Carlo":
         many = "one draw" if estimate.count == 1 else f"the mean of {estimate.count} draws"
-        return f"{many} from {law} for each example"
+        return f"estimated by {many} from {law} for each example"
     if estimate.estimator.name == "enumeration":
         return f"the sum over all states, weighted by {law}"
-    return f"the {estimate.estimator.name} of {law}"
+    if estimate.estimator.name == "minibatch mean":
+        return f"estimated by the mean over the batch of {', '.join(unicode(v) for v in estimate.law.values)}"
+    return f"the value of {law}"
 
 
 def _batch(bound: Bound, estimates: Sequence[Estimate]) -> list[Step]:
-    if any(e.estimator.name == "minibatch mean" for e in estimates):
-        return []
+    """The mean over the batch, of the terms without an expectation over data."""
+    written = [e.expectation for e in estimates if e.estimator.name == "minibatch mean"]
+    terms = [term for _, term in terms_of(bound.expression)]
+    left = [term for term in terms if not _over_data(term, bound)] if written else [bound.expression]
     over = ", ".join(bound.data) or "the draws"
-    note = f"the value is the mean over the batch of {over}"
     why = "no expectation over data is written, so one value per example is averaged over the batch"
-    return [Step("minibatch mean", Kind.UNBIASED, why, (Change(bound.expression, bound.expression, note),), bound.expression)]
+    changes = tuple(Change(term, term, f"is averaged over the batch of {over}") for term in left)
+    return [Step("minibatch mean", Kind.UNBIASED, why, changes, bound.expression)] if left else []
+
+
+def _over_data(term: Basic, bound: Bound) -> bool:
+    """Whether an expectation over data stands in a term."""
+    return any(bound.environment.data_law(binder.law) is not None for binder in term.atoms(Binder))

@@ -20,7 +20,8 @@ class SymdgmError(ValueError):
         span: ``(start, end)`` character offsets into ``source``; the caret stands under ``start``.
 
     Example:
-        >>> print(SymdgmError("no factor is called r", hint="did you mean `q`?", source="KL[q || r]", span=(8, 9)))
+        >>> error = SymdgmError("no factor is called r", hint="did you mean `q`?")
+        >>> print(error.at("KL[q || r]", (8, 9)))
         no factor is called r
           KL[q || r]
                   ^

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from symdgm.binding import Environment, Factor
 from symdgm.distributions import Data, Distribution, Family
-from symdgm.errors import NameResolutionError
+from symdgm.errors import DataError, NameResolutionError, ShapeError, suggest
 from symdgm.expressions.names import spelled
 
 
@@ -22,62 +22,114 @@ class Generator:
         observed: the data variables.
     """
 
-    def __init__(self, environment: Environment, events: Mapping[str, torch.Size], observed: Sequence[str]) -> None:
+    def __init__(
+        self, environment: Environment, events: Mapping[str, torch.Size], observed: Sequence[str]
+    ) -> None:
         self.factors = [f for f in environment.factors if not isinstance(f.distribution, Data)]
         self.events = {**events, **environment.shapes}
         self.observed = observed
 
-    def sample(self, n: int, given: Mapping[str, Tensor], *, mean: bool) -> dict[str, Tensor]:
-        """Draw the observed variables and all their ancestors."""
+    def sample(self, n: int | None, given: Mapping[str, Tensor], *, mean: bool) -> dict[str, Tensor]:
+        """Draw the observed variables and all their ancestors.
+
+        Args:
+            n: how many; None for as many as are given, or one.
+            given: variables that are fixed, ``[n, *event]``.
+            mean: whether the observed variables take their mean.
+
+        Returns:
+            Variable → ``[n, *event]``, in the order in which they were drawn, after what was given.
+        """
+        self._check_names(given)
+        count = _count(n, given)
         values = dict(given)
         for name in self.observed:
             if name not in values:
-                self._draw(name, values, n, self._generative(name), mean=mean, path=())
-        return {k: v for k, v in values.items() if k not in given or k in self.observed}
+                self._draw(name, values, count, self._generative(name), mean=mean, path=())
+        return values
 
     def reconstruct(self, name: str, data: Mapping[str, Tensor], *, mean: bool) -> Tensor:
-        """Draw what ``name`` is given from the data, then ``name`` from that."""
-        factor = self._generative(name)
+        """Draw what ``name`` is given from the data, then ``name`` from that.
+
+        Args:
+            name: an observed variable.
+            data: all observed variables, ``[batch, *event]``.
+            mean: whether the mean of ``name`` is taken rather than a draw.
+        """
+        factor, count = self._generative(name), len(data[name])
         values = dict(data)
         for parent in map(spelled, factor.givens):
             if parent not in values:
-                self._draw(parent, values, len(data[name]), self._inference(parent, values, factor), mean=False, path=(name,))
+                inference = self._inference(parent, values, factor)
+                self._draw(parent, values, count, inference, mean=False, path=(name,))
         del values[name]
-        self._draw(name, values, len(data[name]), factor, mean=mean, path=())
+        self._draw(name, values, count, factor, mean=mean, path=())
         return values[name]
 
     def _draw(
-        self, name: str, values: dict[str, Tensor], n: int, factor: Factor, *, mean: bool, path: tuple[str, ...]
+        self,
+        name: str,
+        values: dict[str, Tensor],
+        n: int,
+        factor: Factor,
+        *,
+        mean: bool,
+        path: tuple[str, ...],
     ) -> None:
+        """Draw ``name``, and before it all that it is given."""
         if name in path:
-            raise NameResolutionError(f"`{name}` depends on itself through `{factor.node}`")
+            raise NameResolutionError(
+                f"`{name}` depends on itself through `{factor.node}`", hint=f"pass `{name}=...`"
+            )
         for parent in map(spelled, factor.givens):
             if parent not in values:
                 self._draw(parent, values, n, self._parent(parent, factor), mean=False, path=(*path, name))
-        distribution = factor.distribution
         given = {v: values[v] for v in map(spelled, factor.givens)}
         if mean and name in self.observed:
-            values.update(distribution.mean(given))
+            values.update(self._mean(factor.distribution, given, n))
         else:
-            values.update(_drawn(distribution, given, n, self.events.get(name)))
+            values.update(self._drawn(factor.distribution, given, n))
+
+    def _mean(self, distribution: Distribution, given: Mapping[str, Tensor], n: int) -> dict[str, Tensor]:
+        means = distribution.mean(given)
+        return means if given else {k: v.expand(n, *v.shape[1:]) for k, v in means.items()}
+
+    def _drawn(self, distribution: Distribution, given: Mapping[str, Tensor], n: int) -> dict[str, Tensor]:
+        """A draw; constants alone take the event shape that was seen in an evaluation."""
+        if given:
+            return distribution.sample(given)
+        event = self.events.get(distribution.variables[0])
+        if isinstance(distribution, Family) and distribution.event_shape is None and event is not None:
+            parameters = distribution.parameters_at()
+            return {distribution.variables[0]: distribution.draw(parameters, torch.Size((n, *event)), None)}
+        return distribution.sample(n=n)
 
     def _generative(self, name: str) -> Factor:
-        """The factor that generates an observed variable."""
-        return self._one(name, [f for f in self.factors if name in map(spelled, f.variables)], "generates")
+        """The factor that generates an observed variable; of several, the one whose name generates all."""
+        found = self._over(name)
+        if len(found) > 1:
+            shared = [f for f in found if all(self._generates(f, other) for other in self.observed)]
+            found = shared or found
+        return self._one(name, found, "generates")
+
+    def _generates(self, factor: Factor, name: str) -> bool:
+        """Whether a factor of the same name is over a variable."""
+        return any(f.head == factor.head for f in self._over(name))
 
     def _parent(self, name: str, child: Factor) -> Factor:
         """The factor of a parent: that of the child's own name, if there is one."""
-        found = [f for f in self.factors if name in map(spelled, f.variables)]
+        found = self._over(name)
         return self._one(name, [f for f in found if f.head == child.head] or found, "generates")
 
     def _inference(self, name: str, values: Mapping[str, Tensor], child: Factor) -> Factor:
         """The factor that infers a latent variable from what is known."""
         found = [
-            f
-            for f in self.factors
-            if name in map(spelled, f.variables) and f.head != child.head and set(map(spelled, f.givens)) <= set(values)
+            f for f in self._over(name) if f.head != child.head and set(map(spelled, f.givens)) <= set(values)
         ]
-        return self._one(name, found, "infers")
+        return self._one(name, [f for f in found if f.givens] or found, "infers")
+
+    def _over(self, name: str) -> list[Factor]:
+        return [f for f in self.factors if name in map(spelled, f.variables)]
 
     def _one(self, name: str, found: list[Factor], verb: str) -> Factor:
         if len(found) == 1:
@@ -86,12 +138,22 @@ class Generator:
         what = "no factor" if not found else "more than one factor"
         raise NameResolutionError(f"{what} {verb} `{name}`", hint=f"bound: {listed}; or pass `{name}=...`")
 
+    def _check_names(self, given: Mapping[str, Tensor]) -> None:
+        known = {spelled(v) for f in self.factors for v in (*f.variables, *f.givens)}
+        for name in given:
+            if name not in known:
+                raise DataError(f"the model has no variable `{name}`", hint=suggest(name, known))
 
-def _drawn(distribution: Distribution, given: Mapping[str, Tensor], n: int, event: torch.Size | None) -> dict[str, Tensor]:
-    if given:
-        return distribution.sample(given)
-    if isinstance(distribution, Family) and distribution.event_shape is None and event is not None:
-        like = next(distribution.buffers())
-        parameters = {k: torch.as_tensor(v, dtype=like.dtype, device=like.device) for k, v in distribution.constants.items()}
-        return {distribution.variables[0]: distribution.draw(parameters, torch.Size((n, *event)), None)}
-    return distribution.sample(n=n)
+
+def _count(n: int | None, given: Mapping[str, Tensor]) -> int:
+    """How many are drawn: what is asked for must agree with what is given."""
+    sizes = {name: len(value) if value.dim() else 0 for name, value in given.items()}
+    wanted = {*sizes.values(), *(() if n is None else (n,))}
+    if len(wanted) > 1 or 0 in wanted:
+        listed = ", ".join(f"`{name}` has {size}" for name, size in sizes.items())
+        asked = "" if n is None else f"n={n}, "
+        raise ShapeError(
+            f"the numbers of rows do not agree: {asked}{listed}",
+            hint="leave `n` out to draw one for each row",
+        )
+    return wanted.pop() if wanted else 1

@@ -4,38 +4,43 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any
+from typing import Any, final
 
 import torch
 from sympy import Basic
 from torch import Tensor, nn
 
 from symdgm import training
-from symdgm.binding.classify import declared_node, refuse_unused
+from symdgm.binding import Scalars
+from symdgm.binding.classify import declared_node
 from symdgm.block import build
 from symdgm.derivation import Derivation
 from symdgm.distributions import Distribution
 from symdgm.errors import NotSupportedError, SymdgmError
-from symdgm.expressions.notation import unicode
-from symdgm.expressions.statements import Block, Definition
+from symdgm.expressions.node import Node
+from symdgm.expressions.notation import latex, unicode
 from symdgm.generation import Generator
 from symdgm.objective import OPTIONS, Objective, distributions_of, reading_of
 from symdgm.parsing import parse
 from symdgm.runtime import diagnose
+from symdgm.statement import is_block
 from symdgm.training import Evaluation, History, RandomState, Stepper
+from symdgm.training.randomness import seeded
 
 
+@final
 class Model(nn.Module):
     r"""An equation and its networks as something that can be trained.
 
     Args:
-        text: an objective that begins with ``maximize`` or ``minimize``, or a block of statements, one a line.
+        text: an objective that begins with ``maximize`` or ``minimize``, or a block of statements, one a
+            line.
         distributions: the distributions that it names, besides those that the block defines.
         samples: draws for each expectation; see `Objective`.
         analytic: whether closed forms are used; see `Objective`.
         validate: whether values are checked; see `Objective`.
-        names: networks, scalars (numbers, parameters, functions of the training step), event shapes; see `Objective`.
+        names: networks, scalars (numbers, parameters, functions of the training step), event shapes; see
+            `Objective`.
 
     Raises:
         GrammarError: the text cannot be read.
@@ -57,7 +62,7 @@ class Model(nn.Module):
 
     def __init__(
         self,
-        text: str,
+        text: str | Node,
         *distributions: Distribution,
         samples: int | Mapping[str, int] = 1,
         analytic: bool = True,
@@ -67,12 +72,12 @@ class Model(nn.Module):
         super().__init__()
         reading = reading_of(text)
         self.text: Basic = reading.expression
-        declared = [(declared_node(d, parse), d) for d in distributions_of(distributions)]
-        if _is_block(reading.expression):
-            inner, environment = build(reading, declared, names)
-            self.objective = Objective.over(inner, environment, samples=samples, analytic=analytic, validate=validate)
-            used = [*environment.networks, *environment.scalars, *environment.shapes, *(str(f.head) for f in environment.factors)]
-            refuse_unused(names, used, OPTIONS, parse)
+        if is_block(reading.expression):
+            declared = [(declared_node(d, parse), d) for d in distributions_of(distributions)]
+            inner, environment = build(reading, declared, names, OPTIONS)
+            self.objective = Objective.over(
+                inner, environment, samples=samples, analytic=analytic, validate=validate
+            )
         else:
             self.objective = Objective(
                 text, *distributions, samples=samples, analytic=analytic, validate=validate, **names
@@ -82,7 +87,7 @@ class Model(nn.Module):
                 "the equation does not say whether to maximise or to minimise it",
                 hint=f"write `maximize {self.objective!r}`",
             )
-        self.parts = self.objective.modules
+        self.factors, self.networks = self.objective.factors, self.objective.networks
         for name, parameter in self.objective.scalars.parameters().items():
             self.register_parameter(f"scalar_{name}", parameter)
         self._stepper: Stepper | None = None
@@ -100,13 +105,15 @@ class Model(nn.Module):
         return self.objective.code
 
     @property
-    def scalars(self) -> Any:
+    def scalars(self) -> Scalars:
         """The scalars by name; see `Objective.scalars`."""
         return self.objective.scalars
 
-    def terms(self, values: Mapping[str, object] | None = None, /, **data: object) -> dict[str, Tensor]:
+    def terms(
+        self, values: Mapping[str, object] | None = None, /, *, n: int = 1, **data: object
+    ) -> dict[str, Tensor]:
         """Each term by its own mathematical name; see `Objective.terms`."""
-        return self.objective.terms(values, **data)
+        return self.objective.terms(values, n=n, **data)
 
     def loss(self, values: Mapping[str, object] | None = None, /, *, n: int = 1, **data: object) -> Tensor:
         """What is minimised, ``[]``: the objective, or its negative where it is maximised."""
@@ -117,8 +124,6 @@ class Model(nn.Module):
         return f"{unicode(self.text)}\n{factors}"
 
     def _repr_latex_(self) -> str:
-        from symdgm.expressions.notation import latex
-
         return f"$\\displaystyle {latex(self.text)}$"
 
     # Training.
@@ -128,18 +133,19 @@ class Model(nn.Module):
 
         Args:
             data: tensors or arrays ``[N, *event]``, a tuple or dict of them, a Dataset, or a DataLoader.
-            options: ``epochs``, ``batch_size``, ``optimizer``, ``lr``, ``clip_norm``, ``validation``, ``seed``, ``progress``,
+            options: ``epochs``, ``batch_size``, ``optimizer``, ``lr``, ``clip_norm``, ``validation``,
+                ``seed``, ``progress``,
                 ``checkpoint``, ``resume`` and more.
         """
         return training.fit(self, data, **options)
 
     def configure(self, **options: Any) -> Stepper:
-        """Set the optimiser for `train_step`: ``optimizer``, ``lr``, ``clip_norm``, ``clip_value`` as in `fit`."""
+        """Set the optimiser of `train_step`: ``optimizer``, ``lr``, ``clip_norm``, … as in `fit`."""
         self._stepper = Stepper(self, **options)
         return self._stepper
 
     def train_step(self, values: Mapping[str, object] | None = None, /, **data: object) -> Evaluation:
-        """One step of the optimiser on a batch, for a loop of one's own; the evaluation is that from before the step."""
+        """One step on a batch, for a loop of one's own; the evaluation is that from before the step."""
         stepper = self._stepper if self._stepper is not None else self.configure()
         batch = self.objective.read({**(values or {}), **data})
         return stepper(batch)[""]
@@ -158,37 +164,57 @@ class Model(nn.Module):
 
     # Generating.
 
-    def sample(self, n: int = 1, *, mean: bool = False, seed: int | None = None, **given: Tensor) -> dict[str, Tensor]:
+    def sample(
+        self, n: int | None = None, *, mean: bool = False, seed: int | None = None, **given: Tensor
+    ) -> dict[str, Tensor]:
         """Draw from the generative model, ancestors first.
 
         Args:
-            n: how many.
+            n: how many; by default one for each row of what is given, or one.
             mean: whether the observed variables take their mean instead of a draw.
             seed: makes the draw repeatable.
             given: variables that are fixed, such as labels, each ``[n, *event]``.
 
         Returns:
-            Variable → ``[n, *event]``, latent variables included.
+            Variable → ``[n, *event]``, latent and given variables included.
+
+        Raises:
+            DataError: a variable that the model does not have.
+            NameResolutionError: no factor, or more than one, generates a variable.
+            ShapeError: the numbers of rows do not agree, or the event shape of a variable is not known yet.
         """
-        with torch.no_grad(), _seeded(seed):
+        with torch.no_grad(), seeded(seed, self._device()):
             return self._generator().sample(n, given, mean=mean)
 
-    def reconstruct(self, x: Tensor, *, mean: bool = True, seed: int | None = None, **given: Tensor) -> Tensor:
-        """Encode and decode: draw the latent variables given ``x``, then the first observed variable given them.
+    def reconstruct(
+        self, x: Tensor, *, mean: bool = True, seed: int | None = None, **given: Tensor
+    ) -> Tensor:
+        """Encode and decode: draw the latent variables given ``x``, then the first observed variable.
 
         Args:
             x: values of the first observed variable, ``[batch, *event]``.
             mean: whether the mean is returned instead of a draw.
             seed: makes it repeatable.
             given: the other observed variables.
+
+        Raises:
+            NameResolutionError: no factor, or more than one, infers a latent variable.
+            NotSupportedError: the objective has no data.
         """
+        if not self.variables:
+            raise NotSupportedError(
+                "the objective has no data to reconstruct", hint="`sample` draws from the model"
+            )
         name = self.variables[0]
         data = self.objective.read({name: x, **given})
-        with torch.no_grad(), _seeded(seed):
+        with torch.no_grad(), seeded(seed, self._device()):
             return self._generator().reconstruct(name, data, mean=mean)
 
     def _generator(self) -> Generator:
         return Generator(self.objective.bound.environment, self.objective.events, self.variables)
+
+    def _device(self) -> torch.device:
+        return next((p.device for p in self.parameters()), torch.device("cpu"))
 
     # What `fit` asks for.
 
@@ -239,17 +265,3 @@ class Model(nn.Module):
 
     def _signed(self, value: Tensor) -> Tensor:
         return -value if self.objective.direction == "maximize" else value
-
-
-def _is_block(expression: Basic) -> bool:
-    return isinstance(expression, Block) or (isinstance(expression, Definition) and hasattr(expression.args[1], "parameters"))
-
-
-@contextmanager
-def _seeded(seed: int | None) -> Any:
-    if seed is None:
-        yield
-        return
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        yield

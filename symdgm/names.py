@@ -1,9 +1,9 @@
-"""The spelling of names: Greek letters, decorations, and the one ASCII form that each has.
+r"""The spelling of names: Greek letters, decorations, and the one ASCII form that each has.
 
 This table belongs to the whole package: the grammar, the distributions' declarations and the display use it.
 
 Example:
-    >>> canonical("q_φ(z∣x)"), canonical(r"\\mu_{1}")
+    >>> canonical("q_φ(z∣x)"), canonical(r"\mu_{1}")
     ('q_phi(z|x)', 'mu_1')
 """
 

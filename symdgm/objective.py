@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any, Self, final
 
 import torch
 from sympy import Basic
@@ -14,20 +15,24 @@ from symdgm.binding.classify import classify, declared_node, refuse_unused
 from symdgm.binding.observations import check_batch, check_values, read_data
 from symdgm.derivation import Derivation, assemble
 from symdgm.distributions import Distribution
-from symdgm.errors import OptionError, SymdgmError
+from symdgm.errors import OptionError, SymdgmError, suggest
+from symdgm.expressions.expectations import Binder
 from symdgm.expressions.node import Node
 from symdgm.expressions.notation import latex, unicode
 from symdgm.expressions.signature import signature
-from symdgm.expressions.statements import Definition, Optimize
 from symdgm.lowering import Output, freeze
 from symdgm.parsing import parse, read
+from symdgm.parts import factors_of, networks_of
 from symdgm.rewriting import derive
-from symdgm.runtime import Program, Runner
+from symdgm.runtime import Runner
+from symdgm.statement import statement_of
+from symdgm.training.randomness import RandomState
 
 OPTIONS = ("samples", "analytic", "validate")
 """The keywords of an objective that are no names of the formula."""
 
 
+@final
 class Objective:
     r"""An equation whose names are bound, so that it can be evaluated and differentiated.
 
@@ -38,15 +43,19 @@ class Objective:
         distributions: the distributions that it names.
         samples: the number of draws for each expectation, or a dict from variable to number; 1 by default.
         analytic: whether closed forms are used; if not, divergences are estimated by Monte Carlo.
-        validate: whether values are checked for their support at every call (on an accelerator, at the first).
-        names: networks that the formula applies, scalars (a number, a 0-d tensor, an `nn.Parameter`, or a function of the
-            training step), distributions under another name, event shapes of variables.
+        validate: whether values are checked for their support at every call (on an accelerator, at the
+            first).
+        names: networks that the formula applies, scalars (a number, a 0-d tensor, an `nn.Parameter`, or a
+            function of the
+            training step), distributions under another name, event shapes of variables. A function whose one
+            parameter is
+            called ``step`` is always a schedule; another function is a network where the formula applies it.
 
     Raises:
         GrammarError: the text is no formula; a caret shows where.
         NameResolutionError: a name refers to nothing or to several things; the candidates are listed.
         NotSupportedError: the formula has a construct that this version cannot compute.
-        OptionError: a keyword has no meaning in this formula.
+        OptionError: a keyword has no meaning in this formula, or an option has an impossible value.
 
     Example:
         >>> import torch, symdgm as sd
@@ -69,7 +78,7 @@ class Objective:
     ) -> None:
         reading = reading_of(equation)
         declared = [(declared_node(d, parse), d) for d in distributions_of(distributions)]
-        environment = classify([_unwrapped(reading.expression)[2]], declared, names, parse)
+        environment = classify([statement_of(reading.expression).body], declared, names, parse, OPTIONS)
         self._build(reading, environment, samples, analytic, validate)
         _refuse_unused(self.bound, names)
 
@@ -82,17 +91,31 @@ class Objective:
         samples: int | Mapping[str, int] = 1,
         analytic: bool = True,
         validate: bool = True,
-    ) -> Objective:
-        """The objective of a formula in an environment that stands already; models are built by it."""
+    ) -> Self:
+        """The objective of a formula in an environment that stands already; models are built by it.
+
+        Args:
+            reading: the formula.
+            environment: what its names are bound to.
+            samples: see `Objective`.
+            analytic: see `Objective`.
+            validate: see `Objective`.
+        """
         objective = cls.__new__(cls)
         objective._build(reading, environment, samples, analytic, validate)
         return objective
 
     def _build(
-        self, reading: Written, environment: Environment, samples: int | Mapping[str, int], analytic: bool, validate: bool
+        self,
+        reading: Written,
+        environment: Environment,
+        samples: int | Mapping[str, int],
+        analytic: bool,
+        validate: bool,
     ) -> None:
         self.expression: Basic = reading.expression
-        self.label, self.direction, body = _unwrapped(self.expression)
+        statement = statement_of(self.expression)
+        self.label, self.direction, body = statement.label, statement.direction, statement.body
         self.bound: Bound = bind(body, environment, reading)
         self.validate = validate
         facts = BoundFacts(environment)
@@ -100,7 +123,7 @@ class Objective:
         frozen = freeze(self.bound, rewriting, facts, _counts(samples, self.bound))
         self.term_names = _term_names(self.bound, [t.name for t in rewriting.terms])
         self.derivation: Derivation = assemble(body, self.bound, rewriting, frozen.estimates)
-        self.modules = _modules(self.bound)
+        self.factors, self.networks = factors_of(self.bound), networks_of(self.bound)
         self.runner = Runner(frozen, self.term_names, str(body), self._anchor)
 
     @property
@@ -129,7 +152,8 @@ class Objective:
         if program is None:
             example = ", ".join(f"{name}=batch" for name in self.data) or "n=64"
             raise SymdgmError(
-                "the code depends on shapes, which no evaluation has shown yet", hint=f"evaluate once: `objective({example})`"
+                "the code depends on shapes, which no evaluation has shown yet",
+                hint=f"evaluate once: `objective({example})`",
             )
         return program.text
 
@@ -138,7 +162,9 @@ class Objective:
         """The digest of the equation's structure: equal for equations that mean the same."""
         return signature(self.expression)
 
-    def __call__(self, values: Mapping[str, object] | None = None, /, *, n: int = 1, **data: object) -> Tensor:
+    def __call__(
+        self, values: Mapping[str, object] | None = None, /, *, n: int = 1, **data: object
+    ) -> Tensor:
         """The value, averaged over the batch, ``[]``; differentiable.
 
         Args:
@@ -151,15 +177,31 @@ class Objective:
             ShapeError: shapes, batch sizes or dtypes do not fit together.
             SupportError: a value lies outside the support of its distribution.
         """
-        return self.evaluate(self.read({**(values or {}), **data}), n=n)[0]
+        return self.evaluate(self.read({**(values or {}), **data}), n=_count(n))[0]
 
-    def terms(self, values: Mapping[str, object] | None = None, /, *, n: int = 1, **data: object) -> dict[str, Tensor]:
-        """Each term by its own mathematical name, without its sign and scalar factors, averaged over the batch, ``[]``."""
-        return self.evaluate(self.read({**(values or {}), **data}), n=n)[1]
+    def terms(
+        self, values: Mapping[str, object] | None = None, /, *, n: int = 1, **data: object
+    ) -> dict[str, Tensor]:
+        """Each term by its mathematical name, without sign and scalar factors; the batch mean, ``[]``.
 
-    def per_example(self, values: Mapping[str, object] | None = None, /, *, n: int = 1, **data: object) -> Tensor:
-        """The value of each example, ``[batch]``."""
-        return self.evaluate(self.read({**(values or {}), **data}), n=n, output=Output.EXAMPLES)[0]
+        Args:
+            values: see `__call__`, whose errors it raises.
+            n: see `__call__`.
+            data: see `__call__`.
+        """
+        return self.evaluate(self.read({**(values or {}), **data}), n=_count(n))[1]
+
+    def per_example(
+        self, values: Mapping[str, object] | None = None, /, *, n: int = 1, **data: object
+    ) -> Tensor:
+        """The value of each example, ``[batch]``.
+
+        Args:
+            values: see `__call__`, whose errors it raises.
+            n: see `__call__`.
+            data: see `__call__`.
+        """
+        return self.evaluate(self.read({**(values or {}), **data}), n=_count(n), output=Output.EXAMPLES)[0]
 
     def evaluate(
         self, data: Mapping[str, Tensor], *, n: int = 1, output: Output = Output.MEAN
@@ -168,29 +210,41 @@ class Objective:
         return self.runner(data, n=n, output=output)
 
     def read(self, values: Mapping[str, object]) -> dict[str, Tensor]:
-        """The data as checked tensors."""
-        data = read_data(values, self.data)
+        """The data as checked tensors; on an accelerator, values are looked at the first time only."""
+        anchor = self._anchor()
+        data = read_data(values, self.data, anchor)
         check_batch(data)
-        if self.validate and (self.runner.key(data, Output.MEAN) not in self.runner.programs or _on_cpu(data)):
-            self.check(data)
+        if self.validate and (
+            _on_cpu(data) or self.runner.key(data, Output.MEAN) not in self.runner.programs
+        ):
+            check_values(self.bound.environment, data, anchor)
         return data
 
     def check(self, values: Mapping[str, object]) -> None:
-        """Check names, batch sizes, dtypes and supports of data without computing anything; see `__call__` for the errors."""
-        data = read_data(values, self.data)
-        check_batch(data)
+        """Check names, batch sizes, dtypes and supports of data; see `__call__` for the errors."""
         anchor = self._anchor()
-        check_values(self.bound.environment, data, None if anchor is None else anchor.dtype)
+        data = read_data(values, self.data, anchor)
+        check_batch(data)
+        check_values(self.bound.environment, data, anchor)
 
-    def inputs(self, values: Mapping[str, object] | None = None, /, *, n: int = 1, **data: object) -> dict[str, Any]:
-        """The arguments with which `code` reproduces an evaluation: ``exec(code)``, then ``objective(**inputs)``."""
+    def inputs(
+        self, values: Mapping[str, object] | None = None, /, *, n: int = 1, **data: object
+    ) -> dict[str, Any]:
+        """The arguments with which `code` repeats an evaluation: ``exec(code)``, ``objective(**inputs)``.
+
+        Args:
+            values: see `__call__`, whose errors it raises.
+            n: see `__call__`.
+            data: see `__call__`.
+        """
         tensors = self.read({**(values or {}), **data})
-        program = self._program(tensors, n)
+        with RandomState.capture(self._device(tensors)).replayed():
+            program = self.runner.program(tensors, _count(n))
         return self.runner.arguments(program, tensors, n)
 
     def parameters(self) -> list[nn.Parameter]:
         """The trained parameters of all distributions, networks and scalars, each once."""
-        return [*self.modules.parameters(), *self.scalars.parameters().values()]
+        return list(dict.fromkeys((*self._module_parameters(), *self.scalars.parameters().values())))
 
     def latex(self) -> str:
         """The equation in LaTeX, in the order in which it was written."""
@@ -202,49 +256,61 @@ class Objective:
     def _repr_latex_(self) -> str:
         return f"$\\displaystyle {latex(self.expression)}$"
 
-    def _program(self, data: Mapping[str, Tensor], n: int) -> Program:
-        key = self.runner.key(data, Output.MEAN)
-        if key not in self.runner.programs:
-            with torch.random.fork_rng():
-                self.runner(data, n=n)
-        return self.runner.programs[key]
+    def _module_parameters(self) -> Iterator[nn.Parameter]:
+        yield from self.factors.parameters()
+        yield from self.networks.parameters()
 
     def _anchor(self) -> Tensor | None:
-        return next((p for p in self.modules.parameters() if p.is_floating_point()), None)
+        return next((p for p in self._module_parameters() if p.is_floating_point()), None)
+
+    def _device(self, data: Mapping[str, Tensor]) -> torch.device:
+        return next((t.device for t in (*data.values(), *self.parameters())), torch.device("cpu"))
 
 
 def reading_of(equation: str | Node) -> Written:
     """What a text says, or an expression that has no text."""
-    return Excerpt(equation) if isinstance(equation, Node) else read(equation)
+    if isinstance(equation, Node):
+        return Excerpt(equation)
+    if not isinstance(equation, str):
+        hint = 'write it as text, `sd.Objective("E_q(z|x)[...]", ...)`'
+        raise OptionError(f"{type(equation).__name__} is no equation", hint=hint)
+    return read(equation)
 
 
 def distributions_of(values: tuple[object, ...]) -> list[Distribution]:
     """Positional arguments as distributions."""
+    found: list[Distribution] = []
     for value in values:
         if not isinstance(value, Distribution):
             hint = "bind networks and numbers by keyword, as in `encoder=...`, `beta=1.0`"
             raise OptionError(f"{type(value).__name__} is no distribution", hint=hint)
-    return list(values)  # type: ignore[arg-type]
-
-
-def _unwrapped(expression: Basic) -> tuple[Basic | None, str | None, Basic]:
-    """The name on the left-hand side, the direction, and the formula itself."""
-    label = None
-    if isinstance(expression, Definition):
-        label, expression = expression.args
-    if isinstance(expression, Optimize) and not expression.args[2] and not expression.direction.startswith("arg"):
-        return label, expression.direction, expression.args[1]
-    return label, None, expression
+        found.append(value)
+    return found
 
 
 def _counts(samples: int | Mapping[str, int], bound: Bound) -> dict[str, int]:
-    counts = {"": samples} if isinstance(samples, int) else dict(samples)
+    """Variable → number of draws, with the empty name for all that are not named."""
+    counts = dict(samples) if isinstance(samples, Mapping) else {"": samples}
+    drawn = {str(v) for f in bound.environment.factors for v in f.variables} | {
+        str(v) for e in bound.expression.atoms(Binder) for v in e.variables
+    }
     for name, count in counts.items():
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise OptionError(f"`samples` is {count!r}", hint="write a whole number of draws, 1 or more, or a dict by variable")
-        if name and not any(name == str(v) for f in bound.environment.factors for v in f.variables):
-            raise OptionError(f"`samples` names `{name}`, which is no variable of a distribution")
+            raise OptionError(
+                f"`samples` is {count!r}",
+                hint="write a whole number of draws, 1 or more, or a dict by variable",
+            )
+        if name and name not in drawn:
+            raise OptionError(
+                f"`samples` names `{name}`, which is no variable of a distribution", hint=suggest(name, drawn)
+            )
     return counts
+
+
+def _count(n: int) -> int:
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise OptionError(f"`n` is {n!r}", hint="write a whole number of draws, 1 or more")
+    return n
 
 
 def _refuse_unused(bound: Bound, names: Mapping[str, object]) -> None:
@@ -254,21 +320,14 @@ def _refuse_unused(bound: Bound, names: Mapping[str, object]) -> None:
 
 
 def _term_names(bound: Bound, nodes: list[Basic]) -> list[str]:
-    names: list[str] = []
+    """What each term is called: as it was written; a repeated one is numbered."""
+    seen: Counter[str] = Counter()
+    names = []
     for node in nodes:
-        name = text = str(bound.written.get(node, node))
-        count = 1
-        while name in names:
-            count += 1
-            name = f"{text} ({count})"
-        names.append(name)
+        text = str(bound.written.get(node, node))
+        seen[text] += 1
+        names.append(text if seen[text] == 1 else f"{text} ({seen[text]})")
     return names
-
-
-def _modules(bound: Bound) -> nn.ModuleList:
-    """All modules that the objective uses."""
-    functions = [bound.environment.networks[name] for name in bound.networks]
-    return nn.ModuleList([*(f.distribution for f in bound.environment.factors), *(f for f in functions if isinstance(f, nn.Module))])
 
 
 def _on_cpu(data: Mapping[str, Tensor]) -> bool:

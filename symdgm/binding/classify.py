@@ -1,40 +1,56 @@
-"""What each keyword of an objective is: a distribution, a network, a scalar or an event shape, by its value and its use."""
+"""What each keyword of an objective is: a network, a scalar, a shape or a distribution."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 from sympy import Basic
+from torch import Tensor, nn
 
 from symdgm.binding.environment import Environment
-from symdgm.binding.factors import Factor, reference
+from symdgm.binding.factors import Factor, givens_of, reference, values_of
 from symdgm.binding.scalars import Scalars, is_scalar
 from symdgm.distributions import Distribution
 from symdgm.errors import NameResolutionError, OptionError, nearest
 from symdgm.expressions.names import Subscripted, spelled
-from symdgm.expressions.scope import heads
+from symdgm.expressions.scope import free_names, heads
 
 Declared = Sequence[tuple[Basic, Distribution]]
+Read = Callable[[str], Basic]
+"""Text → node."""
+
+STEP = "step"
+"""The one parameter of a function that is a schedule of a scalar, wherever its name stands."""
 
 
 def classify(
-    expressions: Iterable[Basic], declared: Declared, names: Mapping[str, object], read: Callable[[str], Basic]
+    expressions: Sequence[Basic],
+    declared: Declared,
+    names: Mapping[str, object],
+    read: Read,
+    options: Sequence[str] = (),
 ) -> Environment:
     """The environment of a formula.
+
+    A function is a network where the formula applies it, and else a schedule; with one parameter called
+    ``step`` it is always
+    a schedule, so that ``beta (a + b)`` stays a product.
 
     Args:
         expressions: what uses the names.
         declared: the distributions with their notation.
         names: keyword → value; a distribution here is bound under the keyword as its name.
         read: text → name node.
+        options: keywords that are no names, to suggest for a misspelt one.
 
     Raises:
-        OptionError: a value that can be none of these.
+        OptionError: a keyword that the formula does not use, or a value that can be none of these.
         NameResolutionError: one factor is declared twice.
     """
-    applied = {head for e in expressions for head in heads(e)}
-    called = {spelled(h) for h in applied} | {spelled(h.head) for h in applied if isinstance(h, Subscripted)}
+    applied = _called(expressions)
+    mentioned = applied | {spelled(n) for e in expressions for n in free_names(e)}
     factors = [*declared]
     networks: dict[str, Callable[..., object]] = {}
     scalars: dict[str, object] = {}
@@ -46,14 +62,17 @@ def classify(
             factors.append((_renamed(node, declared_node(value, read)), value))
         elif is_shape(value) and any(name in (*d.variables, *d.given) for _, d in factors):
             shapes[name] = torch.Size((value,) if isinstance(value, int) else value)  # type: ignore[arg-type]
-        elif callable(value) and name in called and not isinstance(value, torch.Tensor):
+        elif name not in mentioned:
+            raise _unused(keyword, [*options, *sorted(mentioned - _keys(names, read))])
+        elif name in applied and callable(value) and not _is_number(value):
             networks[name] = value
         elif is_scalar(value):
             scalars[name] = value
         else:
             raise OptionError(
                 f"`{keyword}` is bound to {type(value).__name__}, which has no meaning in this formula",
-                hint="bind a distribution, a network that the formula applies, a number, or the event shape of a variable",
+                hint="bind a distribution, a network that the formula applies, a number, or the "
+                "event shape of a variable",
             )
     numbered = tuple(Factor(i, node, d) for i, (node, d) in enumerate(factors))
     _refuse_duplicates(numbered)
@@ -64,31 +83,57 @@ def is_shape(value: object) -> bool:
     """Whether a value can be an event shape."""
     if isinstance(value, bool):
         return False
-    return isinstance(value, int) or (isinstance(value, tuple | list) and all(isinstance(v, int) for v in value))
+    return isinstance(value, int) or (
+        isinstance(value, tuple | list) and all(isinstance(v, int) for v in value)
+    )
 
 
-def declared_node(distribution: Distribution, read: Callable[[str], Basic]) -> Basic:
+def declared_node(distribution: Distribution, read: Read) -> Basic:
     """The notation of a distribution's declaration."""
     return read(distribution.declaration.text)
 
 
-def refuse_unused(names: Mapping[str, object], used: Iterable[str], options: Iterable[str], read: Callable[[str], Basic]) -> None:
+def refuse_unused(
+    names: Mapping[str, object], used: Iterable[str], options: Iterable[str], read: Read
+) -> None:
     """Raise `OptionError` for a keyword that the formula does not use."""
     known = set(used)
     for keyword in names:
         if spelled(read(keyword)) not in known:
-            close = nearest(keyword, options)
-            raise OptionError(
-                f"`{keyword}` is no option, and the formula does not use it",
-                hint=f"did you mean `{close}`?" if close else f"leave it out, or write `{keyword}` in the formula",
-            )
+            raise _unused(keyword, options)
+
+
+def _unused(keyword: str, candidates: Iterable[str]) -> OptionError:
+    close = nearest(keyword, candidates)
+    return OptionError(
+        f"`{keyword}` is no option, and the formula does not use it",
+        hint=f"did you mean `{close}`?" if close else f"leave it out, or write `{keyword}` in the formula",
+    )
+
+
+def _keys(names: Mapping[str, object], read: Read) -> set[str]:
+    return {spelled(read(keyword)) for keyword in names}
+
+
+def _called(expressions: Iterable[Basic]) -> set[str]:
+    """The names of functions and distributions, with and without their subscripts."""
+    found = {head for e in expressions for head in heads(e)}
+    return {spelled(h) for h in found} | {spelled(h.head) for h in found if isinstance(h, Subscripted)}
+
+
+def _is_number(value: Callable[..., object]) -> bool:
+    """Whether what can be called is a number all the same: a tensor, or a function of ``step``."""
+    if isinstance(value, Tensor | nn.Module):
+        return isinstance(value, Tensor)
+    try:
+        return list(inspect.signature(value).parameters) == [STEP]
+    except (TypeError, ValueError):  # a function without a readable signature, such as a builtin
+        return False
 
 
 def _renamed(head: Basic, node: Basic) -> Basic:
     """A declaration under another name."""
-    givens = node.givens if hasattr(node, "givens") else ()
-    values = node.values if hasattr(node, "values") else node.args[1:]
-    return reference(head, values, givens)
+    return reference(head, values_of(node), givens_of(node))
 
 
 def _refuse_duplicates(factors: Sequence[Factor]) -> None:

@@ -33,11 +33,10 @@ class Environment:
     shapes: Mapping[str, torch.Size] = field(default_factory=dict)
 
     def named(self, head: Basic) -> list[Factor]:
-        """The factors called ``head``; without its parameter subscript (``q_phi`` → ``q``) if the full name is not bound."""
+        """The factors called ``head``; if there are none, without its parameter subscript."""
         exact = [f for f in self.factors if f.head == head]
-        if exact or not isinstance(head, Subscripted):
-            return exact
-        return [f for f in self.factors if f.head == head.head]
+        short = None if exact or is_data_name(head) else without_parameters(head)
+        return exact if short is None else [f for f in self.factors if f.head == short]
 
     def match(self, node: Basic) -> Match | None:
         """The one factor that a reference names, with its actual arguments.
@@ -66,33 +65,39 @@ class Environment:
         return joint(self.named(node.args[0]), values_of(node), givens_of(node))
 
     def data_law(self, node: Basic) -> DataLaw | None:
-        """The data distribution that a reference names."""
-        matched = next((f for f in self.named(node.args[0]) if isinstance(f.distribution, Data)), None)
-        if matched is not None:
-            return DataLaw(node, values_of(node) or matched.variables)
-        if not self.named(node.args[0]) and spelled(node.args[0]).replace("{", "").replace("}", "") in DATA_NAMES:
-            return DataLaw(node, values_of(node))
+        """The data distribution that a reference names: what is bound to `sd.Data`, else by `DATA_NAMES`."""
+        bound, values = self.named(node.args[0]), values_of(node)
+        if givens_of(node):
+            return None
+        for factor in bound:
+            if isinstance(factor.distribution, Data) and set(values) <= set(factor.variables):
+                return DataLaw(node, values or factor.variables)
+        if not bound and is_data_name(node.args[0]):
+            return DataLaw(node, values)
         return None
 
     def network(self, head: Basic) -> str | None:
         """The name under which a network is bound, with or without its parameter subscript."""
-        return self._bound(head, self.networks)
+        for name in (head, without_parameters(head)):
+            if name is not None and spelled(name) in self.networks:
+                return spelled(name)
+        return None
 
     def scalar(self, node: Basic) -> str | None:
-        """The name under which a scalar is bound."""
-        return self._bound(node, self.scalars)
+        """The name under which a scalar is bound; its subscripts are part of it."""
+        return spelled(node) if spelled(node) in self.scalars else None
 
-    def candidates(self, head: Basic | None = None) -> Sequence[Factor]:
-        """The factors worth naming in an error: those of that name, or all."""
-        return (self.named(head) if head is not None else []) or self.factors
 
-    @staticmethod
-    def _bound(node: Basic, names: Mapping[str, object]) -> str | None:
-        if spelled(node) in names:
-            return spelled(node)
-        if isinstance(node, Subscripted) and isinstance(node.head, Name | Labelled) and spelled(node.head) in names:
-            return spelled(node.head)
-        return None
+def without_parameters(head: Basic) -> Basic | None:
+    """``q`` for ``q_phi``; None where there is no subscript that names parameters: ``p_1`` is not ``p``."""
+    if isinstance(head, Subscripted) and isinstance(head.head, Name | Labelled):
+        return head.head if all(isinstance(i, Name) for i in head.indices) else None
+    return None
+
+
+def is_data_name(head: Basic) -> bool:
+    """Whether a name means the data distribution where it is not bound to something else."""
+    return spelled(head).replace("{", "").replace("}", "") in DATA_NAMES
 
 
 def listing(factors: Sequence[Factor]) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import networkx as nx
 from sympy import Basic, Tuple
+from torch import Tensor
 
-from symdgm.distributions import Distribution
+from symdgm.distributions import Distribution, Family
 from symdgm.errors import NameResolutionError
 from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.arithmetic import times
@@ -49,6 +50,11 @@ class Factor:
         """The formal variables behind the bar, ``(x,)``."""
         return givens_of(self.node)
 
+    @property
+    def constants(self) -> Mapping[str, float | Tensor]:
+        """The parameters that no network gives, as they are now."""
+        return self.distribution.constants if isinstance(self.distribution, Family) else {}
+
 
 @dataclass(frozen=True)
 class Match:
@@ -60,8 +66,9 @@ class Match:
 
     @property
     def node(self) -> Basic:
-        """The reference in the factor's own notation."""
-        return reference(self.factor.head, self.values, self.givens)
+        """The reference in the factor's own notation; `Environment.match` reads it back as this match."""
+        values = _named_outright(self.factor.variables, self.values)
+        return reference(self.factor.head, values, _named_outright(self.factor.givens, self.givens))
 
 
 @dataclass(frozen=True)
@@ -92,7 +99,8 @@ def givens_of(node: Basic) -> tuple[Basic, ...]:
 def assign(formals: Sequence[Basic], actuals: Sequence[Basic]) -> tuple[Basic, ...] | None:
     """Actual arguments in the order of the formal variables, or None where they do not fit.
 
-    A name goes to the formal variable that it equals, then to the one with its base name (``z_k``, ``z'`` stand for ``z``);
+    A name goes to the formal variable that it equals, then to the one with its base name (``z_k``, ``z'``
+    stand for ``z``);
     ``x = G(z)`` names its formal variable outright; any other expression takes the next one that is left.
     """
     if len(formals) != len(actuals):
@@ -113,6 +121,13 @@ def assign(formals: Sequence[Basic], actuals: Sequence[Basic]) -> tuple[Basic, .
     return tuple(found[f] for f in formals)
 
 
+def _named_outright(formals: Sequence[Basic], actuals: Sequence[Basic]) -> tuple[Basic, ...]:
+    """Actual arguments, with the formal variable where it would not be told: ``p(x|z=w)``."""
+    if assign(formals, actuals) == tuple(actuals):
+        return tuple(actuals)
+    return tuple(a if a == f else Definition(f, a) for f, a in zip(formals, actuals, strict=True))
+
+
 def _named(formal: Basic, actual: Basic) -> bool:
     return isinstance(actual, Definition) and actual.args[0] == formal
 
@@ -126,26 +141,42 @@ def _same_base(formal: Basic, actual: Basic) -> bool:
 
 
 def joint(factors: Iterable[Factor], values: Sequence[Basic], givens: Sequence[Basic]) -> list[Factor] | None:
-    """The factors whose product is the joint over ``values`` by the chain rule, in ancestral order; None if there are none.
+    """The factors whose product is the joint over ``values``, in ancestral order; None if there are none.
+
+    What is given must be used, and must not itself come from ``values``: ``p(z|x)`` is no product of
+    ``p(z)`` and ``p(x|z)``.
 
     Raises:
-        NameResolutionError: if two factors have a variable in common, or if the factors depend on each other in a circle.
+        NameResolutionError: if two factors have a variable in common, or if the factors depend on each other
+            in a circle.
     """
-    wanted, known = set(values), set(givens)
+    named, wanted, known = list(factors), set(values), set(givens)
     chosen: dict[Basic, Factor] = {}
-    for factor in factors:
+    for factor in named:
         if not wanted.issuperset(factor.variables) or not (wanted | known).issuperset(factor.givens):
             continue
         for variable in factor.variables:
             if variable in chosen:
                 raise NameResolutionError(
-                    f"two factors have the variable `{variable}`: `{chosen[variable].node}` and `{factor.node}`",
+                    f"two factors have the variable `{variable}`: `{chosen[variable].node}` and "
+                    f"`{factor.node}`",
                     hint="leave one of them out, or give them different names",
                 )
             chosen[variable] = factor
-    if set(chosen) != wanted:
+    used = {g for f in chosen.values() for g in f.givens}
+    if set(chosen) != wanted or not known <= used or known & _descendants(named, wanted):
         return None
     return ancestral(list(dict.fromkeys(chosen.values())))
+
+
+def _descendants(factors: Sequence[Factor], variables: set[Basic]) -> set[Basic]:
+    """The variables that depend on some of ``variables``, near or far."""
+    found: set[Basic] = set()
+    front = variables
+    while front:
+        front = {v for f in factors if front & set(f.givens) for v in f.variables} - found
+        found |= front
+    return found
 
 
 def ancestral(factors: Sequence[Factor]) -> list[Factor]:
@@ -155,7 +186,7 @@ def ancestral(factors: Sequence[Factor]) -> list[Factor]:
         NameResolutionError: if they depend on each other in a circle.
     """
     owner = {v: f.index for f in factors for v in f.variables}
-    graph = nx.DiGraph()
+    graph: nx.DiGraph[int] = nx.DiGraph()
     graph.add_nodes_from(f.index for f in factors)
     graph.add_edges_from((owner[g], f.index) for f in factors for g in f.givens if g in owner)
     by_index = {f.index: f for f in factors}
@@ -170,6 +201,6 @@ def ancestral(factors: Sequence[Factor]) -> list[Factor]:
 
 
 def product(factors: Sequence[Factor]) -> Basic:
-    """The product of factors as the chain rule writes it: the last in ancestral order first, ``p(x|z) p(z)``."""
+    """The product of factors as the chain rule writes it, ``p(x|z) p(z)``: ancestors last."""
     nodes = [f.node for f in reversed(factors)]
     return times(*nodes) if len(nodes) > 1 else nodes[0]

@@ -14,9 +14,9 @@ from symdgm.distributions import Bernoulli, Categorical, Data, Deterministic, Fa
 from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.arithmetic import Minus, Plus, Power, Quotient, Times
 from symdgm.expressions.families import family
+from symdgm.expressions.laws import Law
 from symdgm.expressions.names import Name, Subscripted, spelled
 from symdgm.expressions.node import to_node
-from symdgm.expressions.laws import Law
 
 ARITHMETIC = (Plus, Minus, Times, Quotient, Power)
 FINITE = (Bernoulli, Categorical, OneHotCategorical)
@@ -80,13 +80,19 @@ class BoundFacts:
         key = (law.identity, law.node, parameter)
         if key not in self._given:
             taken = self._taken()
-            name = next(n for n in _proposals(law, symbol) if n not in self.parameter_names and spelled(n) not in taken)
+            name = next(
+                n
+                for n in _proposals(law, symbol)
+                if n not in self.parameter_names and spelled(n) not in taken
+            )
             self._given[key] = name
             self.parameter_names[name] = (law, parameter)
         return self._given[key]
 
     def _taken(self) -> set[str]:
-        variables = {spelled(v) for f in self.environment.factors for v in (*values_of(f.node), *givens_of(f.node))}
+        variables = {
+            spelled(v) for f in self.environment.factors for v in (*values_of(f.node), *givens_of(f.node))
+        }
         return variables | set(self.environment.scalars) | set(self.environment.networks)
 
     def _described(self, match: Match) -> Law:
@@ -104,7 +110,7 @@ class BoundFacts:
 
 
 def parametrisation(distribution: Family) -> tuple[str, ...]:
-    """The parameters by which a distribution is known before any network ran: those written, else the canonical ones."""
+    """The parameters that a distribution has before it ran: those written, else the canonical ones."""
     written = set(distribution.constants) | {n for s in distribution.sources for n in s.names or ()}
     for names in distribution.alternatives:
         if written and written <= set(names):

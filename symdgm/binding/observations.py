@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from numbers import Real
+from numbers import Number
 
 import torch
 from torch import Tensor
@@ -14,8 +14,19 @@ from symdgm.errors import DataError, ShapeError, SupportError, suggest
 from symdgm.expressions.names import spelled
 
 
-def read_data(values: Mapping[str, object], wanted: Sequence[str]) -> dict[str, Tensor]:
+def read_data(
+    values: Mapping[str, object], wanted: Sequence[str], like: Tensor | None = None
+) -> dict[str, Tensor]:
     """Observed values as tensors, in the order of the formula.
+
+    A tensor is taken as it is. Arrays and lists become tensors where ``like`` is, and of its dtype where
+    they are floating
+    (NumPy's default is float64).
+
+    Args:
+        values: by name.
+        wanted: the names, in the order of the formula.
+        like: a weight of the networks, if there is one.
 
     Raises:
         DataError: a name is unknown or missing, or a value is no tensor.
@@ -26,19 +37,30 @@ def read_data(values: Mapping[str, object], wanted: Sequence[str]) -> dict[str, 
     for name in wanted:
         if name not in values:
             got = ", ".join(f"`{n}`" for n in values) or "nothing"
-            raise DataError(f"the objective needs the data `{name}`, but got {got}", hint=f"pass `{name}=...`, [batch, *event]")
-    return {name: _tensor(name, values[name]) for name in wanted}
+            raise DataError(
+                f"the objective needs the data `{name}`, but got {got}",
+                hint=f"pass `{name}=...`, [batch, *event]",
+            )
+    return {name: _tensor(name, values[name], like) for name in wanted}
 
 
-def _tensor(name: str, value: object) -> Tensor:
+def _tensor(name: str, value: object, like: Tensor | None) -> Tensor:
     if isinstance(value, Tensor):
         return value
-    if value is None or isinstance(value, str | bytes | Real):
-        raise DataError(f"`{name}` is {type(value).__name__}, not a tensor", hint=f"pass `{name}=...` as a tensor [batch, *event]")
+    if value is None or isinstance(value, str | bytes | Number | Mapping):
+        raise DataError(
+            f"`{name}` is {type(value).__name__}, not a tensor",
+            hint=f"pass `{name}=...` as a tensor [batch, *event]",
+        )
     try:
-        return torch.as_tensor(value)
+        tensor = torch.as_tensor(value)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise DataError(f"`{name}` cannot be read as a tensor: {error}", hint="pass a tensor or a numeric array") from error
+        raise DataError(
+            f"`{name}` cannot be read as a tensor: {error}", hint="pass a tensor or a numeric array"
+        ) from error
+    if like is None:
+        return tensor
+    return tensor.to(like) if tensor.is_floating_point() else tensor.to(like.device)
 
 
 def check_batch(data: Mapping[str, Tensor]) -> None:
@@ -50,43 +72,67 @@ def check_batch(data: Mapping[str, Tensor]) -> None:
     sizes = {v.shape[0] if v.dim() else None for v in data.values()}
     if len(sizes) > 1 or None in sizes:
         table = ", ".join(f"{k} {list(v.shape)}" for k, v in data.items())
-        raise ShapeError(f"the data have no common batch size: {table}", hint="every variable is [batch, *event]")
+        raise ShapeError(
+            f"the data have no common batch size: {table}", hint="every variable is [batch, *event]"
+        )
     if 0 in sizes:
         raise ShapeError("the batch has no examples", hint="pass at least one")
 
 
-def check_values(environment: Environment, data: Mapping[str, Tensor], dtype: torch.dtype | None) -> None:
-    """Refuse values outside the support of a distribution over them, NaN, and dtypes that the networks do not have.
+def check_values(environment: Environment, data: Mapping[str, Tensor], like: Tensor | None) -> None:
+    """Refuse values outside the support of their distributions, NaN, and dtypes other than the networks'.
 
     Args:
         environment: what is bound.
         data: the observed values.
-        dtype: the dtype of the networks' weights, if there are any.
+        like: a weight of the networks, if there is one.
 
     Raises:
-        ShapeError: a wrong dtype, or another event shape than was declared.
+        ShapeError: a wrong dtype or device, or another event shape than was declared.
         SupportError: a value outside the support, or NaN.
     """
     for name, value in data.items():
-        if value.is_floating_point() and dtype is not None and value.dtype != dtype:
-            raise ShapeError(
-                f"`{name}` has the dtype {value.dtype}, but the networks have {dtype}", hint=f"write `{name}.to({dtype})`"
-            )
-        shape = environment.shapes.get(name)
-        if shape is not None and value.shape[1:] != shape:
-            raise ShapeError(
-                f"`{name}` has the event shape {list(value.shape[1:])}, but {list(shape)} was declared",
-                hint=f"every variable is [batch, *event], here [{len(value)}, {', '.join(map(str, shape))}]",
-            )
+        _check_kind(name, value, like)
+        _check_event(environment, name, value)
         _check_support(environment, name, value)
 
 
-def _check_support(environment: Environment, name: str, value: Tensor) -> None:
+def _check_kind(name: str, value: Tensor, like: Tensor | None) -> None:
+    """Refuse a dtype or a device that the networks do not have."""
+    if like is None:
+        return
+    if value.device != like.device:
+        raise ShapeError(
+            f"`{name}` is on {value.device}, but the networks are on {like.device}",
+            hint=f'write `{name}.to("{like.device}")`',
+        )
+    if value.is_floating_point() and value.dtype != like.dtype:
+        raise ShapeError(
+            f"`{name}` has the dtype {value.dtype}, but the networks have {like.dtype}",
+            hint=f"write `{name}.to({like.dtype})`",
+        )
+
+
+def _check_event(environment: Environment, name: str, value: Tensor) -> None:
+    """Refuse another event shape than was declared, by a keyword or by a distribution."""
+    shape, owner = environment.shapes.get(name), "was declared"
     for factor in environment.factors:
         distribution = factor.distribution
-        if [spelled(v) for v in factor.variables] == [name] and isinstance(distribution, Family):
-            distribution.check_support(value, name)
-            return
-    if value.is_floating_point() and not torch.isfinite(value).all():
+        if shape is None and isinstance(distribution, Family) and spelled(factor.variables[0]) == name:
+            shape, owner = distribution.event_shape, f"{distribution.described} is over"
+    if shape is not None and value.shape[1:] != shape:
+        was = f"{list(shape)} {owner}" if owner == "was declared" else f"{owner} {list(shape)}"
+        raise ShapeError(
+            f"`{name}` has the event shape {list(value.shape[1:])}, but {was}",
+            hint=f"every variable is [batch, *event], here [{', '.join(map(str, (len(value), *shape)))}]",
+        )
+
+
+def _check_support(environment: Environment, name: str, value: Tensor) -> None:
+    over = [f.distribution for f in environment.factors if [spelled(v) for v in f.variables] == [name]]
+    families = [d for d in over if isinstance(d, Family)]
+    for family in families:
+        family.check_support(value, name)
+    if not families and value.is_floating_point() and not torch.isfinite(value).all():
         what = "NaN" if torch.isnan(value).any() else "infinite values"
         raise SupportError(f"`{name}` contains {what}", hint="clean the data first, as by `torch.nan_to_num`")

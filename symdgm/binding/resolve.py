@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 from sympy import Basic
 
-from symdgm.binding.environment import Environment, listing
+from symdgm.binding.environment import Environment, is_data_name, listing
 from symdgm.binding.factors import DataLaw, Factor, Match, givens_of, product, reference, values_of
+from symdgm.binding.unsupported import LAWS
 from symdgm.errors import NameResolutionError, NotSupportedError
+from symdgm.expressions.names import base, spelled
 
 Law = Match | DataLaw | list[Factor]
 """What a reference stands for: one factor, the data, or the factors of a joint."""
@@ -34,38 +36,75 @@ def resolve(environment: Environment, node: Basic) -> Law:
 
 
 def resolve_bare(environment: Environment, head: Basic, over: Sequence[Basic] | None = None) -> Basic:
-    """The reference that a bare name stands for: the only factor of that name, or the one exactly over some variables.
+    """What a bare name stands for: the only factor of that name, or the one exactly over some variables.
 
     Raises:
         NameResolutionError: if there is none, or more than one.
     """
-    found = [f for f in environment.named(head) if over is None or set(f.variables) == set(over)]
+    named = environment.named(head)
+    if not named:
+        raise _unknown(environment, head)
+    found = _over(named, over)
     if len(found) == 1:
         return found[0].node
     if not found and over is not None and environment.joint(reference(head, over, ())):
         return reference(head, over, ())
-    if not environment.named(head):
-        raise NameResolutionError(f"no distribution is called `{head}`", hint=f"bound: {listing(environment.factors)}")
     about = "" if over is None else f" over {', '.join(f'`{v}`' for v in over)} alone"
     if not found:
-        raise NameResolutionError(
-            f"`{head}` has no factor{about}", hint=f"bound: {listing(environment.named(head))}; write the one that is meant"
-        )
+        hint = f"bound: {listing(named)}; write the one that is meant"
+        raise NameResolutionError(f"`{head}` has no factor{about}", hint=hint)
     raise NameResolutionError(
-        f"`{head}` is the name of more than one factor{about}: {listing(found)}", hint=f"write `{found[0].node}`, say"
+        f"`{head}` is the name of more than one factor{about}: {listing(found)}",
+        hint=f"write `{found[0].node}`, say",
     )
 
 
+def _over(factors: Sequence[Factor], over: Sequence[Basic] | None) -> list[Factor]:
+    """The factors exactly over some variables; by their base names (``z'`` stands for ``z``) if none is."""
+    if over is None:
+        return list(factors)
+    exact = [f for f in factors if set(f.variables) == set(over)]
+    bases = sorted(spelled(base(v)) for v in over)
+    return exact or [f for f in factors if sorted(spelled(base(v)) for v in f.variables) == bases]
+
+
+def _unknown(environment: Environment, head: Basic) -> NameResolutionError | NotSupportedError:
+    """The error for a name under which no distribution is bound."""
+    if is_data_name(head):
+        hint = f"name the variables that are observed, as in `E_{head}(x)[...]`"
+        return NameResolutionError(f"`{head}` does not say over what", hint=hint)
+    if is_inline_law(head):
+        return NotSupportedError(
+            f"`{head}` is read as a law that is written in place, which this version cannot compute yet",
+            hint='bind it as a distribution, as in `sd.Normal("p(eps)", loc=0.0, scale=1.0)`, and '
+            "write `E_p(eps)[...]`",
+        )
+    return NameResolutionError(
+        f"no distribution is called `{head}`", hint=f"bound: {listing(environment.factors)}"
+    )
+
+
+def is_inline_law(head: Basic) -> bool:
+    """Whether a name means a family of distributions where it is not bound."""
+    return spelled(head) in LAWS
+
+
 def _unresolved(environment: Environment, node: Basic) -> NameResolutionError | NotSupportedError:
-    head, same = node.args[0], environment.named(node.args[0])
+    same = environment.named(node.args[0])
+    if not same and is_data_name(node.args[0]) and givens_of(node):
+        return NotSupportedError(
+            f"`{node}` is a conditional of the data distribution, which this version cannot compute yet",
+            hint="take the expectation over all observed variables at once, as in `E_data(x, y)[...]`",
+        )
     if not same:
-        return NameResolutionError(f"no distribution is called `{head}`", hint=f"bound: {listing(environment.factors)}")
+        return _unknown(environment, node.args[0])
     generated = {v for f in same for v in f.variables}
     known = generated | {v for f in same for v in f.givens}
     if set(values_of(node)) <= generated and set(givens_of(node)) <= known:
         return NotSupportedError(
             f"`{node}` is a marginal or a posterior of {listing(same)}, which this version does not derive",
-            hint=f"write the joint by its factors, `{product(same)}`, and take an expectation over what is not observed",
+            hint=f"write the joint by its factors, `{product(same)}`, and take an expectation over "
+            "what is not observed",
         )
     return NameResolutionError(
         f"`{node}` is no factor that is bound, nor a joint of them", hint=f"did you mean {listing(same)}?"

@@ -1,4 +1,4 @@
-"""Scalars that a formula names: numbers, 0-d tensors, parameters and schedules; changing one compiles nothing."""
+"""Scalars of a formula: numbers, 0-d tensors, parameters and schedules; changing one compiles nothing."""
 
 from __future__ import annotations
 
@@ -6,26 +6,34 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from numbers import Real
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from symdgm.errors import OptionError, ShapeError, suggest
 
-Schedule = Callable[[int], float]
+Schedule = Callable[[int], object]
+"""From the number of training steps done to a value."""
 
 
 def is_scalar(value: object) -> bool:
     """Whether a value can stand for a scalar of a formula (a schedule included)."""
     if isinstance(value, Tensor):
         return value.dim() == 0
-    if isinstance(value, torch.nn.Module):
+    if isinstance(value, nn.Module):
         return False
-    return (isinstance(value, Real) and not isinstance(value, bool)) or callable(value)
+    return isinstance(value, Real) or callable(value)
 
 
 class Scalars(MutableMapping[str, float | Tensor]):
     """The current values of the scalars by name.
 
     A schedule, a function of the number of training steps done, has its value at the last step that was set.
+
+    Args:
+        values: by name a number, a 0-d tensor, an `nn.Parameter` (trained), or a schedule.
+
+    Raises:
+        OptionError: a value that is none of these; a schedule that fails.
+        ShapeError: a tensor with axes.
 
     Example:
         >>> scalars = Scalars({"beta": lambda step: min(1.0, step / 100)})
@@ -37,27 +45,50 @@ class Scalars(MutableMapping[str, float | Tensor]):
     def __init__(self, values: Mapping[str, object]) -> None:
         self._values: dict[str, float | Tensor] = {}
         self._schedules: dict[str, Schedule] = {}
+        self._tensors: dict[str, tuple[float, Tensor]] = {}
+        self._step = 0
         for name, value in values.items():
             self._put(name, value)
-        self.advance(0)
 
     def advance(self, step: int) -> None:
         """Set every scheduled scalar to its value at a training step."""
+        self._step = step
         for name, schedule in self._schedules.items():
-            self._values[name] = self._number(name, schedule(step))
+            self._values[name] = _scheduled(name, schedule, step)
+
+    def tensor(self, name: str, like: Tensor) -> Tensor:
+        """A scalar as a 0-d tensor of the dtype and device of ``like``; a bound tensor as it is."""
+        value = self._values[name]
+        if isinstance(value, Tensor):
+            return value
+        known = self._tensors.get(name)
+        if known is not None and _fits(known, value, like):
+            return known[1]
+        made = torch.tensor(value, dtype=like.dtype, device=like.device)
+        self._tensors[name] = (value, made)
+        return made
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """The scalars that are trained."""
+        return {n: v for n, v in self._values.items() if isinstance(v, nn.Parameter)}
 
     def __getitem__(self, name: str) -> float | Tensor:
-        return self._values[name]
+        return self._values[self._known(name)]
 
     def __setitem__(self, name: str, value: object) -> None:
-        if name not in self._values:
-            raise OptionError(f"the formula has no scalar `{name}`", hint=suggest(name, self._values))
-        self._schedules.pop(name, None)
-        self._put(name, value)
-        self.advance(0) if name in self._schedules else None
+        if isinstance(value, nn.Parameter):
+            raise OptionError(
+                f"the scalar `{name}` cannot become a trained parameter later",
+                hint=f"bind the `nn.Parameter` when the objective is built, `{name}=...`, so that it "
+                "belongs to the model",
+            )
+        self._put(self._known(name), value)
 
     def __delitem__(self, name: str) -> None:
         raise OptionError(f"the formula needs its scalar `{name}`", hint="set it to another value instead")
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._values
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
@@ -65,28 +96,52 @@ class Scalars(MutableMapping[str, float | Tensor]):
     def __len__(self) -> int:
         return len(self._values)
 
-    def parameters(self) -> dict[str, torch.nn.Parameter]:
-        """The scalars that are trained."""
-        return {n: v for n, v in self._values.items() if isinstance(v, torch.nn.Parameter)}
+    def __repr__(self) -> str:
+        return repr(self._values)
+
+    def _known(self, name: str) -> str:
+        if name not in self._values:
+            raise OptionError(f"the formula has no scalar `{name}`", hint=suggest(name, self._values))
+        return name
 
     def _put(self, name: str, value: object) -> None:
-        if callable(value) and not isinstance(value, Tensor):
+        if callable(value) and not isinstance(value, Tensor | nn.Module):
+            self._values[name] = _scheduled(name, value, self._step)
             self._schedules[name] = value
-            self._values[name] = 0.0
         else:
-            self._values[name] = self._number(name, value)
+            self._values[name] = _number(name, value)
+            self._schedules.pop(name, None)
 
-    @staticmethod
-    def _number(name: str, value: object) -> float | Tensor:
-        if isinstance(value, Tensor):
-            if value.dim():
-                raise ShapeError(
-                    f"the scalar `{name}` is a tensor of shape {list(value.shape)}", hint="give a number or a 0-d tensor"
-                )
-            return value
-        if isinstance(value, Real) and not isinstance(value, bool):
-            return float(value)
+
+def _fits(known: tuple[float, Tensor], value: float, like: Tensor) -> bool:
+    """Whether a tensor made before still serves; one of inference mode can never be trained through."""
+    same = known[0] == value and known[1].dtype == like.dtype and known[1].device == like.device
+    return same and (not known[1].is_inference() or torch.is_inference_mode_enabled())
+
+
+def _scheduled(name: str, schedule: Schedule, step: int) -> float | Tensor:
+    try:
+        value = schedule(step)
+    except Exception as error:
+        raise OptionError(
+            f"the schedule of `{name}` failed at step {step}: {error}",
+            hint="a schedule is a function of the number of training steps done; a network must be "
+            "applied in the formula",
+        ) from error
+    return _number(name, value)
+
+
+def _number(name: str, value: object) -> float | Tensor:
+    if isinstance(value, Tensor):
+        if value.dim():
+            raise ShapeError(
+                f"the scalar `{name}` is a tensor of shape {list(value.shape)}",
+                hint="give a number or a 0-d tensor",
+            )
+        return value
+    if isinstance(value, bool) or not isinstance(value, Real):
         raise OptionError(
             f"the scalar `{name}` cannot be {type(value).__name__}",
             hint="give a number, a 0-d tensor, an nn.Parameter, or a function of the training step",
         )
+    return float(value)

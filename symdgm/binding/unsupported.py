@@ -1,45 +1,77 @@
-"""What the language has but this version cannot compute: one table, so that every refusal names its construct."""
+"""What the language has but this version cannot compute: every refusal names its construct."""
 
 from __future__ import annotations
 
-from sympy import Basic
+from sympy import Basic, Number
 
 from symdgm.errors import NotSupportedError
-from symdgm.expressions.applications import Density, Indicator, Transpose
-from symdgm.expressions.calculus import Derivative, Integral
-from symdgm.expressions.expectations import Divergence, MutualInformation
+from symdgm.expressions.applications import Call, Density, Indicator, Transposed
+from symdgm.expressions.calculus import DerivativeBy, IntegralOver
+from symdgm.expressions.expectations import DivergenceBetween, MutualInformation
 from symdgm.expressions.indices import Aggregate
-from symdgm.expressions.names import Labelled, Listing, Placeholder, Range, Relation, Subscripted
-from symdgm.expressions.statements import Optimize
+from symdgm.expressions.names import IndexRange, Labelled, Listing, Name, Placeholder, Relation, Subscripted
+from symdgm.expressions.statements import Abbreviation, Block, Definition, Labeled, Optimize, Proportional
 
 CONSTRUCTS: dict[type, str] = {
     Aggregate: "a sum, product or mean over an index",
-    Derivative: "a derivative by a variable",
-    Integral: "an integral",
-    Transpose: "a transpose",
+    DerivativeBy: "a derivative by a variable",
+    IntegralOver: "an integral",
+    Transposed: "a transpose",
     Indicator: "an indicator",
     MutualInformation: "a mutual information",
     Labelled: "a superscript label",
-    Range: "a range of an index",
+    IndexRange: "a range of an index",
     Relation: "a condition on an index",
     Listing: "a listing",
     Placeholder: "an argument that is left open",
     Optimize: "a game, or an optimisation inside a formula",
+    Proportional: "an unnormalised density",
+    Definition: "an equation inside a formula",
 }
-FUNCTIONS = ("tr", "det", "logdet", "diag", "digamma")
+STATEMENTS = (Abbreviation, Block, Labeled)
+"""What belongs into a model block only."""
+FUNCTIONS = ("tr", "det", "logdet", "diag", "digamma", "logsumexp")
+"""The functions that cannot be computed."""
+SEVERAL = ("max", "min")
+"""The functions of two or more arguments; all others take one."""
+LAWS = (
+    "N", "Normal", "U", "Uniform", "Bernoulli", "Bern", "Categorical", "Cat", "OneHotCategorical", "Dir",
+    "Dirichlet", "Gamma", "Beta", "Laplace", "Poisson", "Exponential", "Exp", "Gumbel", "Logistic",
+)  # fmt: skip
+"""Names that mean a family of distributions where they are not bound (LANGUAGE.md 8.16)."""
 
 
 def refuse(node: Basic) -> None:
-    """Raise `NotSupportedError` where this very node (not what is below it) cannot be computed yet."""
-    what = CONSTRUCTS.get(type(node))
-    if isinstance(node, Divergence) and node.kind != "KL":
-        what = f"the divergence {node.kind}"
-    elif isinstance(node, Subscripted) and any(type(i) in CONSTRUCTS or not i.is_Atom and i.args and type(i).__name__ not in ("Name", "Subscripted") for i in node.indices):
-        what = "an index that is a range or an expression"
-    elif isinstance(node, Density) and node.parameters:
-        what = "a density by family inside a formula"
+    """Refuse this very node (not what is below it) if it cannot be computed yet.
+
+    Raises:
+        NotSupportedError: it names the construct.
+    """
+    if isinstance(node, STATEMENTS):
+        raise NotSupportedError(
+            "a formula is wanted here, not the statements of a model block",
+            hint="pass the block to `sd.Model`",
+        )
+    what = CONSTRUCTS.get(type(node)) or _special(node)
     if what is not None:
         raise NotSupportedError(
             f"`{node}` is read as {what}, which this version cannot compute yet",
             hint="`symdgm show` displays how it was read; the CHANGELOG says what is computed",
         )
+
+
+def _special(node: Basic) -> str | None:
+    """The constructs that are told by more than the kind of their node."""
+    if isinstance(node, DivergenceBetween) and node.kind != "KL":
+        return f"the divergence {node.kind}"
+    if isinstance(node, Subscripted) and not all(
+        isinstance(i, Name | Number | Subscripted) for i in node.indices
+    ):
+        return "an index that is a range or an expression"
+    if isinstance(node, Density) and node.parameters:
+        return "a density by family inside a formula"
+    if isinstance(node, Call) and node.function in FUNCTIONS:
+        return f"the function {node.function}"
+    if isinstance(node, Call) and (len(node.args) == 2) == (node.function in SEVERAL):
+        return f"{node.function} of {len(node.args) - 1} arguments"
+    return None

@@ -1,11 +1,21 @@
-"""Derivations as text and as aligned LaTeX."""
+r"""Derivations as text and as aligned LaTeX.
+
+The LaTeX is such that both MathJax and KaTeX set it: inside ``\text{}`` stand letters only, since the two
+disagree about what a
+backslash means there.
+"""
 
 from __future__ import annotations
 
 from symdgm.expressions.notation import latex, unicode
 from symdgm.rewriting.rule import Change, Kind, Step
 
-_LATEX_SIGN = {Kind.EQUALITY: "=", Kind.UNBIASED: r"\approx", Kind.BIASED: r"\approx"}
+_SIGN = {Kind.EQUALITY: "=", Kind.UNBIASED: r"\approx", Kind.BIASED: r"\approx"}
+_SPECIAL = {
+    "\\": r"\backslash ", "{": r"\{", "}": r"\}", "_": r"\_", "^": r"{\wedge}", "#": r"\#", "&": r"\&",
+    "%": r"\%", "$": r"\$", "~": r"\sim ",
+}  # fmt: skip
+"""Characters that cannot stand inside ``\\text{}``, as mathematics."""
 
 
 def derivation_text(title: str, steps: tuple[Step, ...]) -> str:
@@ -19,37 +29,37 @@ def derivation_text(title: str, steps: tuple[Step, ...]) -> str:
     for number, step in enumerate(steps, 1):
         source = f" [{step.reference}]" if step.reference else ""
         lines += ["", f"{number}. {step.name} ({step.kind.value}): {step.why}{source}"]
-        lines += [f"     {line}" for change in step.changes for line in _change_text(change, step.kind)]
+        lines += [f"     {_change_text(change, step.kind)}" for change in step.changes]
     return "\n".join(lines)
 
 
-def _change_text(change: Change, kind: Kind) -> list[str]:
+def _change_text(change: Change, kind: Kind) -> str:
     if change.note:
-        return [change.note]
-    return [f"{unicode(change.before)} {kind.sign} {unicode(change.after)}"]
+        return f"{unicode(change.before)} {change.note}"
+    return f"{unicode(change.before)} {kind.sign} {unicode(change.after)}"
 
 
 def derivation_latex(title: str, steps: tuple[Step, ...]) -> str:
-    r"""The steps as one ``aligned`` block, a step a line, with its name as a remark.
+    r"""The steps as one ``aligned`` block: the name of each step, and below it what it changed.
 
     Args:
         title: the equation as it was written, in LaTeX.
         steps: the steps.
     """
-    lines = [rf"& {title} \\"]
+    lines = [rf"& {title} \\[4pt]"]
     for number, step in enumerate(steps, 1):
-        remark = rf"&& \text{{{number}. {_escaped(step.name)} ({step.kind.value})}}"
-        for change in step.changes:
-            if change.note:
-                body = rf"\text{{{_escaped(change.note)}}}"
-            else:
-                body = rf"{latex(change.before)} {_LATEX_SIGN[step.kind]} {latex(change.after)}"
-            lines.append(rf"& {body} {remark} \\[4pt]")
-            remark = "&&"
+        lines.append(rf"& {_text(f'{number}. {step.name} ({step.kind.value})')} \\")
+        lines += [rf"& \quad {_change_latex(change, step.kind)} \\[4pt]" for change in step.changes]
     return "\\begin{aligned}\n" + "\n".join(lines) + "\n\\end{aligned}"
 
 
-def _escaped(text: str) -> str:
-    for character in "\\{}_^#&%$~":
-        text = text.replace(character, {"\\": "/", "~": r"\sim ", "^": r"\^{}"}.get(character, f"\\{character}"))
-    return text
+def _change_latex(change: Change, kind: Kind) -> str:
+    if change.note:
+        return rf"{latex(change.before)} {_text(' ' + change.note)}"
+    return rf"{latex(change.before)} {_SIGN[kind]} {latex(change.after)}"
+
+
+def _text(words: str) -> str:
+    r"""Words as ``\text{}``, with special characters outside of it."""
+    escaped = "".join(rf"}}{_SPECIAL[c]}\text{{" if c in _SPECIAL else c for c in words)
+    return rf"\text{{{escaped}}}".replace(r"\text{}", "")

@@ -36,8 +36,8 @@ class Apply(Node):
     """``name(a, b)``: a network, a density without a given, or a scalar times a bracket: binding decides.
 
     Args of the node: ``(head, argument, …)``; the head is a name with its subscripts. An argument is an
-    expression, a `Definition` ``x = G(z)`` (the factor's variable, and where it is evaluated), a `Range`, a
-    `Listing` or a `Placeholder`.
+    expression, a `Definition` ``x = G(z)`` (the factor's variable, and where it is evaluated), an
+    `IndexRange`, a `Listing` or a `Placeholder`.
     """
 
     __slots__ = ()
@@ -91,7 +91,7 @@ class Inner(Node):
     kinds = (Expr, Expr)
 
 
-class Transpose(Node):
+class Transposed(Node):
     """``a^T`` of a vector or a matrix."""
 
     __slots__ = ()

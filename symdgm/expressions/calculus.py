@@ -8,7 +8,7 @@ from sympy.core.symbol import Str
 from symdgm.expressions.node import Node
 
 
-class Derivative(Node):
+class DerivativeBy(Node):
     """``grad_x f``, ``laplacian_x f``, ``div_x f``, ``∂f/∂x_i``.
 
     Args of the node: ``(Str kind, body, variable)``.
@@ -24,7 +24,7 @@ class Derivative(Node):
         return str(self.args[0].name)
 
 
-class Integral(Node):
+class IntegralOver(Node):
     """``∫_a^b f dt``.
 
     Args of the node: ``(body, variable, lower, upper)``, or ``(body, variable)`` without bounds.

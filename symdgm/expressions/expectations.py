@@ -50,7 +50,7 @@ class Expect(Node):
         return tuple(self.args[1:])
 
 
-class Divergence(Node):
+class DivergenceBetween(Node):
     """``KL[q || p]``. Args of the node: ``(Str kind, left, right, order …)``.
 
     The kind is one of `DIVERGENCES`; ``Renyi_{alpha}`` and ``D_{alpha}`` are ``("Renyi", l, r, alpha)``,

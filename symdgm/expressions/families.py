@@ -1,7 +1,8 @@
 r"""The families' mathematics: log-densities, pathwise draws, entropies and divergences as formulas.
 
-Every formula is elementwise and written in its stable form; the event (and, for the categorical families, the classes) is summed
-outside. The parameters stand as names (`Family.symbols`), which the rewriting replaces by those of the law at hand.
+Every formula is elementwise and written in its stable form; the event (and, for the categorical families, the
+classes) is summed outside. The parameters stand as names (`Family.symbols`), which the rewriting replaces by
+those of the law at hand.
 
 | family | parameters | log-density of an element |
 | --- | --- | --- |
@@ -30,7 +31,9 @@ VALUE = Name("x")
 NOISE = Name("eps")
 MU, SIGMA, LOGITS, PROBS = Name("mu"), Name("sigma"), Name("ell"), Name("pi")
 MU_P, SIGMA_P, LOGITS_P, PROBS_P = Name("mu_0"), Name("sigma_0"), Name("ell_0"), Name("pi_0")
-LOG_2PI = call("log", Times(Integer(2), Name("pi")))
+PI = Name("pi")
+"""The number; `PROBS` prints alike, but stands in no formula with it."""
+LOG_2PI = call("log", Times(Integer(2), PI))
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,8 @@ class Family:
     Args:
         name: the family's name.
         symbols: parameter → the name that stands for it, in the canonical order.
-        log_density: of `VALUE`, which is the indicator of a class for the categorical families; linear in it for finite ones.
+        log_density: of `VALUE`, which is the indicator of a class for the categorical families;
+            linear in it for finite ones.
         draw: a pathwise sample as a formula of `NOISE`, standard normal; None for a discrete family.
         entropy: the entropy of an element (or a class).
         discrete: whether the support is finite.
@@ -65,8 +69,8 @@ def _one_minus(value: Basic) -> Node:
 
 
 def _xlogy(x: Basic, y: Basic) -> Node:
-    """``x log y`` that is 0 where x is 0."""
-    return call("xlogy", x, y)
+    """``x log y``; where both are 0 it is 0, which the lowering takes care of."""
+    return Times(x, call("log", y))
 
 
 def _squared(value: Basic) -> Node:
@@ -186,8 +190,8 @@ def family(name: str, parameters: tuple[str, ...]) -> Family | None:
 def kl_formula(q: Family, p: Family) -> Node | None:
     """The divergence of two laws of one family, of an element; p's parameters stand as `Family.others`.
 
-    Under two parametrisations of a finite family it is ``-H[q] - E_q[log p]``, whose last term is p's log-density at q's mean,
-    since that is linear in the value.
+    Under two parametrisations of a finite family it is ``-E_q[log p] - H[q]``, in which
+    ``E_q[log p]`` is p's log-density at q's mean, since that is linear in the value.
     """
     if q.name != p.name:
         return None
@@ -196,4 +200,4 @@ def kl_formula(q: Family, p: Family) -> Node | None:
     if not q.discrete:
         return None
     renamed = {symbol: p.others[name] for name, symbol in p.symbols.items()}
-    return Plus(Minus(q.entropy), Minus(replace(p.log_density, {VALUE: q.mean, **renamed})))
+    return Plus(Minus(replace(p.log_density, {VALUE: q.mean, **renamed})), Minus(q.entropy))

@@ -35,7 +35,7 @@ class Subscripted(Node):
     """A name with subscripts: ``z_1``, ``z_{t-1}``, ``z_{1:T}``, ``q_phi``, ``x_{i,j}``, ``x_{<=t}``.
 
     Args of the node: ``(head, index, …)``, the head a `Name` or a `Labelled`; an index is any expression, a
-    `Range` or a `Relation`
+    `IndexRange` or a `Relation`
     with `Placeholder` on its left.
     """
 
@@ -64,7 +64,7 @@ class Labelled(Node):
     kinds = (Expr, Basic)
 
 
-class Range(Node):
+class IndexRange(Node):
     """A range of an index, ``1:T`` or ``1..T``; an open end is a `Placeholder`."""
 
     __slots__ = ()

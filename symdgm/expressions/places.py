@@ -4,8 +4,8 @@
 | --- | --- | --- |
 | `Expect` | the variables of its binders, or the value names of a law without | the body, later laws |
 | `Aggregate` | its index | the body and the condition, not the bounds |
-| `Integral` | its variable | the body, not the bounds |
-| `Divergence`, `Entropy`, `CrossEntropy`, `MutualInformation` | the value names inside | inside |
+| `IntegralOver` | its variable | the body, not the bounds |
+| `DivergenceBetween`, `Entropy`, `CrossEntropy`, `MutualInformation` | the value names inside | inside |
 
 The value names of a law (``z`` in ``q(z|x)``) are formal: they tell which factor is meant.
 """
@@ -20,17 +20,17 @@ from sympy import Basic, Tuple
 
 from symdgm.expressions.applications import Apply, Call, Density
 from symdgm.expressions.arithmetic import Minus, Plus, Quotient, Times
-from symdgm.expressions.calculus import Integral
+from symdgm.expressions.calculus import IntegralOver
 from symdgm.expressions.expectations import (
     Binder,
     CrossEntropy,
-    Divergence,
+    DivergenceBetween,
     Entropy,
     Expect,
     MutualInformation,
 )
 from symdgm.expressions.indices import Aggregate, Index
-from symdgm.expressions.names import Labelled, Name, Placeholder, Range, Subscripted, base
+from symdgm.expressions.names import IndexRange, Labelled, Name, Placeholder, Subscripted, base
 from symdgm.expressions.statements import Definition, Optimize
 
 NAMES = (Name, Subscripted, Labelled)
@@ -85,13 +85,15 @@ def bound_variables(node: Basic) -> tuple[Basic, ...]:
         return node.variables or value_names(node.law)
     if isinstance(node, Aggregate):
         return (node.index.variable,)
-    if isinstance(node, Integral):
+    if isinstance(node, IntegralOver):
         return (node.args[1],)
     if isinstance(node, MutualInformation):
         return _once([*node.args[0], *node.args[1]])
     if isinstance(node, Expect):
         return _once(v for law in node.binders for v in bound_variables(law))
-    sides = {Divergence: node.args[1:3], Entropy: node.args, CrossEntropy: node.args}.get(type(node), ())
+    sides = {DivergenceBetween: node.args[1:3], Entropy: node.args, CrossEntropy: node.args}.get(
+        type(node), ()
+    )
     return _once(v for side in sides for v in value_names(side))
 
 
@@ -145,11 +147,11 @@ def places(node: Basic, place: Place) -> list[Part]:
             *_alike(node.args[:1], HEAD),
             *zip(node.args[1:], (values, VALUE, ARGUMENT), (NONE,) * 3, strict=True),
         ]
-    if isinstance(node, Aggregate | Integral | Index):
+    if isinstance(node, Aggregate | IntegralOver | Index):
         return _of_index(node, place)
     if isinstance(node, Optimize):
         return [*zip(node.args, (FIXED, TERM, FIXED), (NONE,) * 3, strict=True)]
-    if isinstance(node, Divergence):
+    if isinstance(node, DivergenceBetween):
         return [*_alike(node.args[:1], FIXED), *_alike(node.args[1:3], LAW), *_alike(node.args[3:], TERM)]
     if isinstance(node, Entropy | CrossEntropy | MutualInformation):
         return _alike(node.args, VARIABLE if isinstance(node, MutualInformation) else LAW)
@@ -170,12 +172,12 @@ def _of_expectation(node: Expect) -> list[Part]:
     return [(node.body, TERM, bound), *laws]
 
 
-def _of_index(node: Aggregate | Integral | Index, place: Place) -> list[Part]:
+def _of_index(node: Aggregate | IntegralOver | Index, place: Place) -> list[Part]:
     if isinstance(node, Aggregate):
         inside = place if place.role is Role.LAW else TERM
         kind, body, index = node.args
         return [(kind, FIXED, NONE), (body, inside, patterns([node.index.variable])), (index, TERM, NONE)]
-    if isinstance(node, Integral):
+    if isinstance(node, IntegralOver):
         bound = patterns([node.args[1]])
         return [(node.args[0], TERM, bound), (node.args[1], FIXED, NONE), *_alike(node.args[2:], TERM)]
     bound = patterns([node.variable]) if len(node.args) == 2 else NONE
@@ -229,7 +231,7 @@ def patterns(variables: Iterable[Basic]) -> Names:
 
 def pattern(variable: Basic) -> Basic:
     """A variable as it is looked up."""
-    if isinstance(variable, Subscripted) and isinstance(variable.indices[0], Range):
+    if isinstance(variable, Subscripted) and isinstance(variable.indices[0], IndexRange):
         return Subscripted(variable.head, Placeholder())
     return variable
 

@@ -9,7 +9,7 @@ from sympy import Basic, Tuple
 
 from symdgm.errors import NotSupportedError
 from symdgm.expressions.applications import Apply
-from symdgm.expressions.calculus import Integral
+from symdgm.expressions.calculus import IntegralOver
 from symdgm.expressions.depth import Pass, each, hashed, run
 from symdgm.expressions.expectations import Binder, Expect
 from symdgm.expressions.indices import Aggregate, Index
@@ -163,7 +163,7 @@ class _Replacement:
             return node
         if isinstance(node, Expect):
             return (yield self._expectation(node, swaps))
-        if isinstance(node, Aggregate | Integral):
+        if isinstance(node, Aggregate | IntegralOver):
             return (yield self._indexed(node, place, swaps))
         return (yield self._parts(node, place, swaps))
 
@@ -213,7 +213,7 @@ class _Replacement:
                 new.append((yield self._index(part, dummy, swaps, within)))
             else:
                 new.append((yield self.of(part, inner, within if bound else swaps)))
-        if isinstance(node, Integral):
+        if isinstance(node, IntegralOver):
             new[1] = dummy
         return _rebuilt(node, new)
 

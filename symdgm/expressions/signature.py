@@ -23,9 +23,9 @@ from hashlib import blake2b
 from sympy import Basic, Rational, Tuple
 from sympy.core.symbol import Str
 
-from symdgm.expressions.applications import Apply, Call, Density, Transpose
+from symdgm.expressions.applications import Apply, Call, Density, Transposed
 from symdgm.expressions.arithmetic import Minus, Plus, Power, Quotient, Times
-from symdgm.expressions.calculus import Integral
+from symdgm.expressions.calculus import IntegralOver
 from symdgm.expressions.depth import Pass, done, each, run
 from symdgm.expressions.expectations import Binder, Expect
 from symdgm.expressions.indices import Aggregate
@@ -129,7 +129,7 @@ def _root(node: Call, scope: _Scope) -> Pass[Product]:
 
 
 def _opaque(node: Basic, place: Place, scope: _Scope) -> Pass[Product]:
-    return atom((yield _text(node, place, scope)), ordered=isinstance(node, Transpose))
+    return atom((yield _text(node, place, scope)), ordered=isinstance(node, Transposed))
 
 
 def _arithmetic(node: Basic, place: Place, scope: _Scope) -> Pass[Product]:
@@ -155,7 +155,7 @@ def _text(node: Basic, place: Place, scope: _Scope) -> Pass[str]:
         return _expectation(node, scope)
     if isinstance(node, Apply | Density):
         return _application(node, place, scope)
-    if isinstance(node, Integral):
+    if isinstance(node, IntegralOver):
         return _integral(node, scope)
     return _plain(node, place, scope) if node.args or isinstance(node, Tuple) else done(_leaf(node))
 
@@ -275,7 +275,7 @@ def _aggregate(node: Aggregate, place: Place, scope: _Scope) -> Pass[Product]:
     return atom(f"\\{node.kind}{{{token}}}({what})")
 
 
-def _integral(node: Integral, scope: _Scope) -> Pass[str]:
+def _integral(node: IntegralOver, scope: _Scope) -> Pass[str]:
     variable = node.args[1]
     inside = scope.with_index(variable)
     what = (yield _form(node.args[0], TERM, inside)).text

@@ -1,7 +1,19 @@
-"""From a derivation to PyTorch: a plan in which equal things are one, then code that runs while it is first written."""
+"""From a derivation to PyTorch: a plan in which equal things are one, then code, run as it is written."""
 
 from symdgm.lowering.emit import FUNCTION, Emission, Output, emit
-from symdgm.lowering.freeze import Estimate, Frozen, freeze
+from symdgm.lowering.expectations import Estimate
+from symdgm.lowering.freeze import Frozen, freeze
 from symdgm.lowering.statements import Statement, compiled, environment
 
-__all__ = ["FUNCTION", "Emission", "Estimate", "Frozen", "Output", "Statement", "compiled", "emit", "environment", "freeze"]
+__all__ = [
+    "FUNCTION",
+    "Emission",
+    "Estimate",
+    "Frozen",
+    "Output",
+    "Statement",
+    "compiled",
+    "emit",
+    "environment",
+    "freeze",
+]

@@ -1,4 +1,4 @@
-"""Which estimator an expectation gets: one table, read from the top; every choice is recorded in the derivation.
+"""Which estimator an expectation gets: one table, read from the top; the derivation records each choice.
 
 | law | estimator | kind |
 | --- | --- | --- |
@@ -40,7 +40,9 @@ MINIBATCH = Estimator(
 )
 CERTAIN = Estimator("certain value", Kind.EQUALITY, "the law puts all its mass on one value")
 ENUMERATION = Estimator(
-    "enumeration", Kind.EQUALITY, "the support is finite: the sum over its states is exact, value and gradient"
+    "enumeration",
+    Kind.EQUALITY,
+    "the support is finite: the sum over its states is exact, value and gradient",
 )
 PATHWISE = Estimator(
     "pathwise Monte Carlo",

@@ -1,57 +1,35 @@
-"""Fused, stable log-densities of an element, by family and parameter; a family without an entry is lowered from its formula."""
+"""Fused log-densities of an element, where a family's formula would not do."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
-from symdgm.lowering.operands import ATOM, PRODUCT, SUM, UNARY, Operand
-from symdgm.lowering.operations import xlogy
+from symdgm.lowering.operands import ATOM, UNARY, Operand
 
 Kernel = Callable[[Operand, Operand], tuple[str, int]]
-"""From the value and the parameter, aligned by axis, to the text of the log-density, and how tightly it binds."""
+"""From the value and the parameter, aligned by axis, to the log-density, and how tightly its text binds."""
 
 
-def _bernoulli_logits(x: Operand, logits: Operand) -> tuple[str, int]:
-    if not set(x.axes) <= set(logits.axes):
-        return f"({x.at(UNARY)} * {logits.at(UNARY)} - softplus({logits.text}, threshold=50))", ATOM
+def bernoulli_logits(x: Operand, logits: Operand) -> tuple[str, int]:
+    """The cross-entropy of a value whose axes are among those of the logits."""
     target = x.text if x.axes == logits.axes else f"{x.at(ATOM)}.expand_as({logits.text})"
     return f'-binary_cross_entropy_with_logits({logits.text}, {target}, reduction="none")', UNARY
 
 
-def _bernoulli_probs(x: Operand, probs: Operand) -> tuple[str, int]:
-    return f"{xlogy(x, probs)} + {xlogy(_one_minus(x), _one_minus(probs))}", SUM
+def index_logits(y: Operand, logits: Operand) -> tuple[str, int]:
+    """The entry of a class, where y has an axis of length one for the classes."""
+    return f"torch.take_along_dim({logits.at(ATOM)}.log_softmax(-1), {y.text}, -1)[..., 0]", ATOM
 
 
-def _index_logits(y: Operand, logits: Operand) -> tuple[str, int]:
-    return _picked(f"{logits.at(ATOM)}.log_softmax(-1)", y), ATOM
+def index_probs(y: Operand, probs: Operand) -> tuple[str, int]:
+    """The logarithm of `picked`."""
+    return f"{picked(y, probs)}.log()", ATOM
 
 
-def _index_probs(y: Operand, probs: Operand) -> tuple[str, int]:
-    return f"{_picked(probs.text, y)}.log()", ATOM
+def picked(y: Operand, probs: Operand) -> str:
+    """The probability of a class, where y has an axis of length one for the classes."""
+    return f"torch.take_along_dim({probs.text}, {y.text}, -1)[..., 0]"
 
 
-def _one_hot_logits(y: Operand, logits: Operand) -> tuple[str, int]:
-    return f"{y.at(UNARY)} * {logits.at(ATOM)}.log_softmax(-1)", PRODUCT
-
-
-def _one_hot_probs(y: Operand, probs: Operand) -> tuple[str, int]:
-    return xlogy(y, probs), PRODUCT
-
-
-def _picked(table: str, index: Operand) -> str:
-    return f"torch.take_along_dim({table}, {index.at(ATOM)}[..., None], -1)[..., 0]"
-
-
-def _one_minus(a: Operand) -> Operand:
-    return replace(a, text=f"1 - {a.at(UNARY)}", level=SUM)
-
-
-KERNELS: dict[tuple[str, str], Kernel] = {
-    ("Bernoulli", "logits"): _bernoulli_logits,
-    ("Bernoulli", "probs"): _bernoulli_probs,
-    ("Categorical", "logits"): _index_logits,
-    ("Categorical", "probs"): _index_probs,
-    ("OneHotCategorical", "logits"): _one_hot_logits,
-    ("OneHotCategorical", "probs"): _one_hot_probs,
-}
+INDEXED: dict[str, Kernel] = {"logits": index_logits, "probs": index_probs}
+"""The kernels of a categorical law, whose values are numbers of classes."""

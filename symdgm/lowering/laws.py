@@ -9,7 +9,7 @@ import torch
 from sympy import Basic, Rational
 from torch import Tensor
 
-from symdgm.distributions import Distribution, Family
+from symdgm.distributions import Deterministic, Family
 from symdgm.distributions.shapes import same_elements, show
 from symdgm.errors import ShapeError
 from symdgm.lowering.operands import ATOM, UNARY, Axis, Operand
@@ -23,23 +23,35 @@ class LawValues:
         parameters: by name.
         event: the shape of one value, or None where nothing says it.
         axes: the leading axes of the parameters.
-        owner: the distribution as errors call it.
+        distribution: the distribution.
+        variable: the variable that it is over.
     """
 
     parameters: Mapping[str, Operand]
     event: torch.Size | None
     axes: tuple[Axis, ...]
-    owner: str
+    distribution: Family | Deterministic
+    variable: str
+
+    @property
+    def owner(self) -> str:
+        """The distribution as errors call it."""
+        return self.distribution.described
+
+    @property
+    def family(self) -> Family:
+        """The distribution, where it is of a family."""
+        assert isinstance(self.distribution, Family)
+        return self.distribution
 
     def constants(self, symbols: Mapping[str, Basic]) -> dict[Basic, Basic]:
         """The numbers among the parameters, by the names that stand for them in the family's formulas."""
         return {symbols[k]: p.constant for k, p in self.parameters.items() if p.constant is not None}
 
-    def full(self) -> Operand | None:
-        """A parameter with all axes and the full event, of which others can take the shape."""
-        return next(
-            (p for p in self.parameters.values() if not p.number and p.axes == self.axes and (p.rank or not self.event)), None
-        )
+    def full(self, rank: int) -> Operand | None:
+        """A parameter with all axes of the law and an event of this rank, whose shape others can take."""
+        parameters = self.parameters.values()
+        return next((p for p in parameters if not p.number and p.axes == self.axes and p.rank == rank), None)
 
 
 def number_operand(value: float) -> Operand:
@@ -49,9 +61,7 @@ def number_operand(value: float) -> Operand:
 
 
 def event_shape(
-    distribution: Distribution,
-    tensors: Mapping[str, tuple[Tensor, int]],
-    declared: torch.Size | None,
+    distribution: Family, tensors: Mapping[str, tuple[Tensor, int]], declared: torch.Size | None
 ) -> torch.Size | None:
     """The event shape that parameters and declarations agree on.
 
@@ -63,14 +73,15 @@ def event_shape(
     Raises:
         ShapeError: they do not agree.
     """
-    if not isinstance(distribution, Family):
-        return None
     elements: dict[str, torch.Size] = {}
     tail = torch.Size()
     for name, (tensor, leading) in tensors.items():
         rank = distribution.parameter_ranks[name]
         if tensor.dim() - leading < rank:
-            raise ShapeError(f"{name} of {distribution.described} has shape {show(tensor.shape)}, without a class axis")
+            raise ShapeError(
+                f"{name} of {distribution.described} has shape {show(tensor.shape)}, without a class axis",
+                hint="the classes stand on the last axis, [batch, *event, classes]",
+            )
         core = tensor.shape[leading : tensor.dim() - rank]
         if rank and distribution.event_rank:
             tail = tensor.shape[-1:]
@@ -78,13 +89,18 @@ def event_shape(
             elements[name] = core
     found = same_elements({k: v for k, v in elements.items() if v} or elements, distribution.described)
     known = [s for s in (distribution.event_shape, declared) if s is not None]
-    if found is None and not (tail and not known):
+    if found is None and (known or not tail):
         return known[0] if known else None
     event = (found or torch.Size()) + tail
+    _agree(distribution, event, known)
+    return event
+
+
+def _agree(distribution: Family, event: torch.Size, known: list[torch.Size]) -> None:
     for shape in known:
         if shape != event:
             raise ShapeError(
-                f"{distribution.described} gives its variable the event shape {show(event)}, but {show(shape)} was declared",
+                f"{distribution.described} gives its variable the event shape {show(event)}, "
+                f"but {show(shape)} was declared",
                 hint="let the network return parameters of the declared shape, or leave the declaration out",
             )
-    return event

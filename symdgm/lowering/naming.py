@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import builtins
+import json
 import keyword
 import re
 
-RESERVED = {"torch", "math", "binary_cross_entropy_with_logits", "softplus", "logsigmoid", "objective", "terms", "value"} | {
-    "n", "dtype", "device", "d"
+RESERVED = {
+    "torch", "math", "binary_cross_entropy_with_logits", "softplus", "logsigmoid", "xlogy", "objective",
+    "terms", "value", "n", "dtype", "device",
 }  # fmt: skip
 """Names that the generated code uses itself."""
 
 
 def identifier(text: str) -> str:
-    """A Python identifier for a name: ``z_{t-1}`` → ``z_t_minus_1``, ``x'`` → ``x_prime``, ``q(z|x)`` → ``q_z_x``.
+    """A Python identifier for a name: ``z_{t-1}`` → ``z_t_minus_1``, ``q(z|x)`` → ``q_z_x``.
 
     Example:
         >>> identifier("z_{t-1}"), identifier("lambda"), identifier("x'")
@@ -32,6 +34,16 @@ def identifier(text: str) -> str:
 def snake(name: str) -> str:
     """``ConvEncoder`` → ``conv_encoder``."""
     return identifier(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower())
+
+
+def literal(text: str) -> str:
+    """A text as a Python literal in double quotes.
+
+    Example:
+        >>> print(literal('KL[q || p]'))
+        "KL[q || p]"
+    """
+    return json.dumps(text)  # every string of JSON is one of Python
 
 
 class Names:

@@ -1,125 +1,209 @@
-"""Calls of networks in generated code: leading axes flattened to one batch axis, outputs unpacked to names."""
+"""Calls of networks in generated code: leading axes flattened to one, outputs unpacked to names."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
+from symdgm.distributions import NetworkSource
 from symdgm.distributions.shapes import show
 from symdgm.errors import ShapeError, SymdgmError
-from symdgm.expressions.applications import Density
+from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.names import spelled
+from symdgm.lowering.naming import literal
 from symdgm.lowering.operands import ATOM, Axis, Operand
 from symdgm.lowering.plan import PlanNode
+from symdgm.lowering.sources import function_source
 
 if TYPE_CHECKING:
-    from symdgm.lowering.emit import Writer
+    from symdgm.lowering.writer import Writer
+
+
+@dataclass(frozen=True)
+class Called:
+    """What a call gave.
+
+    Args:
+        raw: what the network returned in this evaluation.
+        outputs: its outputs under the names of its first reader.
+    """
+
+    raw: Any
+    outputs: Mapping[str, Operand]
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A call while it is written.
+
+    Args:
+        node: the call.
+        text: its source.
+        axes: the leading axes of its inputs.
+        lead: the source of the shape of those axes.
+        sizes: that shape in this evaluation.
+    """
+
+    node: PlanNode
+    text: str
+    axes: tuple[Axis, ...]
+    lead: str
+    sizes: tuple[int, ...]
+
+    @property
+    def restore(self) -> str:
+        """What gives the leading axes back."""
+        return f".unflatten(0, {self.lead})" if len(self.axes) > 1 else ""
+
+    @property
+    def prefix(self) -> str:
+        """``q_z`` for q(z|x), ``G_z`` for G(z)."""
+        origin = self.node.origin
+        assert isinstance(origin, Apply | Density)
+        values = origin.values if isinstance(origin, Density) else origin.args[1:]
+        return "_".join(spelled(v) for v in (origin.args[0], *values))
 
 
 def emit_network(writer: Writer, node: PlanNode) -> Operand:
     """Call a network once, and name what it gives."""
-    name = str(node.detail[0])
-    source = writer.frozen.sources[name]
-    inputs = [writer.named("input", writer.operands[a], a.origin) for a in node.args]
+    source = writer.frozen.readings[node]
+    inputs = [_input(writer, a) for a in node.args]
+    call = _call(writer, node, source, inputs)
+    raw = _run(writer, call, inputs)
+    shown = f"{source.label}({', '.join(i.text for i in inputs)})"
+    outputs = _unpack(writer, call, raw, source.read(raw), shown)
+    writer.called[node] = Called(raw, outputs)
+    return next(iter(outputs.values()))
+
+
+def emit_output(writer: Writer, node: PlanNode) -> Operand:
+    """The one tensor that a function of the formula returns."""
+    name, network = node.word(), node.args[0]
+    source = function_source(name, writer.environment.networks[name], len(network.args))
+    return read_outputs(writer, network, source)["value"]
+
+
+def read_outputs(writer: Writer, network: PlanNode, source: NetworkSource) -> dict[str, Operand]:
+    """The outputs of a call as one of its readers names them: by name, or in their order."""
+    called = writer.called[network]
+    names = tuple(source.read(called.raw))
+    if set(names) == set(called.outputs):
+        return {name: called.outputs[name] for name in names}
+    return dict(zip(names, called.outputs.values(), strict=True))
+
+
+def _input(writer: Writer, node: PlanNode) -> Operand:
+    operand = writer.operands[node]
+    return operand if operand.number else writer.named("input", operand, node.origin)
+
+
+def _call(writer: Writer, node: PlanNode, source: NetworkSource, inputs: list[Operand]) -> _Call:
     axes = tuple(a for a in writer.axes if any(a in i.axes for i in inputs))
     lead = _lead(writer, inputs, axes)
-    texts = [_flattened(i, axes, lead) for i in inputs] if len(axes) > 1 else [i.text for i in inputs]
+    texts = [_flattened(i, axes, lead) if len(axes) > 1 else i.text for i in inputs]
     if source.by_keyword:
         texts = [f"{k}={t}" for k, t in zip(source.arguments, texts, strict=True)]
-    call = f"{writer.argument(f'network:{name}')}({', '.join(texts)})"
-    raw = _run(writer, call, inputs)
-    restore = f".unflatten(0, {lead})" if len(axes) > 1 else ""
-    outputs = source.read(raw)
-    names = _unpack(writer, node, raw, tuple(outputs), call, restore)
-    writer.outputs[node] = {
-        key: _checked(writer, names[key], axes, f"{source.label}({', '.join(i.text for i in inputs)})") for key in outputs
-    }
-    return next(iter(writer.outputs[node].values()))
+    text = f"{writer.argument(f'network:{node.word()}')}({', '.join(texts)})"
+    sizes = tuple(int(writer.script.run(writer.size(a))) for a in axes)
+    return _Call(node, text, axes, lead, sizes)
 
 
 def _lead(writer: Writer, inputs: list[Operand], axes: tuple[Axis, ...]) -> str:
     """The text of the leading shape, read off an input that has all of it where there is one."""
-    full = next((i for i in inputs if i.axes == axes), None)
+    full = next((i for i in inputs if i.axes == axes and axes), None)
     if full is not None:
         return f"{full.text}.shape[:{len(axes)}]"
     return f"({', '.join(writer.size(a) for a in axes)})"
 
 
 def _flattened(operand: Operand, axes: tuple[Axis, ...], lead: str) -> str:
-    """An input with all leading axes flattened to one."""
+    """An input with all leading axes flattened to one; a scalar has none."""
+    if operand.number or (not operand.axes and not operand.rank):
+        return operand.text
     last = len(axes) - 1
     if operand.axes == axes:
         return f"{operand.text}.flatten(0, {last})"
     have = ", ".join(":" if a in operand.axes else "None" for a in axes)
-    return f"{operand.text}[{have}].expand(*{lead}, *{operand.text}.shape[{len(operand.axes)}:]).flatten(0, {last})"
+    rest = f"{operand.text}.shape[{len(operand.axes)}:]"
+    return f"{operand.text}[{have}].expand(*{lead}, *{rest}).flatten(0, {last})"
 
 
-def _run(writer: Writer, call: str, inputs: list[Operand]) -> Any:
+def _run(writer: Writer, call: _Call, inputs: list[Operand]) -> Any:
     try:
-        return writer.script.run(call)
-    except SymdgmError:
+        return writer.script.run(call.text)
+    except (SymdgmError, torch.OutOfMemoryError):
         raise
     except RuntimeError as error:
-        shapes = ", ".join(f"{i.text} {show(writer.value(i).shape)}" for i in inputs)
-        raise ShapeError(f"the network failed in `{call}` with {shapes}: {error}", hint="check the shape of its input") from error
+        shapes = ", ".join(f"{i.text} {show(writer.value(i).shape)}" for i in inputs if not i.number)
+        raise ShapeError(
+            f"the network failed in `{call.text}` with {shapes}: {error}",
+            hint="check the shape of its input",
+        ) from error
     except Exception as error:
-        error.add_note(f"while computing `{call}`")
+        error.add_note(f"while computing `{call.text}`")
         raise
 
 
-def _unpack(writer: Writer, node: PlanNode, raw: Any, keys: tuple[str, ...], call: str, restore: str) -> dict[str, str]:
-    """Record the statement that calls the network and names its outputs; their values are those of ``raw``."""
-    prefix = _prefix(node)
-    if isinstance(raw, Tensor):
-        name = writer.script.names.fresh(f"{prefix}_{keys[0]}" if keys[0] != "value" else prefix)
-        writer.script.values[name] = raw
-        writer.script.record(f"{name} = {call}{restore}", (name,), node.origin)
-        _restore(writer, [name], restore)
-        return {keys[0]: name}
+def _unpack(
+    writer: Writer, call: _Call, raw: Any, read: Mapping[str, Tensor], shown: str
+) -> dict[str, Operand]:
+    """Record the statement that calls the network and names its outputs, whose values are known."""
+    for tensor in read.values():
+        _check_batch(call, tensor, shown)
     if isinstance(raw, Mapping):
-        whole = writer.script.names.fresh(prefix)
+        whole = _recorded(writer, call, (call.prefix,))[0]
         writer.script.values[whole] = raw
-        writer.script.record(f"{whole} = {call}", (whole,), node.origin)
-        return {k: _entry(writer, f"{whole}[{k!r}]", f"{prefix}_{k}", raw[k], restore, node) for k in keys}
-    names = [writer.script.names.fresh(f"{prefix}_{k}") for k in keys]
+        return {k: _entry(writer, call, f"{whole}[{literal(k)}]", f"{call.prefix}_{k}", raw[k]) for k in read}
+    hints = tuple(call.prefix if k == "value" else f"{call.prefix}_{k}" for k in read)
+    if not isinstance(raw, tuple | list):
+        (key,) = read
+        return {key: _single(writer, call, raw, hints[0])}
+    names = _recorded(writer, call, hints, unpacked=True)
     writer.script.values.update(zip(names, raw, strict=True))
-    writer.script.record(f"{', '.join(names)}{',' * (len(names) == 1)} = {call}", tuple(names), node.origin)
-    if restore or not all(isinstance(v, Tensor) for v in raw):
-        names = [_entry(writer, n, n, v, restore, node) for n, v in zip(names, raw, strict=True)]
-    return dict(zip(keys, names, strict=True))
+    return {k: _entry(writer, call, n, n, v) for k, n, v in zip(read, names, raw, strict=True)}
 
 
-def _restore(writer: Writer, names: list[str], restore: str) -> None:
-    for name in names:
-        if restore:
-            writer.script.values[name] = writer.script.run(f"{name}{restore}")
+def _single(writer: Writer, call: _Call, raw: Tensor | float, hint: str) -> Operand:
+    """The one output of a network, under its name from the start."""
+    if not isinstance(raw, Tensor) or not raw.dim() or not call.restore:
+        (name,) = _recorded(writer, call, (hint,))
+        writer.script.values[name] = raw
+        return _entry(writer, call, name, hint, raw)
+    name = writer.script.names.fresh(hint)
+    writer.script.values[name] = raw
+    writer.script.values[name] = writer.script.run(f"{name}{call.restore}")
+    writer.script.record(f"{name} = {call.text}{call.restore}", (name,), call.node.origin)
+    return Operand(name, ATOM, call.axes, raw.dim() - 1)
 
 
-def _entry(writer: Writer, text: str, hint: str, value: object, restore: str, node: PlanNode) -> str:
-    if not isinstance(value, Tensor):
-        like = f"dtype={writer.argument('dtype')}, device={writer.argument('device')}"
-        return writer.script.assign(hint, f"torch.tensor({text}, {like})", node.origin)
-    return writer.script.assign(hint, f"{text}{restore if value.dim() else ''}", node.origin)
+def _recorded(writer: Writer, call: _Call, hints: tuple[str, ...], *, unpacked: bool = False) -> list[str]:
+    names = [writer.script.names.fresh(h) for h in hints]
+    comma = "," if unpacked and len(names) == 1 else ""
+    writer.script.record(f"{', '.join(names)}{comma} = {call.text}", tuple(names), call.node.origin)
+    return names
 
 
-def _checked(writer: Writer, name: str, axes: tuple[Axis, ...], call: str) -> Operand:
-    """The operand of an output; a network must keep the batch axis."""
-    tensor = writer.script.values[name]
-    if tensor.dim() == 0:
-        return Operand(name)
-    wanted = tuple(int(writer.script.run(writer.size(a))) for a in axes)
-    if tuple(tensor.shape[: len(axes)]) != wanted:
+def _check_batch(call: _Call, tensor: Tensor, shown: str) -> None:
+    """Refuse an output that has lost the batch axis."""
+    if tensor.dim() and call.sizes and tensor.shape[0] != prod(call.sizes):
         raise ShapeError(
-            f"`{call}` returned shape {show(tensor.shape)} for a batch of {', '.join(map(str, wanted))}",
+            f"`{shown}` returned shape {show(tensor.shape)} for a batch of {prod(call.sizes)}",
             hint="a network keeps the batch as the first axis of all that it returns",
         )
-    return Operand(name, ATOM, axes, tensor.dim() - len(axes))
 
 
-def _prefix(node: PlanNode) -> str:
-    """``q_z`` for q(z|x), ``G_z`` for G(z)."""
-    assert node.origin is not None
-    head, values = node.origin.args[0], node.origin.values if isinstance(node.origin, Density) else node.origin.args[1:]
-    return "_".join(map(spelled, (head, *values)))
+def _entry(writer: Writer, call: _Call, text: str, hint: str, value: object) -> Operand:
+    """An output under a name, with its leading axes."""
+    if not isinstance(value, Tensor):
+        like = f"dtype={writer.argument('dtype')}, device={writer.argument('device')}"
+        return Operand(writer.script.assign(hint, f"torch.tensor({text}, {like})", call.node.origin))
+    restored = text + (call.restore if value.dim() else "")
+    name = text if restored.isidentifier() else writer.script.assign(hint, restored, call.node.origin)
+    if not value.dim():
+        return Operand(name)
+    return Operand(name, ATOM, call.axes, writer.script.values[name].dim() - len(call.axes))

@@ -43,7 +43,9 @@ class Operand:
         return self.text if self.level >= level else f"({self.text})"
 
 
-def aligned(operands: Sequence[Operand], order: Sequence[Axis]) -> tuple[list[Operand], tuple[Axis, ...], int]:
+def aligned(
+    operands: Sequence[Operand], order: Sequence[Axis]
+) -> tuple[list[Operand], tuple[Axis, ...], int]:
     """Operands that broadcast against each other by axis name, the axes of the result, and its event rank.
 
     A value of one number per example is broadcast over an event; events of different ranks are refused.
@@ -58,7 +60,7 @@ def aligned(operands: Sequence[Operand], order: Sequence[Axis]) -> tuple[list[Op
     if odd:
         raise ShapeError(
             f"an event with {odd[0].rank} axes is combined with one of {rank} axes",
-            hint="bring both to one event shape; nothing but one number per example is broadcast over an event",
+            hint="bring both to one event shape; only one number per example is broadcast over an event",
         )
     return [_expanded(o, axes, rank) for o in operands], axes, rank
 

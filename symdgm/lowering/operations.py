@@ -15,11 +15,13 @@ METHODS = (
 )  # fmt: skip
 """Functions that are methods of a tensor under the same name."""
 NUMERIC = {
-    "exp": "math.exp", "log": "math.log", "sqrt": "math.sqrt", "abs": "abs", "tanh": "math.tanh", "lgamma": "math.lgamma",
-    "sin": "math.sin", "cos": "math.cos", "tan": "math.tan", "sinh": "math.sinh", "cosh": "math.cosh", "erf": "math.erf",
-    "floor": "math.floor", "ceil": "math.ceil", "max": "max", "min": "min",
-}  # fmt: skip
-"""The same functions of Python numbers."""
+    **dict.fromkeys(("abs", "max", "min"), ""),
+    **dict.fromkeys(
+        ("exp", "log", "sqrt", "tanh", "lgamma", "sin", "cos", "tan", "sinh", "cosh", "erf", "floor", "ceil"),
+        "math.",
+    ),
+}
+"""Functions of Python numbers, with the module that has them."""
 
 
 def number(value: Rational | str) -> Operand:
@@ -61,10 +63,10 @@ def power(a: Operand, b: Operand) -> str:
 
 
 def xlogy(a: Operand, b: Operand) -> str:
-    """``a log b``, which is 0 where both are 0, with a finite gradient (that of `torch.xlogy` is NaN there)."""
-    if b.number:
-        return f"{a.at(PRODUCT)} * {_numeric('log', [b])}"
-    return f"{a.at(PRODUCT)} * {b.at(ATOM)}.where(({a.text} != 0) | ({b.text} != 0), 1).log()"
+    """``a log b``, which is 0 where both are 0."""
+    if b.number and b.text == "0":
+        return f"(-{a.at(ATOM)}.where({a.text} == 0, math.inf))"
+    return f"xlogy({a.text}, {b.text})"
 
 
 def negate(a: Operand) -> str:
@@ -92,17 +94,15 @@ def function(name: str, operands: Sequence[Operand]) -> str:
 def _numeric(name: str, operands: Sequence[Operand]) -> str:
     """A function of Python numbers."""
     a = operands[0]
-    if name == "log" and a.text == "0":
-        return "-math.inf"
     if name in NUMERIC:
-        return f"{NUMERIC[name]}({', '.join(o.text for o in operands)})"
+        return f"{NUMERIC[name]}{name}({', '.join(o.text for o in operands)})"
     forms = {
         "sigmoid": f"(1 / (1 + math.exp(-{a.at(POWER)})))",
-        "softplus": f"math.log1p(math.exp({a.text}))",
-        "log_sigmoid": f"-math.log1p(math.exp(-{a.at(POWER)}))",
-        "log_one_minus_sigmoid": f"-math.log1p(math.exp({a.text}))",
+        "softplus": f"(max({a.text}, 0) + math.log1p(math.exp(-abs({a.text}))))",
+        "log_sigmoid": f"(min({a.text}, 0) - math.log1p(math.exp(-abs({a.text}))))",
+        "log_one_minus_sigmoid": f"(-max({a.text}, 0) - math.log1p(math.exp(-abs({a.text}))))",
         "relu": f"max({a.text}, 0)",
-        "sign": f"math.copysign(1, {a.text})",
+        "sign": f"(({a.text} > 0) - ({a.text} < 0))",
         "sg": a.at(ATOM),
     }
     if name not in forms:
@@ -133,9 +133,10 @@ _SPECIAL: dict[str, Callable[..., str]] = {
     "sg": lambda a: f"{a.at(ATOM)}.detach()",
     "max": _extreme("torch.maximum", "min"),
     "min": _extreme("torch.minimum", "max"),
-    "xlogy": lambda a, b: f"({xlogy(a, b)})",
 }
-LEVELS = {"add": SUM, "mul": PRODUCT, "div": PRODUCT, "neg": UNARY, "pow": POWER}
+LEVELS = {"add": SUM, "mul": PRODUCT, "div": PRODUCT, "neg": UNARY, "pow": POWER, "xlogy": ATOM}
+LAST_AXIS = ("softmax", "log_softmax")
+"""Functions over the last axis of an event."""
 
 
 def write(name: str, operands: Sequence[Operand]) -> tuple[str, int]:
@@ -146,6 +147,7 @@ def write(name: str, operands: Sequence[Operand]) -> tuple[str, int]:
         "div": lambda: divide(*operands),
         "neg": lambda: negate(*operands),
         "pow": lambda: power(*operands),
+        "xlogy": lambda: xlogy(*operands),
         "identity": lambda: operands[0].text,
     }
     if name in writers:

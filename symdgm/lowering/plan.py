@@ -6,10 +6,12 @@
 | SCALAR | name | |
 | NUMBER | exact value | |
 | NETWORK | name of the network | its inputs |
+| OUTPUT | name of the function | the network, whose one output it is |
 | LAW | number of the factor | the networks that give its parameters |
 | PARAMETER | parameter | the law |
-| DRAW | variable, sample axis, how many, which stream | the law |
-| STATES | state axis | the law |
+| DRAW | variable, which stream, how many | the law |
+| STATES | variable, which stream | the law |
+| WEIGHT | | the law, its states |
 | APPLY | operation | operands |
 | LOG_DENSITY | | the law, the value |
 | REDUCE | operation, axis | operands |
@@ -31,10 +33,12 @@ class Kind(Enum):
     SCALAR = auto()
     NUMBER = auto()
     NETWORK = auto()
+    OUTPUT = auto()
     LAW = auto()
     PARAMETER = auto()
     DRAW = auto()
     STATES = auto()
+    WEIGHT = auto()
     APPLY = auto()
     LOG_DENSITY = auto()
     REDUCE = auto()
@@ -56,6 +60,16 @@ class PlanNode:
     detail: tuple[Hashable, ...]
     origin: Basic | None = field(default=None)
 
+    def word(self, index: int = 0) -> str:
+        """An entry of the detail that is a name."""
+        return str(self.detail[index])
+
+    def number(self, index: int = 0) -> int:
+        """An entry of the detail that counts."""
+        entry = self.detail[index]
+        assert isinstance(entry, int)
+        return entry
+
 
 class Plan:
     """A builder that returns the node it already has instead of an equal one."""
@@ -63,7 +77,9 @@ class Plan:
     def __init__(self) -> None:
         self._known: dict[tuple[Hashable, ...], PlanNode] = {}
 
-    def node(self, kind: Kind, *args: PlanNode, detail: tuple[Hashable, ...] = (), origin: Basic | None = None) -> PlanNode:
+    def node(
+        self, kind: Kind, *args: PlanNode, detail: tuple[Hashable, ...] = (), origin: Basic | None = None
+    ) -> PlanNode:
         """The one node of this kind, arguments and detail."""
         key = (kind, detail, *map(id, args))
         if key not in self._known:

@@ -1,15 +1,15 @@
 """Generated code, written and run statement by statement.
 
-The first evaluation for new shapes runs each statement as soon as it is written, so that every shape is known where it is needed
-and every network is called exactly once, as in all later evaluations, which run the finished function.
+The first evaluation for new shapes runs each statement as soon as it is written, so that every shape is
+known where it is needed and every network is called exactly once, as in all later evaluations, which run the
+finished function.
 """
 
 from __future__ import annotations
 
+import io
 import math
-import re
-import textwrap
-from collections.abc import Mapping
+import tokenize
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ import torch
 from sympy import Basic
 from torch.nn import functional
 
+from symdgm.lowering.layout import comment, laid_out, quoted
 from symdgm.lowering.naming import Names
 
 IMPORTS = {
@@ -28,16 +29,26 @@ IMPORTS = {
 }
 """What generated code may import, by the name that it uses."""
 
+XLOGY = """def xlogy(x, y):
+    # x log y, which is 0 where both are 0; the gradient of torch.xlogy is NaN there
+    return x * torch.where((x == 0) & (y == 0), 1, y).log()
+"""
+HELPERS = {"xlogy": XLOGY}
+"""Functions that generated code defines for itself, by name."""
+
 
 def environment() -> dict[str, Any]:
     """The names that generated code may use."""
-    return {
+    known: dict[str, Any] = {
         "math": math,
         "torch": torch,
         "binary_cross_entropy_with_logits": functional.binary_cross_entropy_with_logits,
         "logsigmoid": functional.logsigmoid,
         "softplus": functional.softplus,
     }
+    for source in HELPERS.values():
+        exec(compile(source, "<symdgm>", "exec"), known)
+    return known
 
 
 @dataclass(frozen=True)
@@ -89,31 +100,38 @@ class Script:
 
 
 def function_text(
-    name: str, docstring: str, arguments: list[str], keywords: list[str], statements: list[Statement], result: str
+    name: str,
+    docstring: str,
+    arguments: list[str],
+    keywords: list[str],
+    statements: list[Statement],
+    result: str,
 ) -> str:
-    """The source of a function, with the imports that it needs."""
+    """The source of a function, with the imports and helpers that it needs, in lines of at most `WIDTH`."""
     head = ", ".join([*arguments, *(["*", *keywords] if keywords else [])])
-    lines = [f'"""{_quoted(docstring)}"""']
+    lines = [*quoted(docstring, 4)]
     for statement in statements:
         if statement.comment:
-            lines += [f"# {line}" for line in statement.comment.split("\n")]
-        lines.append(statement.text)
-    lines.append(f"return {result}")
-    body = textwrap.indent("\n".join(lines), "    ")
-    used = set(re.findall(r"[A-Za-z_]+", body))
+            lines += [line for text in statement.comment.split("\n") for line in comment(text, 4)]
+        lines += laid_out(statement.text, 4)
+    lines.append(f"    return {result}")
+    used = _names("\n".join(s.text for s in statements))
+    helpers = [source for key, source in HELPERS.items() if key in used]
+    used |= _names("\n".join(helpers))
     imports = [line for key, line in IMPORTS.items() if key in used]
-    return "\n".join([*imports, "", "", f"def {name}({head}):", body, ""]).lstrip("\n")
+    blocks = ["\n".join(imports), *(h.rstrip("\n") for h in helpers)]
+    function = "\n".join([*laid_out(f"def {name}({head}):", 0), *lines, ""])
+    return "\n\n\n".join([*(b for b in blocks if b), function])
 
 
-def _quoted(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
+def _names(source: str) -> set[str]:
+    """The identifiers of a source text; those in its strings do not count."""
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    return {token.string for token in tokens if token.type == tokenize.NAME}
 
 
 def compiled(text: str, name: str, filename: str) -> Any:
     """The function that a source text defines; tracebacks show its lines."""
-    import linecache
-
-    namespace: Mapping[str, Any] = {}
-    exec(compile(text, filename, "exec"), namespace)  # type: ignore[arg-type]
-    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
+    namespace: dict[str, Any] = {}
+    exec(compile(text, filename, "exec"), namespace)
     return namespace[name]

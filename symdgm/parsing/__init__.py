@@ -1,8 +1,9 @@
 """Reading: from the author's text to the nodes of `symdgm.expressions`.
 
-A text goes through the words of ``grammar/lexical.lark``, a short list of passes over the words (one verb a file), the
-rules of ``grammar/objective.lark``, and becomes nodes. Every refusal is a `GrammarError` with a caret in the author's text;
-its words are in ``grammar/mistakes.toml``. May import lark and `symdgm.expressions`; never torch.
+A text goes through the words of ``grammar/lexical.lark``, a short list of passes over the words (one verb a
+file), the rules of ``grammar/objective.lark``, and becomes nodes. Every refusal is a `GrammarError` with a
+caret in the author's text; its words are in ``grammar/mistakes.toml``. May import lark and
+`symdgm.expressions`; never torch.
 
 | module | notion |
 | --- | --- |

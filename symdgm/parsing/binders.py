@@ -10,7 +10,7 @@ from sympy import Basic, Tuple
 from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.arithmetic import Times
 from symdgm.expressions.expectations import Binder
-from symdgm.expressions.names import Labelled, Name, Range, Subscripted
+from symdgm.expressions.names import IndexRange, Labelled, Name, Subscripted
 from symdgm.parsing.ellipses import DOTS, fold_ellipses
 from symdgm.parsing.indices import IndexSpec
 from symdgm.parsing.pieces import Piece, piece
@@ -97,4 +97,6 @@ def family(c: list[Any], member: Piece, indices: list[IndexSpec], upper: Piece |
     if not fits or index.lower is None or top is None:
         raise refusal("family-of-what", member.span)
     assert isinstance(node, Subscripted)
-    return piece(c, Subscripted(node.head, Range(index.lower.node, top.node)), [member, index.lower, top])
+    return piece(
+        c, Subscripted(node.head, IndexRange(index.lower.node, top.node)), [member, index.lower, top]
+    )

@@ -1,13 +1,19 @@
-"""How long, deep and large a text may be: beyond these it is refused at once, so that no text can hang the reader."""
+"""How long, deep and large a text may be.
 
-MAX_CHARACTERS = 100_000
+Beyond these it is refused at once, so that no text can hang the reader.
+"""
+
+MAX_CHARACTERS = 65_536
 """Characters of a text."""
 
 MAX_DEPTH = 64
 """Brackets within brackets."""
 
 MAX_NESTING = 150
-"""Nodes within nodes: brackets, functions without brackets, signs, fractions of fractions, powers of powers."""
+"""Nodes within nodes.
+
+Brackets, functions without brackets, signs, fractions of fractions, powers of powers.
+"""
 
 MAX_STATEMENTS = 1_000
 """Statements of a model block."""

@@ -1,16 +1,16 @@
 """Seventh pass: what bars and angles are: a norm, a separator, "given"; an inner product or a comparison.
 
-``||`` between two distributions directly inside the brackets of a divergence separates; elsewhere it opens and closes a
-norm. ``|`` only ever means "given". ``<`` compares inside a subscript or an indicator, and opens an inner product elsewhere.
+``||`` between two distributions directly inside the brackets of a divergence separates; elsewhere it opens
+and closes a norm. ``|`` only ever means "given". ``<`` compares inside a subscript or an indicator, and
+opens an inner product elsewhere.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-
 from symdgm.parsing.refusals import refusal
-from symdgm.parsing.words import Word, CLOSERS, OPENERS, become
+from symdgm.parsing.words import CLOSERS, OPENERS, Word, become
 
 ENDS_OPERAND = frozenset({"NAME", "NUMBER", "PLACEHOLDER", "LABEL_TEXT", "TRANSPOSE", "ELLIPSIS"}) | CLOSERS
 HEADS = frozenset({"EXPECT", "BIG", "DERIVATIVE", "INTEGRAL", "OPTIMIZE"})
@@ -19,7 +19,10 @@ HEADS = frozenset({"EXPECT", "BIG", "DERIVATIVE", "INTEGRAL", "OPTIMIZE"})
 
 @dataclass(slots=True)
 class _Frame:
-    """An open bracket, norm or angle; ``of_head``: it belongs to a head, and is no operand; ``separated``: a ``||`` was met."""
+    """An open bracket, norm or angle.
+
+    ``of_head``: it belongs to a head, and is no operand; ``separated``: a ``||`` was met.
+    """
 
     opening: Word | None = None
     compares: bool = False
@@ -108,7 +111,7 @@ class _Classifying:
 
     def _less(self, token: Word) -> Word:
         frame = self.frames[-1]
-        first = bool(self.out) and frame.opening is self.out[-1]
+        first = frame.is_a("SUB_OPEN") and self.out[-1].type in ("SUB_OPEN", "COMMA")
         if frame.compares and (self.operand or first):
             self.operand = False
             return become(token, "RELATION")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sympy import Basic, Integer
 
-from symdgm.expressions.names import Listing, Range, Subscripted
+from symdgm.expressions.names import IndexRange, Listing, Subscripted
 from symdgm.parsing.pieces import Piece
 from symdgm.parsing.refusals import refusal
 
@@ -42,8 +42,8 @@ def _range(first: Basic, last: Basic) -> Basic | None:
     """``z_1`` and ``z_K`` span ``z_{1:K}``; ``1`` and ``T`` span ``1:T``."""
     if isinstance(first, Subscripted) and isinstance(last, Subscripted):
         same = first.head == last.head and len(first.indices) == len(last.indices) == 1
-        return Subscripted(first.head, Range(first.indices[0], last.indices[0])) if same else None
-    return Range(first, last) if isinstance(first, Integer) else None
+        return Subscripted(first.head, IndexRange(first.indices[0], last.indices[0])) if same else None
+    return IndexRange(first, last) if isinstance(first, Integer) else None
 
 
 def _follows(first: Basic, second: Basic) -> bool:

@@ -1,4 +1,4 @@
-"""What is said of a word that no rule allows: known from the examples of ``mistakes.toml`` and the automaton's states."""
+"""What is said of a word that no rule allows: learnt from the examples of ``mistakes.toml``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from symdgm.parsing.refusals import mistakes, refusal
 
 
 def explain(error: UnexpectedWord) -> GrammarError:
-    """The refusal of a word that no rule allows: by its kind and what came before it, else by its kind alone."""
+    """The refusal of a word that no rule allows.
+
+    By its kind and what came before it, else by its kind alone.
+    """
     exact, loose = _lessons()
     word = error.word
     label = exact.get((error.state, word.type)) or loose.get(word.type) or "stray-word"

@@ -33,7 +33,8 @@ _LOCK = Lock()
 class Words(Lexer):  # type: ignore[misc]
     """The words of a text by the terminals of ``lexical.lark``, tried in Lark's order.
 
-    Lark's own lexer counts lines and searches for collisions of terminals, which takes seconds and is a test's business.
+    Lark's own lexer counts lines and searches for collisions of terminals, which takes seconds and is a
+    test's business.
     """
 
     __future_interface__ = 2

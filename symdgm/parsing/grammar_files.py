@@ -9,7 +9,10 @@ from pathlib import Path
 
 @lru_cache(maxsize=1)
 def grammar_folder() -> Path:
-    """The folder of the grammar: ``symdgm/grammar`` where the package is installed, ``grammar`` in a checkout."""
+    """The folder of the grammar.
+
+    ``symdgm/grammar`` where the package is installed, ``grammar`` in a checkout.
+    """
     package = Path(__file__).resolve().parent.parent
     installed = package / "grammar"
     return installed if (installed / "objective.lark").is_file() else package.parent / "grammar"
@@ -23,5 +26,6 @@ def grammar_text(name: str) -> str:
 @lru_cache(maxsize=1)
 def known_commands() -> tuple[str, ...]:
     """The LaTeX commands that ``lexical.lark`` names."""
-    branches = re.findall(r"\\\\\(([^)]*)\)", grammar_text("lexical.lark"))
+    text = grammar_text("lexical.lark")
+    branches = re.findall(r"\\\\(?:\[[a-z]+\]\?)?\(?([A-Za-z|*\\?]{2,})", text)
     return tuple(sorted({name for branch in branches for name in re.findall(r"[A-Za-z]{2,}", branch)}))

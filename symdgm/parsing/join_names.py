@@ -1,7 +1,10 @@
-"""Fifth pass: a letter or word and its decorations are one name in its canonical spelling: ``x`` MARK ``hat`` is ``x_hat``."""
+"""Fifth pass.
+
+A letter or word and its decorations are one name in its canonical spelling: ``x`` MARK ``hat`` is
+``x_hat``.
+"""
 
 from __future__ import annotations
-
 
 from symdgm.parsing.refusals import refusal
 from symdgm.parsing.words import Word

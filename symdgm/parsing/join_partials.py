@@ -1,6 +1,7 @@
 r"""Pass between names and heads: ``\partial`` with its variable is one derivative.
 
-``∂/∂x f`` and ``\frac{∂}{∂x} f`` become ``partial_{x} f``; ``∂f/∂x`` and ``\frac{∂ f}{∂ x}`` become ``partial_{x} (f)``.
+``∂/∂x f`` and ``\frac{∂}{∂x} f`` become ``partial_{x} f``; ``∂f/∂x`` and ``\frac{∂ f}{∂ x}`` become
+``partial_{x} (f)``.
 """
 
 from __future__ import annotations
@@ -33,7 +34,11 @@ class _Joining:
             if i in self.ends:
                 self.out.append(after(self.out[-1], "RPAR"))
                 i = self.ends.pop(i)
-            elif self._kind(i) == "FRACTION" and self._kind(i + 2) == "PARTIAL":
+            elif (
+                self._kind(i) == "FRACTION"
+                and self._kind(i + 2) == "PARTIAL"
+                and self._kind(i + 3) != "SUB_OPEN"
+            ):
                 i = self._fraction(i)
             elif self._kind(i) == "PARTIAL" and self._kind(i + 1) != "SUB_OPEN":
                 i = self._slash(i)

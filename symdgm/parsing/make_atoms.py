@@ -9,8 +9,14 @@ from sympy import Basic, Integer, Tuple
 from sympy.core.symbol import Str
 
 from symdgm.expressions.applications import Apply, Density, Indicator, Inner, Norm, call
-from symdgm.expressions.calculus import Derivative, Integral
-from symdgm.expressions.expectations import CrossEntropy, Divergence, Entropy, Expect, MutualInformation
+from symdgm.expressions.calculus import DerivativeBy, IntegralOver
+from symdgm.expressions.expectations import (
+    CrossEntropy,
+    DivergenceBetween,
+    Entropy,
+    Expect,
+    MutualInformation,
+)
 from symdgm.expressions.names import Labelled, Name, Subscripted
 from symdgm.parsing.binders import binders
 from symdgm.parsing.indices import aggregate
@@ -108,7 +114,7 @@ def divergence(c: list[Any]) -> Piece:
     """``KL[q || p]``, ``Renyi_{alpha}[q || p]``."""
     *order, left, right = pieces(c)
     nodes = (p.node for p in (left, right, *order))
-    return piece(c, Divergence(Str(c[0].text), *nodes), [*order, left, right])
+    return piece(c, DivergenceBetween(Str(c[0].text), *nodes), [*order, left, right])
 
 
 def entropy(c: list[Any]) -> Piece:
@@ -137,13 +143,13 @@ def big(c: list[Any]) -> Piece:
 def derivative(c: list[Any]) -> Piece:
     """``grad_x f``."""
     variable, body = c[1], c[3]
-    return piece(c, Derivative(Str(c[0].text), body.node, variable.node), [variable, body])
+    return piece(c, DerivativeBy(Str(c[0].text), body.node, variable.node), [variable, body])
 
 
 def integral(c: list[Any]) -> Piece:
     """``int_0^1 f dt``."""
     *bounds, body, variable = pieces(c)
-    node = Integral(body.node, variable.node, *(p.node for p in bounds))
+    node = IntegralOver(body.node, variable.node, *(p.node for p in bounds))
     return piece(c, node, [*bounds, body, variable])
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from sympy import Basic, Integer
 
-from symdgm.expressions.applications import Transpose, call
+from symdgm.expressions.applications import Transposed, call
 from symdgm.expressions.arithmetic import Minus, Plus, Power, Times, quotient
 from symdgm.expressions.names import Name
 from symdgm.parsing.numbers import check_power, number
@@ -67,7 +67,7 @@ def power(c: list[Any]) -> Piece:
     for script in c[1:]:
         if isinstance(script, Word):
             base = _tower(base, exponents)
-            base = piece([base, script], Transpose(base.node), [base])
+            base = piece([base, script], Transposed(base.node), [base])
             exponents = []
         else:
             exponents.append(script)

@@ -6,7 +6,7 @@ from typing import Any
 
 from sympy.core.symbol import Str
 
-from symdgm.expressions.names import Listing, Placeholder, Range, Relation
+from symdgm.expressions.names import IndexRange, Listing, Placeholder, Relation
 from symdgm.parsing.binders import Law, family
 from symdgm.parsing.ellipses import DOTS, fold_ellipses
 from symdgm.parsing.indices import IndexSpec
@@ -44,7 +44,7 @@ def interval(c: list[Any]) -> Piece:
     at = next(k for k, child in enumerate(c) if isinstance(child, Word))
     ends = [c[:at], c[at + 1 :]]
     nodes = [check_index(end[0]).node if end else Placeholder() for end in ends]
-    return piece(c, Range(*nodes), pieces(c))
+    return piece(c, IndexRange(*nodes), pieces(c))
 
 
 def half_relation(c: list[Any]) -> Piece:
@@ -90,7 +90,7 @@ def values(c: list[Any]) -> list[Piece]:
 def listing(c: list[Any]) -> Piece:
     """A set; ``{1..T}`` and ``{1, …, T}`` are ranges."""
     held = fold_ellipses(pieces(c))
-    if len(held) == 1 and isinstance(held[0].node, Range):
+    if len(held) == 1 and isinstance(held[0].node, IndexRange):
         return piece(c, held[0].node, held[0].parts)
     return piece(c, Listing(*(p.node for p in held)), held)
 

@@ -1,68 +1,36 @@
 """Eighth pass: juxtaposition becomes TIMES, and what a head takes without brackets is put into brackets.
 
-A function or an expectation takes the juxtaposed run that follows, up to ``*``, ``/``, ``+``, ``-``; a big operator takes
-the whole product, up to ``+``, ``-``, or a big operator over the same index; an integral goes up to its ``dx``.
+A function or an expectation takes the juxtaposed run that follows, up to ``*``, ``/``, ``+``, ``-``; a big
+operator takes the whole product, up to ``+``, ``-``, or a big operator over the same index; an integral
+goes up to its ``dx``.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-
 
 from symdgm.errors import GrammarError
-from symdgm.names import DECORATIONS, GREEK
 from symdgm.parsing.bounds import MAX_NESTING
 from symdgm.parsing.classify_bars import ENDS_OPERAND
 from symdgm.parsing.refusals import refusal
-from symdgm.parsing.words import Word, CLOSERS, OPENERS, after
-
-STARTS_OPERAND = frozenset(
-    {
-        "NAME", "NUMBER", "FUNCTION", "ROOT", "FRACTION", "EXPECT", "BIG", "DERIVATIVE", "INTEGRAL", "DIVERGENCE", "ENTROPY",
-        "INFORMATION", "INDICATOR", "OPEN", "NORM_OPEN", "ABS_OPEN", "ANGLE_OPEN",
-    }
-)  # fmt: skip
-SIGNS = frozenset({"PLUS", "MINUS"})
-OPERATORS = frozenset({"PLUS", "MINUS", "TIMES", "SLASH"})
-BREAKS = frozenset(
-    {
-        "COMMA",
-        "GIVEN",
-        "SEMI",
-        "SEPARATES",
-        "SEPARATOR",
-        "RELATION",
-        "DEFINE",
-        "TILDE",
-        "PROPTO",
-        "OVER",
-        "RANGE",
-        "COLON",
-    }
+from symdgm.parsing.runs import (
+    BREAKS,
+    DIFFERENTIAL,
+    OPERATORS,
+    SIGNS,
+    STARTS_OPERAND,
+    TAKES_RUN,
+    TWO_GROUPS,
+    Frame,
 )
-TAKES_RUN = frozenset({"FUNCTION", "EXPECT", "DERIVATIVE"})
-TWO_GROUPS = frozenset({"FRACTION", "ROOT"})
-DIFFERENTIAL = re.compile(rf"d([A-Za-z]|{'|'.join(GREEK)})(_({'|'.join(DECORATIONS)}))*'*")
-
-
-@dataclass(slots=True)
-class _Frame:
-    """What is open: a ``bracket``, or the ``run``, ``product`` or ``integral`` that a head has begun.
-
-    ``head`` of a bracket is the head whose script, or first group, it is; ``index`` of a product is its index, of a bracket
-    its kind; ``begun`` is how many words there were.
-    """
-
-    kind: str
-    head: Word | None = None
-    index: str = ""
-    begun: int = 0
+from symdgm.parsing.words import CLOSERS, OPENERS, Word, after
 
 
 def mark_runs(tokens: list[Word], text: str) -> Iterator[Word]:
-    """Words with every product and every argument explicit; ``text`` is what the readings of a refusal quote."""
+    """Words with every product and every argument explicit.
+
+    ``text`` is what the readings of a refusal quote.
+    """
     return _Marking(tokens, text).run()
 
 
@@ -73,13 +41,16 @@ class _Marking:
         self.tokens = tokens
         self.text = text
         self.out: list[Word] = []
-        self.frames: list[_Frame] = []
+        self.frames: list[Frame] = []
         self.operand = False
         self.next_head: Word | None = None
         self.indices: dict[int, str] = {}
 
     def run(self) -> Iterator[Word]:
-        """The words, each as soon as it is certain: so the first mistake of a text is the one that is refused."""
+        """The words, each as soon as it is certain.
+
+        So the first mistake of a text is the one that is refused.
+        """
         i = sent = 0
         while i < len(self.tokens):
             yield from self.out[sent:]
@@ -96,7 +67,7 @@ class _Marking:
     def _type(self, i: int) -> str:
         return self.tokens[i].type if i < len(self.tokens) else ""
 
-    def _push(self, frame: _Frame) -> None:
+    def _push(self, frame: Frame) -> None:
         self.frames.append(frame)
         if len(self.frames) > MAX_NESTING:
             raise refusal("too-nested", self.out[-1], bound=MAX_NESTING)
@@ -117,7 +88,7 @@ class _Marking:
         self.out.append(token)
         self.operand = token.type in ENDS_OPERAND
         if token.type in OPENERS:
-            self._push(_Frame("bracket", self.next_head, token.type))
+            self._push(Frame("bracket", self.next_head, token.type))
             self.next_head = None
 
     def _head(self, i: int, token: Word) -> None:
@@ -136,7 +107,7 @@ class _Marking:
         """A bracket that is no operand of its own: arguments, scripts, labels."""
         self.out.append(token)
         self.operand = False
-        self._push(_Frame("bracket", self.next_head, token.type))
+        self._push(Frame("bracket", self.next_head, token.type))
         self.next_head = None
 
     def _close(self, i: int, token: Word) -> None:
@@ -168,7 +139,7 @@ class _Marking:
 
     def _begin(self, kind: str, head: Word, index: str = "") -> None:
         self.out.append(after(self.out[-1], "OPEN"))
-        self._push(_Frame(kind, head, index, len(self.out)))
+        self._push(Frame(kind, head, index, len(self.out)))
 
     # ---- operators and ends
 
@@ -244,8 +215,11 @@ class _Marking:
 
     def _index(self, i: int) -> str:
         """The name of the index of the big operator at ``i``."""
-        j = i + 2
-        while self._type(j) in ("NAME", "SUB_OPEN", "SUB_CLOSE", "NUMBER", "LABEL_TEXT"):
+        j, depth = i + 2, 0
+        while self._type(j) not in ("COMMA", "DEFINE", "RELATION", ""):
+            depth += (self._type(j) in OPENERS) - (self._type(j) in CLOSERS)
+            if depth < 0:
+                break
             j += 1
         return "".join(token.text for token in self.tokens[i + 2 : j])
 
@@ -271,7 +245,7 @@ class _Marking:
         name = self.tokens[i].text
         return (name == "d" and self._type(i + 1) == "NAME") or DIFFERENTIAL.fullmatch(name) is not None
 
-    def _bodies(self) -> Iterator[_Frame]:
+    def _bodies(self) -> Iterator[Frame]:
         for frame in reversed(self.frames):
             if frame.kind == "bracket":
                 return

@@ -1,11 +1,13 @@
-"""First pass: every bracket has its partner, and a line break or a ``;`` within brackets is no end of a statement."""
+"""First pass.
+
+Every bracket has its partner, and a line break or a ``;`` within brackets is no end of a statement.
+"""
 
 from __future__ import annotations
 
-
 from symdgm.parsing.bounds import MAX_DEPTH
 from symdgm.parsing.refusals import refusal
-from symdgm.parsing.words import Word, CLOSER_OF, CLOSERS, OPENERS, become
+from symdgm.parsing.words import CLOSER_OF, CLOSERS, OPENERS, Word, become
 
 
 def match_brackets(tokens: list[Word]) -> list[Word]:

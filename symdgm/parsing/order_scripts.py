@@ -1,27 +1,30 @@
-r"""Fourth pass: every sub- and superscript stands in brackets of its own, subscripts first, and has its meaning.
+r"""Fourth pass: every sub- and superscript in brackets of its own, subscripts first, and by its meaning.
 
-``\sigma^2_t`` becomes ``sigma`` SUB ``t`` SUP ``2``; ``x^*``, ``x^\prime`` and ``x_hat`` become decorations, ``x^{(i)}`` a
-label, ``u^T`` a transpose. A script without braces is one word, as in LaTeX: ``gamma^t (r)`` is a product. Only an
-expectation's subscript reaches further: ``E_q_phi(z|x)``.
+``\sigma^2_t`` becomes ``sigma`` SUB ``t`` SUP ``2``; ``x^*``, ``x^\prime`` and ``x_hat`` become
+decorations, ``x^{(i)}`` a label, ``u^T`` a transpose. A script without braces is one word, as in LaTeX:
+``gamma^t (r)`` is a product. Only an expectation's subscript reaches further: ``E_q_phi(z|x)``.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-
 from symdgm.names import DECORATIONS
 from symdgm.parsing.refusals import refusal
-from symdgm.parsing.words import Word, GROUPS, after, become, partners
+from symdgm.parsing.words import GROUPS, Word, after, become, partners
 
 SCRIPTS = frozenset({"UNDERSCORE", "CARET", "PRIME", "MARK"})
 _BASES = frozenset(
     {
-        "WORD", "NUMBER", "FUNCTION", "BIG", "INTEGRAL", "DERIVATIVE", "PARTIAL", "OPTIMIZE", "EXTREME", "DOUBLE", "NORM_CLOSE",
+        "WORD", "NUMBER", "FUNCTION", "BIG", "INTEGRAL", "DERIVATIVE", "PARTIAL", "OPTIMIZE", "EXTREME",
+        "DOUBLE", "NORM_CLOSE",
         "ABS_CLOSE", "RPAR", "RSQB", "RBRACE", "RSET", "RANGLE", "GREATER", "TRANSPOSE",
     }
 )  # fmt: skip
-_ENDS_A_NAME = frozenset({"RPAR", "RSQB", "RBRACE", "RSET", "COMMA", "BAR", "SEMI", "TILDE", "UNDERSCORE", "LPAR"})
+_WITHOUT_INDEX = frozenset({"NUMBER", "RPAR", "RSQB", "RBRACE"})
+_ENDS_A_NAME = frozenset(
+    {"RPAR", "RSQB", "RBRACE", "RSET", "COMMA", "BAR", "SEMI", "TILDE", "UNDERSCORE", "LPAR"}
+)
 
 
 class _Piece(NamedTuple):
@@ -46,6 +49,7 @@ class _Ordering:
         self.partner = partners(tokens)
         self.out: list[Word] = []
         self.work = [_Piece(0, len(tokens))]
+        self.law_ends: dict[int, int] = {}
 
     def run(self) -> list[Word]:
         while self.work:
@@ -103,8 +107,6 @@ class _Ordering:
                 marks.append(_Piece(i, i, token))
                 i += 1
             elif token.type == "UNDERSCORE":
-                if base.type in ("NUMBER",) and raised:
-                    break
                 i = self._lower(i, base, marks, lowered)
             else:
                 i = self._raise(i, base, marks, labels, raised)
@@ -122,11 +124,19 @@ class _Ordering:
         return after_it
 
     def _law_end(self, i: int) -> int:
-        """``E_q_phi(z|x)``: the subscript of an expectation goes on over the law's own subscripts and arguments."""
-        while i < len(self.tokens) and self.tokens[i].type in SCRIPTS:
+        """``E_q_phi(z|x)``: an expectation's subscript goes on over the law's own subscripts and arguments.
+
+        Laws within laws end together; where each ends is kept, so that none is walked twice.
+        """
+        passed: list[int] = []
+        while i < len(self.tokens) and self.tokens[i].type in SCRIPTS and i not in self.law_ends:
+            passed.append(i)
             i = i + 1 if self.tokens[i].type in ("PRIME", "MARK") else self._argument(i)[2]
-        if i < len(self.tokens) and self.tokens[i].type == "LPAR":
-            return self.partner[i] + 1
+        if i in self.law_ends:
+            i = self.law_ends[i]
+        elif i < len(self.tokens) and self.tokens[i].type == "LPAR":
+            i = self.partner[i] + 1
+        self.law_ends.update(dict.fromkeys(passed, i))
         return i
 
     def _raise(
@@ -135,12 +145,14 @@ class _Ordering:
         start, stop, after_it = self._argument(i)
         inside = self.tokens[start:stop]
         whole = inside[0] if len(inside) == 1 else None
+        if base.type in _WITHOUT_INDEX and inside[0].type == "WORD" and stop == after_it:
+            stop = after_it = self._subscripts_end(stop)
         braced = self.tokens[i + 1].type == "LBRACE"
         if base.type == "WORD" and all(token.type == "PRIME" for token in inside):
             marks += [_Piece(k, k, self.tokens[k]) for k in range(start, stop)]
         elif base.type == "WORD" and whole is not None and _is_star(whole):
             marks.append(_Piece(i, i, become(whole, "MARK", "star")))
-        elif whole is not None and whole.type == "LABEL_TEXT":
+        elif whole is not None and whole.type == "LABEL_TEXT" and base.type not in ("BIG", "INTEGRAL"):
             labels.append(_Piece(i, i, whole))
         elif whole is not None and whole.type in ("PLUS", "MINUS"):
             labels.append(_Piece(i, i, become(whole, "LABEL_TEXT")))
@@ -153,9 +165,17 @@ class _Ordering:
             )
             labels.append(_Piece(start + 1, stop - 1, opening, closing))
         else:
+            if whole is not None and whole.type == "LABEL_TEXT":
+                whole.type = "WORD"
             opening = become(self.tokens[i], "SUP_OPEN")
             raised.append(_Piece(start, stop, opening, after(self.tokens[after_it - 1], "SUP_CLOSE")))
         return after_it
+
+    def _subscripts_end(self, i: int) -> int:
+        """``2^x_t``: a number has no index, so the subscript is the exponent's."""
+        while i < len(self.tokens) and self.tokens[i].type == "UNDERSCORE":
+            i = self._argument(i)[2]
+        return i
 
     def _in_parentheses(self, start: int, stop: int) -> bool:
         return self.tokens[start].type == "LPAR" and self.partner[start] == stop - 1

@@ -1,9 +1,11 @@
-"""The passes in their order: each takes the words of a text and gives words back, in time linear in their number."""
+"""The passes in their order.
+
+Each takes the words of a text and gives words back, in time linear in their number.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-
 
 from symdgm.parsing.classify_bars import classify_bars
 from symdgm.parsing.find_heads import find_heads

@@ -15,7 +15,11 @@ from symdgm.parsing.words import Word
 
 @dataclass(slots=True)
 class Piece:
-    """A node, its span of characters, how deep it nests, the pieces that it is made of, and whether it is a mere number."""
+    """A node with its span of characters.
+
+    ``depth`` is how deep it nests, ``parts`` what it is made of, ``numeric`` whether it is made of numbers
+    only.
+    """
 
     node: Basic
     start: int
@@ -33,9 +37,11 @@ class Piece:
 def piece(children: list[Any], node: Basic, parts: Iterable[Piece]) -> Piece:
     """The node that was read from ``children``, made of ``parts``."""
     held = tuple(parts)
-    depth = 1 + max((part.depth for part in held), default=0)
-    made = Piece(node, _start(children[0]), _end(children[-1]), depth, held)
-    if depth > MAX_NESTING:
+    start, end, depth = _start(children[0]), _end(children[-1]), 0
+    for part in held:  # scripts may be written in another order than they are read
+        start, end, depth = min(start, part.start), max(end, part.end), max(depth, part.depth)
+    made = Piece(node, start, end, depth + 1, held)
+    if depth >= MAX_NESTING:
         raise refusal("too-nested", made.span, bound=MAX_NESTING)
     return made
 

@@ -35,19 +35,18 @@ class Reading:
 
 
 def parse(text: str) -> Node:
-    """The expression that a text of the language says, unbound.
+    r"""The expression that a text of the language says, unbound.
 
     Args:
         text: an objective or a model block in plain ASCII, Unicode or LaTeX, mixed freely.
 
     Raises:
-        GrammarError: the text is not of the language, or can be read in two ways; with a caret and what to write instead.
+        GrammarError: the text is not of the language, or can be read in two ways; it shows the place with a
+            caret, and what to write instead.
 
     Example:
-        >>> parse(r"\\mathbb{E}_{q(z|x)}[\\log p(x|z)] - \\beta D_{KL}[q \\| p]")
-        Plus(Expect(Call(Str('log'), Density(Name(Str('p')), Tuple(Name(Str('x'))), Tuple(Name(Str('z'))), Tuple())), \
-Binder(Tuple(), Density(Name(Str('q')), Tuple(Name(Str('z'))), Tuple(Name(Str('x'))), Tuple()))), \
-Minus(Times(Name(Str('beta')), Divergence(Str('KL'), Name(Str('q')), Name(Str('p'))))))
+        >>> print(parse(r"\mathbb{E}_{q(z|x)}[\log p(x|z)] - \beta D_{KL}[q \| p]"))
+        E_q(z|x)[log p(x|z)] - beta KL[q || p]
     """
     return cast(Node, _read(text).node)
 

@@ -1,7 +1,7 @@
 """The LALR automaton that Lark computes from the grammar, run without recursion and without detours.
 
-Lark's own loop looks each rule up by its hash and calls back for every rule that only passes a value on; a formula is
-mostly such rules, and takes a third of the time here.
+Lark's own loop looks each rule up by its hash and calls back for every rule that only passes a value on; a
+formula is mostly such rules, and takes a third of the time here.
 """
 
 from __future__ import annotations

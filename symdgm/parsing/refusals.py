@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from string import Template
 
-
 from symdgm.errors import GrammarError
 from symdgm.parsing.grammar_files import grammar_text
 from symdgm.parsing.words import Word

@@ -1,18 +1,18 @@
 """Third pass: which line breaks end a statement.
 
-A text without a mark of a statement (``=``, ``propto``, ``minimize``, ``where``, a label) is one objective, and its line
-breaks are white space. So they are if the only mark is a ``minimize`` in front. Else a line is a statement, unless the
-line before it ends in an operator or wants its operand, or it starts with an operator itself.
+A text without a mark of a statement (``=``, ``propto``, ``minimize``, ``where``, a label) is one objective,
+and its line breaks are white space. So they are if the only mark is a ``minimize`` in front. Else a line is
+a statement, unless the line before it ends in an operator or wants its operand, or it starts with an
+operator itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-
 from symdgm.parsing.bounds import MAX_STATEMENTS
 from symdgm.parsing.refusals import refusal
-from symdgm.parsing.words import Word, CLOSERS, OPENERS, become
+from symdgm.parsing.words import CLOSERS, OPENERS, Word, become
 
 JOINS_BEFORE = frozenset(
     {
@@ -41,6 +41,8 @@ JOINS_AFTER = JOINS_BEFORE - {"COMMA"} | {
     "FRACTION",
 }
 TRAILING = frozenset({"COMMA", "DOT"})
+_LEFT_SIDE = 100
+"""Words that are looked at for the equals sign of an abbreviation."""
 _HEADS = frozenset({"BIG", "INTEGRAL", "OPTIMIZE", "EXTREME", "DERIVATIVE"})
 _OBJECTIVE = frozenset({"OPTIMIZE", "EXTREME"})
 
@@ -89,7 +91,7 @@ def _segments(tokens: list[Word]) -> list[tuple[Word | None, list[Word]]]:
 def _part_abbreviations(tokens: list[Word]) -> Iterator[Word]:
     """``f, where a = 1, b = 2`` is ``f``, ``where a = 1`` and ``where b = 2``."""
     depth, abbreviating = 0, False
-    for token in tokens:
+    for i, token in enumerate(tokens):
         kind = token.type
         depth += (kind in OPENERS) - (kind in CLOSERS)
         if kind in ("NEWLINE", "SEPARATOR"):
@@ -97,10 +99,22 @@ def _part_abbreviations(tokens: list[Word]) -> Iterator[Word]:
         elif depth == 0 and kind == "WHERE":
             abbreviating = True
             yield become(token, "SEPARATOR")
-        elif depth == 0 and kind == "COMMA" and abbreviating:
+        elif depth == 0 and kind == "COMMA" and abbreviating and _defines(tokens, i + 1):
             yield become(token, "SEPARATOR")
             token = become(token, "WHERE")
         yield token
+
+
+def _defines(tokens: list[Word], i: int) -> bool:
+    """Does what follows a comma define another name?"""
+    depth = 0
+    for token in tokens[i : i + _LEFT_SIDE]:
+        depth += (token.type in OPENERS) - (token.type in CLOSERS)
+        if depth < 0 or (depth == 0 and token.type in ("COMMA", "NEWLINE", "SEPARATOR", "GREATER")):
+            return False
+        if depth == 0 and token.type == "DEFINE":
+            return True
+    return False
 
 
 def _marked(line: list[Word]) -> bool:
@@ -123,16 +137,16 @@ def _continues(before: list[Word], line: list[Word]) -> bool:
 
 
 def _wants_operand(line: list[Word]) -> bool:
-    """Does the line end in a head with its scripts: ``\\max_{D}``, ``E_{q(z|x)}``, ``sum_{t=1}^T``?"""
-    i = len(line)
+    r"""Does the line end in a head with its scripts: ``\max_{D}``, ``E_{q(z|x)}``, ``sum_{t=1}^T``?"""
+    i, bracketed = len(line), False
     while i > 0:
         i = _operand_start(line, i)
         if i > 0 and line[i - 1].type in ("UNDERSCORE", "CARET"):
             i -= 1
             if i > 0 and _is_head(line[i - 1]):
-                return True
+                return not bracketed or line[i - 1].type == "WORD"
         elif i > 1 and line[i].type in ("LBRACE", "LPAR") and line[i - 1].type == "WORD":
-            continue
+            bracketed = True
         else:
             return i > 0 and i < len(line) and _is_head(line[i]) and i == len(line) - 1
     return False

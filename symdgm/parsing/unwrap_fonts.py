@@ -1,7 +1,7 @@
 r"""Second pass: fonts are dropped, letters get their one spelling, and decorations move behind their letter.
 
-``\mathbf{x}`` is ``x``, ``\hat{x}_t`` is ``x`` MARK ``_t``, ``φ`` and ``\varphi`` are ``phi``, ``x²`` is ``x^{2}``,
-``\frac12`` is ``\frac{1}{2}``, ``\underset{G}{\min}`` is ``\min_{G}``.
+``\mathbf{x}`` is ``x``, ``\hat{x}_t`` is ``x`` MARK ``_t``, ``φ`` and ``\varphi`` are ``phi``, ``x²`` is
+``x^{2}``, ``\frac12`` is ``\frac{1}{2}``, ``\underset{G}{\min}`` is ``\min_{G}``.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable
 from typing import NamedTuple
-
 
 from symdgm.errors import nearest
 from symdgm.names import DECORATIONS, GREEK, LETTERS, VARIANTS
@@ -48,6 +47,7 @@ class _Unwrapping:
         self.out: list[Word] = []
         self.wrappers: dict[int, _Wrapper] = {}
         self.pending: list[Word] = []
+        self.since: int | None = None
         self.single: dict[int, int] = {}
 
     def run(self) -> list[Word]:
@@ -66,11 +66,14 @@ class _Unwrapping:
     def _keep(self, i: int, token: Word) -> int:
         if self.pending and token.type not in ("LBRACE", "RBRACE"):
             raise refusal("accent-over-a-formula", self.pending[-1], accent=self.pending[-1].text)
+        self.since = None
         self.out.append(token)
         return i + 1
 
     def _letter(self, i: int, token: Word, name: str) -> int:
         token.type, token.text = "WORD", VARIANTS.get(name, name)
+        if self.since is not None:
+            token.start, self.since = self.since, None
         self.out.append(token)
         while self.pending:
             accent = self.pending.pop()
@@ -109,17 +112,20 @@ class _Unwrapping:
         plain = NAMES.get(name) or (name if name in GREEK or name in VARIANTS else None)
         if plain is None:
             best = nearest(name, [*GREEK, *VARIANTS, *ACCENTS, *known_commands()])
-            hint = f"did you mean `\\{best}`? " if best else ""
+            known = "Greek letters, fonts, spacing and the operators of mathematics are known"
+            hint = f"did you mean `\\{best}`?" if best else known
             raise refusal("unknown-command", token, command=token.text, nearest=hint)
         return self._letter(i, token, plain)
 
     def _font(self, i: int, token: Word) -> int:
+        self.since = token.start if self.since is None else self.since
         if i + 1 < len(self.tokens) and self.tokens[i + 1].type == "LBRACE":
             self.wrappers[i + 1] = self.wrappers[self.partner[i + 1]] = _Wrapper(True, None, 0)
         return i + 1
 
     def _accent(self, i: int, token: Word) -> int:
         self.pending.append(token)
+        self.since = token.start if self.since is None else self.since
         if i + 1 < len(self.tokens) and self.tokens[i + 1].type == "LBRACE":
             wrapper = _Wrapper(True, token, len(self.out))
             self.wrappers[i + 1] = self.wrappers[self.partner[i + 1]] = wrapper
@@ -131,6 +137,8 @@ class _Unwrapping:
             return self._keep(i, token)
         if token.type == "RBRACE" and wrapper.accent is not None:
             self._check_accent(wrapper)
+        if token.type == "RBRACE" and self.out:
+            self.out[-1].end = token.end
         return i + 1
 
     def _check_accent(self, wrapper: _Wrapper) -> None:

@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-
 OPENERS = frozenset(
     {
-        "LPAR", "LSQB", "LBRACE", "LSET", "LANGLE", "NORM_OPEN", "ABS_OPEN", "OPEN", "ARGS_OPEN", "SUB_OPEN", "SUP_OPEN",
+        "LPAR", "LSQB", "LBRACE", "LSET", "LANGLE", "NORM_OPEN", "ABS_OPEN", "OPEN", "ARGS_OPEN",
+        "SUB_OPEN", "SUP_OPEN",
         "LABEL_OPEN", "SET_OPEN", "ANGLE_OPEN", "SIDES_OPEN",
     }
 )  # fmt: skip
 CLOSERS = frozenset(
     {
-        "RPAR", "RSQB", "RBRACE", "RSET", "RANGLE", "NORM_CLOSE", "ABS_CLOSE", "CLOSE", "ARGS_CLOSE", "SUB_CLOSE",
+        "RPAR", "RSQB", "RBRACE", "RSET", "RANGLE", "NORM_CLOSE", "ABS_CLOSE", "CLOSE", "ARGS_CLOSE",
+        "SUB_CLOSE",
         "SUP_CLOSE", "LABEL_CLOSE", "SET_CLOSE", "ANGLE_CLOSE", "SIDES_CLOSE",
     }
 )  # fmt: skip
 CLOSER_OF = {
-    "LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE", "LSET": "RSET", "LANGLE": "RANGLE", "NORM_OPEN": "NORM_CLOSE",
-    "ABS_OPEN": "ABS_CLOSE", "OPEN": "CLOSE", "ARGS_OPEN": "ARGS_CLOSE", "SUB_OPEN": "SUB_CLOSE", "SUP_OPEN": "SUP_CLOSE",
+    "LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE", "LSET": "RSET", "LANGLE": "RANGLE",
+    "NORM_OPEN": "NORM_CLOSE",
+    "ABS_OPEN": "ABS_CLOSE", "OPEN": "CLOSE", "ARGS_OPEN": "ARGS_CLOSE", "SUB_OPEN": "SUB_CLOSE",
+    "SUP_OPEN": "SUP_CLOSE",
     "LABEL_OPEN": "LABEL_CLOSE", "SET_OPEN": "SET_CLOSE", "ANGLE_OPEN": "ANGLE_CLOSE",
     "SIDES_OPEN": "SIDES_CLOSE",
 }  # fmt: skip
@@ -49,7 +52,10 @@ def after(token: Word, kind: str) -> Word:
 
 
 def partners(tokens: Sequence[Word]) -> dict[int, int]:
-    """Position of each opening bracket → position of the one that closes it; the brackets are known to match."""
+    """Position of each opening bracket → position of the one that closes it.
+
+    The brackets are known to match.
+    """
     found: dict[int, int] = {}
     opened: list[int] = []
     for i, token in enumerate(tokens):

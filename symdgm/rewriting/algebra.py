@@ -96,7 +96,9 @@ def _signed_factors(node: Basic, sign: int, facts: Facts) -> list[tuple[int, Bas
 def _is_density(node: Basic, facts: Facts) -> bool:
     if isinstance(node, Power):
         return _is_density(node.args[0], facts)
-    return isinstance(node, Apply | Density) and (facts.law(node) is not None or facts.factorise(node) is not None)
+    return isinstance(node, Apply | Density) and (
+        facts.law(node) is not None or facts.factorise(node) is not None
+    )
 
 
 def split_coefficient(term: Basic, facts: Facts) -> tuple[int, tuple[Basic, ...], Basic]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from sympy import Basic
 
@@ -11,7 +12,7 @@ from symdgm.expressions.arithmetic import Plus, terms_of
 from symdgm.rewriting.algebra import join_coefficient, split_coefficient
 from symdgm.rewriting.facts import Facts
 from symdgm.rewriting.rule import Change, Rule, Step
-from symdgm.rewriting.rules import ALGEBRA, CLOSED, DEFINED, RECOGNITION
+from symdgm.rewriting.rules import ALGEBRA, CLOSED, DEFINED, SPLIT_AND_RECOGNISE
 from symdgm.rewriting.traversal import everywhere
 
 MAX_PASSES = 50
@@ -63,36 +64,53 @@ def derive(expression: Basic, facts: Facts, *, analytic: bool = True) -> Derivat
         facts: what is bound.
         analytic: whether closed forms are used; if not, divergences are estimated by their definition.
     """
+    rewriter = _Rewriter(facts)
+    first, *later = (SPLIT_AND_RECOGNISE, CLOSED, DEFINED) if analytic else (ALGEBRA, DEFINED)
     steps: list[Step] = []
-    whole = _run(expression, (*ALGEBRA, *RECOGNITION) if analytic else ALGEBRA, facts, steps)
-    named = [(sign * s, scalars, core) for sign, t in terms_of(whole) for s, scalars, core in [split_coefficient(t, facts)]]
-    whole = join(named)
-    if analytic:
-        whole = _run(whole, CLOSED, facts, steps)
-    _run(whole, DEFINED, facts, steps)
-    phases = (CLOSED, DEFINED) if analytic else (DEFINED,)
-    terms = tuple(Term(core, sign, scalars, _finish(core, phases, facts)) for sign, scalars, core in named)
+    whole = rewriter.run(expression, first, steps)
+    named = [
+        (sign * s, scalars, core)
+        for sign, term in terms_of(whole)
+        for s, scalars, core in [split_coefficient(term, facts)]
+    ]
+    rewriter.run_all(join(named), later, steps)
+    terms = tuple(
+        Term(core, sign, scalars, rewriter.run_all(core, later, [])) for sign, scalars, core in named
+    )
     return Derivation(expression, tuple(steps), terms)
 
 
-def _finish(core: Basic, phases: Iterable[Sequence[Rule]], facts: Facts) -> Basic:
-    for rules in phases:
-        core = _run(core, rules, facts, [])
-    return core
+class _Rewriter:
+    """Runs phases; what a rule left alone once it need not look at again."""
 
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+        self.settled: dict[str, set[Basic]] = {}
 
-def _run(expression: Basic, rules: Sequence[Rule], facts: Facts, steps: list[Step]) -> Basic:
-    """Try the rules in order until none applies, appending a step for each pass of a rule that changed something."""
-    for _ in range(MAX_PASSES):
-        before = expression
-        for rule in rules:
-            changes: list[Change] = []
-            expression = everywhere(expression, lambda node, rule=rule: rule.apply(node, facts), changes, {})
-            if changes:
-                steps.append(Step(rule.name, rule.kind, rule.why, tuple(changes), expression, rule.reference))
-        if expression == before:
-            break
-    return expression
+    def run_all(self, expression: Basic, phases: Iterable[Sequence[Rule]], steps: list[Step]) -> Basic:
+        """The expression after several phases."""
+        for rules in phases:
+            expression = self.run(expression, rules, steps)
+        return expression
+
+    def run(self, expression: Basic, rules: Sequence[Rule], steps: list[Step]) -> Basic:
+        """Try the rules in order until none applies, with a step for each pass that changed something."""
+        for _ in range(MAX_PASSES):
+            done = len(steps)
+            for rule in rules:
+                changes: list[Change] = []
+                settled = self.settled.setdefault(rule.name, set())
+                expression = everywhere(expression, partial(self._apply, rule), changes, settled)
+                if changes:
+                    steps.append(
+                        Step(rule.name, rule.kind, rule.why, tuple(changes), expression, rule.reference)
+                    )
+            if len(steps) == done:
+                break
+        return expression
+
+    def _apply(self, rule: Rule, node: Basic) -> Basic | None:
+        return rule.apply(node, self.facts)
 
 
 def join(terms: Iterable[tuple[int, tuple[Basic, ...], Basic]]) -> Basic:

@@ -44,7 +44,10 @@ RECOGNISE_ENTROPY = Rule(
     divergences.recognise_entropy,
 )
 CROSS_ENTROPY = Rule(
-    "cross-entropy", Kind.EQUALITY, "H[q, p] = H[q] + KL[q || p], which have closed forms", divergences.cross_entropy
+    "cross-entropy",
+    Kind.EQUALITY,
+    "H[q, p] = H[q] + KL[q || p], which have closed forms",
+    divergences.cross_entropy,
 )
 CLOSED_FORM = Rule(
     "closed form",
@@ -62,9 +65,10 @@ DEFINITION = Rule(
 
 ALGEBRA = (CHAIN_RULE, LOG_OF_POWER, LOG_OF_PRODUCT, LINEARITY, CONSTANT)
 """Splits the formula into terms; it must come first, since the others look at single terms."""
-RECOGNITION = (RECOGNISE_KL, RECOGNISE_ENTROPY)
-"""Finds divergences in sums of expectations, before terms are looked at one by one."""
+SPLIT_AND_RECOGNISE = (*ALGEBRA, RECOGNISE_KL, RECOGNISE_ENTROPY)
+"""Also finds divergences in sums of expectations, before terms are looked at one by one."""
 CLOSED = (CROSS_ENTROPY, CLOSED_FORM)
 """Removes the integrals that are known."""
-DEFINED = (DEFINITION, CHAIN_RULE, LOG_OF_PRODUCT, LINEARITY, CONSTANT)
-"""Whatever is left of divergences becomes expectations, to be estimated."""
+DEFINED = (DEFINITION, CHAIN_RULE, LOG_OF_PRODUCT, LINEARITY)
+"""Whatever is left of divergences becomes expectations, to be estimated. No expectation is dropped any
+more: a closed form names the parameters of a law, and no longer the variables that these depend on."""

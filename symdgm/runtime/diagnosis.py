@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from symdgm.errors import NonFiniteError, SymdgmError
 from symdgm.expressions.notation import unicode
-from symdgm.lowering import Output, Statement, environment
+from symdgm.lowering import Statement, environment
 from symdgm.runtime.runner import Runner
 
 
@@ -22,30 +22,41 @@ def diagnose(runner: Runner, data: Mapping[str, Tensor], n: int = 1) -> SymdgmEr
         runner: what was evaluated; the noise is drawn again from the current random state.
         data: the batch.
         n: the number of draws, where there are no data.
+
+    Returns:
+        The error to raise: the bad input or weight, else the term, the first bad intermediate and its
+        variable.
     """
-    program = runner.programs[runner.key(data, Output.MEAN)]
+    program = runner.program(data, n)
     arguments = runner.arguments(program, data, n)
     for name, value in arguments.items():
         if _bad(value):
-            return NonFiniteError(f"the input `{name}` {_what(value)}", hint="clean the data, or look at the step before")
+            return NonFiniteError(
+                f"the input `{name}` {_what(value)}", hint="clean the data, or look at the step before"
+            )
     values: dict[str, Any] = {**environment(), **arguments}
     found: tuple[Statement, str] | None = None
     with torch.no_grad():
         for statement in program.statements:
             exec(compile(statement.text, "<symdgm>", "exec"), values)
             found = found or next(((statement, name) for name in statement.names if _bad(values[name])), None)
-    terms = [name for name, value in values["terms"].items() if _bad(value)]
     if found is None:
         return NonFiniteError(
             "the objective is not finite, but no intermediate value is bad when the step is repeated",
             hint="a network of its own randomness, or an overflow in the sum of the terms",
         )
-    statement, name = found
+    return _explained(*found, values)
+
+
+def _explained(statement: Statement, name: str, values: Mapping[str, Any]) -> NonFiniteError:
+    """The error for a statement whose result ``name`` is bad."""
+    terms = [term for term, value in values["terms"].items() if _bad(value)]
+    which = f"the term {', '.join(f'`{t}`' for t in terms)}" if terms else "the objective"
     where = f" of `{unicode(statement.origin)}`" if statement.origin is not None else ""
-    which = ", ".join(f"`{t}`" for t in terms) or "the objective"
     return NonFiniteError(
-        f"the term {which} is not finite: the first bad intermediate is `{name}`{where}, which {_what(values[name])}",
-        hint=f"it was computed by `{statement.text}`{_ranges(statement, name, values)}",
+        f"{which} is not finite: the first bad intermediate is `{name}`{where}, which {_what(values[name])}",
+        hint=f"it was computed by `{statement.text}`"
+        f"{_ranges(statement, name, values)}{_weights(statement, values)}",
     )
 
 
@@ -59,12 +70,28 @@ def _what(value: Tensor) -> str:
     return f"is {kind} in {bad} of {value.numel()} entries"
 
 
+def _used(statement: Statement) -> list[str]:
+    """The names that a statement reads or writes, each once."""
+    return list(dict.fromkeys(re.findall(r"[A-Za-z_][A-Za-z_0-9]*", statement.text)))
+
+
 def _ranges(statement: Statement, name: str, values: Mapping[str, Any]) -> str:
     """The ranges of what the statement read."""
-    used = dict.fromkeys(re.findall(r"[A-Za-z_][A-Za-z_0-9]*", statement.text))
     ranges = [
-        f"{u} in [{float(v.min()):.4g}, {float(v.max()):.4g}]"
-        for u in used
+        f"{u} in [{v.min().item():.4g}, {v.max().item():.4g}]"
+        for u in _used(statement)
         if u != name and isinstance(v := values.get(u), Tensor) and v.is_floating_point() and v.numel()
     ]
     return f" with {', '.join(ranges)}" if ranges else ""
+
+
+def _weights(statement: Statement, values: Mapping[str, Any]) -> str:
+    """The weights of the networks in the statement that are themselves bad."""
+    bad = [
+        f"the weight `{name}` of `{used}` {_what(weight)}"
+        for used in _used(statement)
+        if isinstance(module := values.get(used), nn.Module)
+        for name, weight in (*module.named_parameters(), *module.named_buffers())
+        if _bad(weight)
+    ]
+    return f"; {', '.join(bad)}" if bad else ""

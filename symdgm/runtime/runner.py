@@ -1,10 +1,14 @@
-"""Running an objective: a finished function for each kind of input, made by the first evaluation that sees it."""
+"""Running an objective: a finished function for each kind of input, made by the first evaluation."""
 
 from __future__ import annotations
 
 import itertools
+import linecache
+import threading
+import weakref
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -16,7 +20,11 @@ from symdgm.lowering.naming import Names, identifier
 MAX_PROGRAMS = 32
 """Finished functions that an objective keeps; the one that was made first is dropped first."""
 
+_NOTHING = torch.empty(0)
+"""Stands for a tensor whose dtype and device nobody asks for."""
+
 _serial = itertools.count(1)
+"""Tells the sources of generated functions apart in tracebacks."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +43,17 @@ class Program:
     inputs: tuple[tuple[str, str], ...]
     statements: tuple[Statement, ...]
 
+    @cached_property
+    def needs_like(self) -> bool:
+        """Whether an argument takes its dtype or device from the networks: a scalar, or a new tensor."""
+        return any(what.partition(":")[0] in ("scalar", "dtype", "device") for _, what in self.inputs)
+
 
 class Runner:
     """Evaluates a frozen objective.
+
+    A function is made under a lock, so that threads may share an objective; a copy or a pickle leaves the
+    functions behind.
 
     Args:
         frozen: the plan.
@@ -46,7 +62,9 @@ class Runner:
         anchor: a tensor whose dtype and device new tensors take, or None for torch's default.
     """
 
-    def __init__(self, frozen: Frozen, names: list[str], docstring: str, anchor: Callable[[], Tensor | None]) -> None:
+    def __init__(
+        self, frozen: Frozen, names: list[str], docstring: str, anchor: Callable[[], Tensor | None]
+    ) -> None:
         self.frozen = frozen
         self.names = names
         self.docstring = docstring
@@ -54,6 +72,13 @@ class Runner:
         self.programs: dict[Hashable, Program] = {}
         self.events: dict[str, torch.Size] = {}
         self.identifiers = _identifiers(frozen)
+        self._making = threading.RLock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in vars(self).items() if k not in ("programs", "_making")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, programs={}, _making=threading.RLock())
 
     def __call__(
         self, data: Mapping[str, Tensor], *, n: int = 1, output: Output = Output.MEAN
@@ -62,16 +87,29 @@ class Runner:
         key = self.key(data, output)
         program = self.programs.get(key)
         if program is None:
-            return self._first(key, data, n, output)
+            with self._making:
+                if key not in self.programs:
+                    return self._first(key, data, n, output)
+                program = self.programs[key]
         return program.function(**self.arguments(program, data, n))
 
     def key(self, data: Mapping[str, Tensor], output: Output) -> Hashable:
         """What a function is specialised to: event shapes, dtypes and devices; never the batch's size."""
         return (output, *((k, v.shape[1:], v.dtype, v.device) for k, v in data.items()))
 
+    def program(self, data: Mapping[str, Tensor], n: int = 1, output: Output = Output.MEAN) -> Program:
+        """The function for a kind of input; it is made, without gradients, if there is none yet."""
+        key = self.key(data, output)
+        with self._making:
+            if key not in self.programs:
+                with torch.no_grad():
+                    self._first(key, data, n, output)
+            return self.programs[key]
+
     def arguments(self, program: Program, data: Mapping[str, Tensor], n: int = 1) -> dict[str, Any]:
         """The arguments of a finished function, read now: networks, scalars and tensors are never copied."""
-        return {identifier: self._read(what, data, n) for identifier, what in program.inputs}
+        like = self._like(data) if program.needs_like else _NOTHING
+        return {identifier: self._read(what, data, n, like) for identifier, what in program.inputs}
 
     def last(self) -> Program | None:
         """The function that was made last."""
@@ -80,47 +118,48 @@ class Runner:
     def _first(
         self, key: Hashable, data: Mapping[str, Tensor], n: int, output: Output
     ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The first evaluation for a kind of input, which makes its function."""
         emission = self._emit(data, n, output)
         by_identifier = {i: what for what, i in self.identifiers.items()}
         inputs = tuple((i, by_identifier[i]) for i in emission.inputs)
-        function = compiled(emission.text, FUNCTION, f"<symdgm objective {next(_serial)}>")
         while len(self.programs) >= MAX_PROGRAMS:
             del self.programs[next(iter(self.programs))]
         self.events.update(emission.events)
-        self.programs[key] = Program(emission.text, function, inputs, emission.statements)
+        self.programs[key] = Program(emission.text, _function(emission.text), inputs, emission.statements)
         return emission.result
 
     def _emit(self, data: Mapping[str, Tensor], n: int, output: Output) -> Emission:
-        values = {i: self._read(what, data, n) for what, i in self.identifiers.items() if not _absent(what, data)}
+        like = self._like(data)
+        values = {
+            i: self._read(what, data, n, like)
+            for what, i in self.identifiers.items()
+            if not _absent(what, data)
+        }
         first = next(iter(data), None)
-        batch = f"{self.identifiers[f'data:{first}']}.shape[0]" if first is not None else self.identifiers["n"]
+        size = self.identifiers["n"] if first is None else f"{self.identifiers[f'data:{first}']}.shape[0]"
         return emit(
             self.frozen,
             values,
             arguments=self.identifiers,
             names=self.names,
-            batch=batch,
+            batch=size,
             output=output,
             docstring=self.docstring,
         )
 
-    def _read(self, what: str, data: Mapping[str, Tensor], n: int) -> Any:
+    def _read(self, what: str, data: Mapping[str, Tensor], n: int, like: Tensor) -> Any:
+        """The value of an input of a function now."""
         kind, _, name = what.partition(":")
         if kind == "data":
             return data[name]
-        if kind == "scalar":
-            return self._scalar(name, data)
         if kind == "network":
             return self.frozen.sources[name].call
+        if kind == "scalar":
+            return self.frozen.bound.environment.scalars.tensor(name, like)
         if kind == "tensor":
             index, _, parameter = name.partition(":")
-            return self.frozen.bound.environment.factors[int(index)].distribution.constants[parameter]  # type: ignore[attr-defined]
-        return n if kind == "n" else getattr(self._like(data), kind)
-
-    def _scalar(self, name: str, data: Mapping[str, Tensor]) -> Tensor:
-        value = self.frozen.bound.environment.scalars[name]
-        like = self._like(data)
-        return value if isinstance(value, Tensor) else torch.tensor(value, dtype=like.dtype, device=like.device)
+            return self.frozen.bound.environment.factors[int(index)].constants[parameter]
+        return {"n": n, "dtype": like.dtype, "device": like.device}[kind]
 
     def _like(self, data: Mapping[str, Tensor]) -> Tensor:
         """A floating tensor whose dtype and device new tensors take."""
@@ -128,6 +167,15 @@ class Runner:
         if anchor is None:
             anchor = next((v for v in data.values() if v.is_floating_point()), None)
         return torch.empty(0) if anchor is None else anchor
+
+
+def _function(text: str) -> Callable[..., tuple[Tensor, dict[str, Tensor]]]:
+    """The function of a source; the lines that tracebacks show go when it goes."""
+    filename = f"<symdgm objective {next(_serial)}>"
+    function: Callable[..., tuple[Tensor, dict[str, Tensor]]] = compiled(text, FUNCTION, filename)
+    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
+    weakref.finalize(function, linecache.cache.pop, filename, None).atexit = False
+    return function
 
 
 def _absent(what: str, data: Mapping[str, Tensor]) -> bool:
@@ -154,6 +202,6 @@ def _wanted(frozen: Frozen) -> Iterator[tuple[str, str]]:
     for name in frozen.sources:
         yield f"network:{name}", name
     for factor in bound.environment.factors:
-        for parameter in getattr(factor.distribution, "constants", {}):
+        for parameter in factor.constants:
             yield f"tensor:{factor.index}:{parameter}", f"{identifier(str(factor.node))}_{parameter}"
     yield from (("n", "n"), ("dtype", "dtype"), ("device", "device"))

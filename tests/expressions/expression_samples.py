@@ -8,19 +8,19 @@ from sympy import Basic, Integer, Rational, Tuple
 from sympy.core.symbol import Str
 
 from symdgm.expressions import applications, arithmetic, calculus, expectations, indices, names, statements
-from symdgm.expressions.applications import Apply, Call, Density, Indicator, Inner, Norm, Transpose, call
+from symdgm.expressions.applications import Apply, Call, Density, Indicator, Inner, Norm, Transposed, call
 from symdgm.expressions.arithmetic import Minus, Plus, Power, Quotient, Times
-from symdgm.expressions.calculus import Derivative, Integral
+from symdgm.expressions.calculus import DerivativeBy, IntegralOver
 from symdgm.expressions.expectations import (
     Binder,
     CrossEntropy,
-    Divergence,
+    DivergenceBetween,
     Entropy,
     Expect,
     MutualInformation,
 )
 from symdgm.expressions.indices import Aggregate, Index
-from symdgm.expressions.names import Labelled, Listing, Name, Placeholder, Range, Relation, Subscripted
+from symdgm.expressions.names import IndexRange, Labelled, Listing, Name, Placeholder, Relation, Subscripted
 from symdgm.expressions.node import Node
 from symdgm.expressions.statements import Abbreviation, Block, Definition, Labeled, Optimize, Proportional
 
@@ -48,7 +48,7 @@ def draw(variable: Basic, law: Basic) -> Node:
 
 
 def kl(left: Basic, right: Basic, kind: str = "KL") -> Node:
-    return Divergence(Str(kind), left, right)
+    return DivergenceBetween(Str(kind), left, right)
 
 
 def big(kind: str, body: Basic, *index: Basic | int) -> Node:
@@ -56,12 +56,12 @@ def big(kind: str, body: Basic, *index: Basic | int) -> Node:
 
 
 def grad(body: Basic, variable: Basic) -> Node:
-    return Derivative(Str("grad"), body, variable)
+    return DerivativeBy(Str("grad"), body, variable)
 
 
 q_zx, p_xz, p_z = density(q, z, x), density(p, x, z), Apply(p, z)
 elbo = expect(call("log", p_xz), q_zx) - beta * kl(q, p)
-z_k, z_1K = sub(z, k), sub(z, Range(one, K))
+z_k, z_1K = sub(z, k), sub(z, IndexRange(one, K))
 ratio = Apply(p, x, z_k) / density(q, z_k, x)
 iwae = expect(call("log", 1 / K * big("sum", ratio, k, 1, K)), draw(z_1K, q_zx))
 below = Relation(Str("<="), Placeholder(), t)
@@ -77,7 +77,7 @@ SAMPLES: list[Node] = [
     sub(x, below),
     Labelled(x, i),
     Labelled(x, Str("o")),
-    Range(one, T),
+    IndexRange(one, T),
     Placeholder(),
     differ,
     Listing(one, Placeholder(), T),
@@ -94,16 +94,16 @@ SAMPLES: list[Node] = [
     Norm(x - Apply(f, z), two),
     Norm(x, one),
     Inner(x, y),
-    Transpose(x),
+    Transposed(x),
     Indicator(differ),
     grad(call("log", Apply(p, x)), x),
-    Integral(Apply(f, t), t, Integer(0), one),
-    Integral(Apply(f, t), t),
+    IntegralOver(Apply(f, t), t, Integer(0), one),
+    IntegralOver(Apply(f, t), t),
     draw(z, q_zx),
     elbo,
     iwae,
     kl(q, p),
-    Divergence(Str("Renyi"), q, p, Name("alpha")),
+    DivergenceBetween(Str("Renyi"), q, p, Name("alpha")),
     Entropy(q_zx),
     CrossEntropy(q, p),
     MutualInformation(Tuple(x), Tuple(z)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from importlib import import_module
 
 import pytest
 import sympy
@@ -13,7 +14,7 @@ from sympy.core.symbol import Str
 
 from symdgm.expressions.applications import Apply, Call, Density, Norm
 from symdgm.expressions.arithmetic import Minus, Plus, Quotient, Times, quotient, terms_of
-from symdgm.expressions.expectations import Binder, Divergence, Expect
+from symdgm.expressions.expectations import Binder, DivergenceBetween, Expect
 from symdgm.expressions.names import Name, base, spelled
 from symdgm.expressions.node import Node, to_node, walk
 from symdgm.expressions.signature import signature
@@ -101,7 +102,7 @@ WRONG: list[tuple[type[Node], tuple[object, ...], str]] = [
     (Density, (p, x, z, Tuple()), "Density does not take Name here"),
     (Expect, (x, q), "Expect does not take Name here"),
     (Binder, (z, q), "Binder does not take Name here"),
-    (Divergence, ("KL", q, p), "str is no part of a formula"),
+    (DivergenceBetween, ("KL", q, p), "str is no part of a formula"),
     (Norm, (x, True), "a truth value is no part of a formula"),
     (Apply, (f, None), "NoneType is no part of a formula"),
     (Apply, (f, "x + y"), "str is no part of a formula"),
@@ -211,3 +212,30 @@ def test_walk_visits_parents_first() -> None:
 def test_density_parts() -> None:
     node = density(q, z, x)
     assert (node.head, node.values, node.givens, node.parameters) == (q, (z,), (x,), ())
+
+
+def printed_by_sympy() -> set[str]:
+    """The class names that some printer of SymPy dispatches on."""
+    found: set[str] = set()
+    for name in (
+        "latex",
+        "mathml",
+        "pretty.pretty",
+        "pycode",
+        "repr",
+        "str",
+        "numpy",
+        "c",
+        "julia",
+        "octave",
+    ):
+        for item in vars(import_module(f"sympy.printing.{name}")).values():
+            if isinstance(item, type):
+                found |= {a.removeprefix("_print_") for a in dir(item) if a.startswith("_print_")}
+    return found
+
+
+def test_no_node_takes_a_name_that_a_printer_of_sympy_dispatches_on() -> None:
+    taken = printed_by_sympy()
+    assert {"Derivative", "Integral", "Expectation", "Transpose"} <= taken
+    assert not taken & {c.__name__ for c in ALL_SUBCLASSES}

@@ -35,19 +35,19 @@ from expression_samples import (
 from sympy import Basic, Integer, Rational, Symbol, Tuple
 from sympy.core.symbol import Str
 
-from symdgm.expressions.applications import Apply, Call, Density, Indicator, Inner, Norm, Transpose, call
+from symdgm.expressions.applications import Apply, Call, Density, Indicator, Inner, Norm, Transposed, call
 from symdgm.expressions.arithmetic import Minus, Plus, Power, Quotient, Times
-from symdgm.expressions.calculus import Derivative, Integral
+from symdgm.expressions.calculus import DerivativeBy, IntegralOver
 from symdgm.expressions.expectations import (
     Binder,
     CrossEntropy,
-    Divergence,
+    DivergenceBetween,
     Entropy,
     Expect,
     MutualInformation,
 )
 from symdgm.expressions.indices import Aggregate, Index
-from symdgm.expressions.names import Labelled, Listing, Name, Placeholder, Range, Relation
+from symdgm.expressions.names import IndexRange, Labelled, Listing, Name, Placeholder, Relation
 from symdgm.expressions.notation import ascii, latex, unicode
 from symdgm.expressions.notation.letters import undecorated
 from symdgm.expressions.notation.walk import WRITERS
@@ -163,7 +163,7 @@ BRACKETS: list[tuple[Basic, str]] = [
     (grad(Call(Str("max"), x, y), x), "grad_x(max(x, y))"),
     (Power(expect(x, q), two), "(E_q[x])^2"),
     (Power(kl(q, p), two), "KL[q || p]^2"),
-    (Transpose(Plus(x, y)), "(x + y)^T"),
+    (Transposed(Plus(x, y)), "(x + y)^T"),
     (log_p, "log p(x|z)"),
     (call("log", Times(p_xz, p_z)), "log(p(x|z) p(z))"),
     (call("log", Quotient(p_xz, p_z)), "log(p(x|z)/p(z))"),
@@ -200,8 +200,8 @@ BRACKETS: list[tuple[Basic, str]] = [
     (kl(norm, p), "KL[(||x||) || p]"),
     (Times(x, Inner(x, y), z), "x * <x, y> * z"),
     (Times(x, Indicator(Relation(Str("!="), k, i))), "x * 1[k != i]"),
-    (Times(Integral(f, t), x), "(int f dt) x"),
-    (Integral(f + x, t), "int (f + x) dt"),
+    (Times(IntegralOver(f, t), x), "(int f dt) x"),
+    (IntegralOver(f + x, t), "int (f + x) dt"),
     (Minus(Integer(-1)), "-(-1)"),
     (Apply(Apply(f, x), y), "(f(x))(y)"),
     (Times(x, Symbol("s") + 1), "x * (s + 1)"),
@@ -234,15 +234,15 @@ LATEX: list[tuple[Basic, str]] = [
     (sub(x, Relation(Str("<="), Placeholder(), t)), r"x_{\le t}"),
     (Listing(one, Placeholder(), T), r"\{1, \ldots, T\}"),
     (Inner(x, y), r"\left\langle x, y \right\rangle"),
-    (Transpose(x), r"x^{\top}"),
+    (Transposed(x), r"x^{\top}"),
     (Norm(x, one), r"\left\| x \right\|_{1}"),
-    (Derivative(Str("partial"), Apply(f, x), sub(x, i)), r"\partial_{x_{i}} f(x)"),
-    (Derivative(Str("laplacian"), Apply(f, x), x), r"\Delta_{x} f(x)"),
-    (Integral(Apply(f, t), t, Integer(0), one), r"\int_{0}^{1} f(t) \, d t"),
+    (DerivativeBy(Str("partial"), Apply(f, x), sub(x, i)), r"\partial_{x_{i}} f(x)"),
+    (DerivativeBy(Str("laplacian"), Apply(f, x), x), r"\Delta_{x} f(x)"),
+    (IntegralOver(Apply(f, t), t, Integer(0), one), r"\int_{0}^{1} f(t) \, d t"),
     (Entropy(q_zx), r"\mathbb{H}\left[q(z|x)\right]"),
     (CrossEntropy(q, p), r"\mathbb{H}\left[q, p\right]"),
     (MutualInformation(Tuple(x), Tuple(z)), r"I\left[x; z\right]"),
-    (Divergence(Str("Renyi"), q, p, Name("alpha")), r"D_{\alpha}\left[q \,\|\, p\right]"),
+    (DivergenceBetween(Str("Renyi"), q, p, Name("alpha")), r"D_{\alpha}\left[q \,\|\, p\right]"),
     (kl(q, p, "JS"), r"\mathrm{JS}\left[q \,\|\, p\right]"),
     (big("mean", sub(x, k), k, 1, K), r"\operatorname{mean}_{k=1}^{K} x_{k}"),
     (big("sum", x, k, Relation(Str("!="), k, i)), r"\sum_{k \neq i} x"),
@@ -274,13 +274,13 @@ UNICODE: list[tuple[Basic, str]] = [
     (sub(x, Relation(Str("<="), Placeholder(), t)), "x_{≤t}"),
     (Inner(x, y), "⟨x, y⟩"),
     (Entropy(q), "ℍ[q]"),
-    (Integral(f, t, Integer(0), one), "∫_0^1 f dt"),
+    (IntegralOver(f, t, Integer(0), one), "∫_0^1 f dt"),
     (call("sqrt", x), "√(x)"),
-    (Derivative(Str("partial"), Apply(f, x), sub(x, i)), "∂_{x_i} f(x)"),
+    (DerivativeBy(Str("partial"), Apply(f, x), sub(x, i)), "∂_{x_i} f(x)"),
     (Apply(f, Placeholder()), "f(·)"),
     (Proportional(p_z, x), "p(z) ∝ x"),
     (draw(z, q), "z ∼ q"),
-    (Derivative(Str("laplacian"), Apply(f, x), x), "Δ_x f(x)"),
+    (DerivativeBy(Str("laplacian"), Apply(f, x), x), "Δ_x f(x)"),
     (Listing(one, Placeholder(), T), "{1, …, T}"),
 ]
 
@@ -292,7 +292,7 @@ def test_unicode(node: Basic, text: str) -> None:
 
 ASCII: list[tuple[Basic, str]] = [
     (sub(x, i, t), "x_{i,t}"),
-    (sub(x, Range(one, Placeholder())), "x_{1:}"),
+    (sub(x, IndexRange(one, Placeholder())), "x_{1:}"),
     (Labelled(x, Str("o")), r"x^{\text{o}}"),
     (Density(p, Tuple(x), Tuple(), Tuple(z)), "p(x; z)"),
     (Apply(p, Definition(x, Apply(f, z))), "p(x=f(z))"),
@@ -304,9 +304,9 @@ ASCII: list[tuple[Basic, str]] = [
     (expect(x, Times(Apply(p, x), q_zx)), "E_{p(x) q(z|x)}[x]"),
     (Expect(x, Binder(Tuple(t, x), Tuple())), "E_{t, x}[x]"),
     (expect(x, draw(x, Name("data")), draw(t, Apply(Name("U"), 0, 1))), "E_{x ~ data, t ~ U(0, 1)}[x]"),
-    (Divergence(Str("Renyi"), q, p, Name("alpha")), "Renyi_{alpha}[q || p]"),
+    (DivergenceBetween(Str("Renyi"), q, p, Name("alpha")), "Renyi_{alpha}[q || p]"),
     (Norm(x, one), "||x||_1"),
-    (Integral(f, t, Integer(0), one), "int_0^1 f dt"),
+    (IntegralOver(f, t, Integer(0), one), "int_0^1 f dt"),
     (Optimize(Str("argmax"), f, Tuple(x)), "argmax_x f"),
     (Optimize(Str("minimize"), f, Tuple()), "minimize f"),
     (Labeled(Name("loss"), minimise), "loss: minimize f(x) over D"),
@@ -317,8 +317,8 @@ ASCII: list[tuple[Basic, str]] = [
     (Labeled(Name("loss"), Optimize(Str("minimize"), f, Tuple())), "loss: minimize f"),
     (Block(Definition(x, y), Abbreviation(z, y)), "x = y\nwhere z = y"),
     (Placeholder(), "."),
-    (Apply(Name("Uniform"), Range(one, T)), "Uniform{1..T}"),
-    (Apply(f, Range(one, T)), "f(1:T)"),
+    (Apply(Name("Uniform"), IndexRange(one, T)), "Uniform{1..T}"),
+    (Apply(f, IndexRange(one, T)), "f(1:T)"),
     (Tuple(x, y), "x, y"),
     (Call(Str("log")), "log()"),
 ]

@@ -23,19 +23,19 @@ from sympy import Basic, Integer, Rational, Tuple
 from sympy.core.symbol import Str
 from test_notation import BRACKETS, LATEX, PAPERS, UNICODE
 
-from symdgm.expressions.applications import Apply, Call, Density, Indicator, Inner, Norm, Transpose
+from symdgm.expressions.applications import Apply, Call, Density, Indicator, Inner, Norm, Transposed
 from symdgm.expressions.arithmetic import Minus, Plus, Power, Times, quotient
-from symdgm.expressions.calculus import Derivative, Integral
+from symdgm.expressions.calculus import DerivativeBy, IntegralOver
 from symdgm.expressions.expectations import Binder, Entropy
 from symdgm.expressions.indices import Index
-from symdgm.expressions.names import Labelled, Listing, Name, Placeholder, Range, Relation
+from symdgm.expressions.names import IndexRange, Labelled, Listing, Name, Placeholder, Relation
 from symdgm.expressions.node import Node, walk
 from symdgm.expressions.notation import ascii, latex, unicode
 from symdgm.expressions.signature import signature
 from symdgm.parsing import parse
 
 SPELLINGS = (ascii, unicode, latex)
-FRAGMENTS = (Range, Placeholder, Relation, Listing, Index, Binder)
+FRAGMENTS = (IndexRange, Placeholder, Relation, Listing, Index, Binder)
 """Nodes that stand only inside of others."""
 
 CASES = [e for e in (*SAMPLES, *(c[0] for c in (*PAPERS, *BRACKETS, *LATEX, *UNICODE)))
@@ -83,7 +83,9 @@ class Grower:
         letter = self.random.choice(LETTERS)
         return self.one_of([
             *[lambda: letter] * 4,
-            lambda: sub(letter, self.random.choice([self.index(), one, self.index() - 1, Range(one, T)])),
+            lambda: sub(
+                letter, self.random.choice([self.index(), one, self.index() - 1, IndexRange(one, T)])
+            ),
             lambda: Labelled(letter, self.index()),
         ])  # fmt: skip
 
@@ -132,9 +134,9 @@ class Grower:
             lambda: Density(self.head(), Tuple(self.name()), Tuple(), Tuple(part())),
             lambda: Norm(part(), pick([one, two])),
             lambda: Inner(part(), part()),
-            lambda: Transpose(part()),
-            lambda: Derivative(Str(pick(["grad", "laplacian", "div", "partial"])), part(), self.name()),
-            lambda: Integral(part(), Name("t"), Integer(0), one),
+            lambda: Transposed(part()),
+            lambda: DerivativeBy(Str(pick(["grad", "laplacian", "div", "partial"])), part(), self.name()),
+            lambda: IntegralOver(part(), Name("t"), Integer(0), one),
             lambda: expect(part(), self.law()),
             lambda: expect(part(), *[Binder(Tuple(self.name()), self.law()) for _ in range(2)]),
             lambda: kl(self.law(), self.law(), pick(["KL", "JS", "W_1", "MMD", "chi2"])),

@@ -32,10 +32,10 @@ from sympy.core.symbol import Str
 
 from symdgm.errors import NotSupportedError
 from symdgm.expressions.applications import Apply, Density, call
-from symdgm.expressions.calculus import Integral
+from symdgm.expressions.calculus import IntegralOver
 from symdgm.expressions.expectations import Binder, CrossEntropy, Entropy, MutualInformation
 from symdgm.expressions.indices import Aggregate, Index
-from symdgm.expressions.names import Labelled, Name, Range, Relation
+from symdgm.expressions.names import IndexRange, Labelled, Name, Relation
 from symdgm.expressions.node import Node
 from symdgm.expressions.scope import bound_variables, free_names, heads, replace
 from symdgm.expressions.signature import signature
@@ -56,7 +56,7 @@ BOUND: list[tuple[Node, tuple[Basic, ...]]] = [
     (Binder(Tuple(), Apply(p, x) * density(q, y, x)), (x, y)),
     (Binder(Tuple(), call("sg", q_zx)), (z,)),
     (big("sum", f, k, 1, K), (k,)),
-    (Integral(f, t), (t,)),
+    (IntegralOver(f, t), (t,)),
     (kl(q_zx, Apply(p, z)), (z,)),
     (kl(Apply(p, x), Apply(p, y)), (x, y)),
     (Entropy(q_zx), (z,)),
@@ -99,13 +99,13 @@ FREE: list[tuple[Node, set[Basic]]] = [
     (big("sum", Apply(f, k), k, k, K), {k, K}),
     (big("sum", sub(x, k) + k, k, 1, T), {sub(x, k), T}),
     (Aggregate(Str("sum"), f * k, Index(k, Relation(Str("!="), k, i))), {f, i}),
-    (Integral(Apply(f, t), t, Integer(0), t), {t}),
+    (IntegralOver(Apply(f, t), t, Integer(0), t), {t}),
     (MutualInformation(Tuple(x), Tuple(z)), set()),
     (Optimize(Str("minimize"), fzx, Tuple(Name("G"))), {z, x}),
 ]
 
 
-@pytest.mark.parametrize(("node", "names"), FREE, ids=str)
+@pytest.mark.parametrize(("node", "names"), FREE, ids=[str(node) for node, _ in FREE])
 def test_free_names(node: Node, names: set[Basic]) -> None:
     assert free_names(node) == names
 
@@ -175,7 +175,7 @@ REPLACED: list[tuple[str, Node, dict[Basic, Basic], str]] = [
         "E_{z'_{1:K} ~ q(z|x=z_j)}[log(1/K sum_{k=1}^K p(z_j, z'_k)/q(z'_k|x=z_j))]",
     ),
     ("a sample is bound by its family", iwae, {sub(z, k): y}, str(iwae)),
-    ("an integral", Integral(t * y, t, Integer(0), t), {y: t, t: T}, "int_0^T t' t dt'"),
+    ("an integral", IntegralOver(t * y, t, Integer(0), t), {y: t, t: T}, "int_0^T t' t dt'"),
     ("a divergence binds its own", kl(q_zx, Apply(p, z)), {z: y}, "KL[q(z|x) || p(z)]"),
     ("a divergence keeps formal names", kl(q_zx, Apply(p, z)), {x: z}, "KL[q(z|x=z) || p(z)]"),
     (
@@ -237,7 +237,7 @@ def test_a_product_of_laws_that_would_capture_is_refused() -> None:
 
 
 def test_families_of_samples_bind_every_index() -> None:
-    body = sub(z, 1) * sub(z, j) * sub(z, Range(Integer(1), Integer(2)))
+    body = sub(z, 1) * sub(z, j) * sub(z, IndexRange(Integer(1), Integer(2)))
     assert free_names(expect(body, draw(z_1K, q))) == {j, K}
 
 

@@ -34,12 +34,12 @@ from expression_samples import (
 from sympy import Integer, Rational, Tuple
 from sympy.core.symbol import Str
 
-from symdgm.expressions.applications import Apply, Norm, Transpose, call
+from symdgm.expressions.applications import Apply, Norm, Transposed, call
 from symdgm.expressions.arithmetic import Minus, Plus, Power, Quotient, Times
-from symdgm.expressions.calculus import Integral
+from symdgm.expressions.calculus import IntegralOver
 from symdgm.expressions.expectations import Binder
 from symdgm.expressions.indices import Aggregate, Index
-from symdgm.expressions.names import Labelled, Name, Range, Relation
+from symdgm.expressions.names import IndexRange, Labelled, Name, Relation
 from symdgm.expressions.node import Node
 from symdgm.expressions.signature import canonical, signature
 from symdgm.expressions.statements import Optimize
@@ -109,7 +109,7 @@ SAME: dict[str, list[Node]] = {
         big("sum", sub(x, j), j, 1, K) / K,
     ],
     "mean of four": [big("mean", sub(x, k), k, 1, 4), Rational(1, 4) * big("sum", sub(x, k), k, 1, 4)],
-    "integrals": [Integral(Apply(f, t), t, Integer(0), T), Integral(Apply(f, y), y, Integer(0), T)],
+    "integrals": [IntegralOver(Apply(f, t), t, Integer(0), T), IntegralOver(Apply(f, y), y, Integer(0), T)],
     "max": [call("max", a, b), call("max", b, a)],
     "players": [
         Optimize(Str("minimize"), f, Tuple(Name("G"), Name("E"))),
@@ -139,7 +139,7 @@ DIFFERENT: dict[str, list[Node]] = {
         call("log", density(p, sub(x, 1), z)),
         call("log", density(p, x, sub(z, 1))),
         call("log", density(p, sub(x, t), sub(z, t - 1))),
-        call("log", density(p, sub(x, Range(Integer(1), T)), z)),
+        call("log", density(p, sub(x, IndexRange(Integer(1), T)), z)),
     ],
     "free primes": [Apply(f, z), Apply(f, z2)],
     "transitions": [kl(density(p, z2, z), q), kl(density(p, z, z2), q), kl(density(p, z, z), q)],
@@ -166,7 +166,7 @@ DIFFERENT: dict[str, list[Node]] = {
         expect(f, Apply(p, x)),
     ],
     "what data is called elsewhere": [expect(f, draw(x, p)), expect(f, Apply(p, x))],
-    "vectors do not commute": [Times(Transpose(a), b), Times(b, Transpose(a))],
+    "vectors do not commute": [Times(Transposed(a), b), Times(b, Transposed(a))],
     "functions and networks": [call("log", x), Apply(Name("log"), x)],
     "a name is not its text": [Apply(p, Name("x,y")), Apply(p, x, y)],
     "quotients by nothing": [x / Integer(0), x, Integer(0) / x],

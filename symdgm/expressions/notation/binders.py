@@ -8,7 +8,7 @@ from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.expectations import (
     Binder,
     CrossEntropy,
-    Divergence,
+    DivergenceBetween,
     Entropy,
     Expect,
     MutualInformation,
@@ -45,7 +45,7 @@ def _stands_bare(law: Binder) -> bool:
     return isinstance(head, Name) and head.text.isalnum()
 
 
-def divergence(node: Divergence, parts: list[Piece], s: Spelling) -> Piece:
+def divergence(node: DivergenceBetween, parts: list[Piece], s: Spelling) -> Piece:
     """``KL[q || p]``."""
     _, left, right, *order = parts
     sides = [s.bracket(side).text if side.bars else side.text for side in (left, right)]

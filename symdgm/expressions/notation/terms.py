@@ -8,8 +8,8 @@ from sympy import Basic, Tuple
 from sympy.core.symbol import Str
 
 from symdgm.expressions.applications import Apply, Call, Density, Indicator, Inner, Norm
-from symdgm.expressions.calculus import Derivative, Integral
-from symdgm.expressions.names import Labelled, Listing, Name, Placeholder, Range, Relation, Subscripted
+from symdgm.expressions.calculus import DerivativeBy, IntegralOver
+from symdgm.expressions.names import IndexRange, Labelled, Listing, Name, Placeholder, Relation, Subscripted
 from symdgm.expressions.notation.pieces import Edge, Level, Piece, beside
 from symdgm.expressions.notation.spelling import Spelling
 from symdgm.expressions.places import is_family
@@ -58,7 +58,7 @@ def labelled(node: Labelled, parts: list[Piece], s: Spelling) -> Piece:
     return replace(head, text=f"{base}^{{{shown}}}", last=Edge.NAME, raised=True)
 
 
-def span(node: Range, parts: list[Piece], s: Spelling) -> Piece:
+def span(node: IndexRange, parts: list[Piece], s: Spelling) -> Piece:
     """``1:T``."""
     ends = ["" if isinstance(e, Placeholder) else p.text for e, p in zip(node.args, parts, strict=True)]
     return Piece(f"{ends[0]}{s.to}{ends[1]}", Level.SUM)
@@ -106,7 +106,7 @@ def apply(node: Apply, parts: list[Piece], s: Spelling) -> Piece:
     if node.args[0] == Name("D"):  # D(‖a‖) would begin a divergence
         parts = [s.bracket(p) if p.bars else p for p in parts]
     body = _listed(parts[1:], s)
-    if len(node.args) == 2 and isinstance(node.args[1], Range) and is_family(node.args[0]):
+    if len(node.args) == 2 and isinstance(node.args[1], IndexRange) and is_family(node.args[0]):
         begin, end = s.curly
         return Piece(f"{parts[0].text}{begin}{body.text.replace(s.to, '..', 1)}{end}")
     return Piece(_head(node.args[0], parts[0], s) + s.grown(body, s.round), tall=body.tall)
@@ -152,11 +152,11 @@ def indicator(node: Indicator, parts: list[Piece], s: Spelling) -> Piece:
     return Piece(f"1{begin}{parts[0].text}{end}", first=Edge.NUMBER, tall=parts[0].tall)
 
 
-def derivative(node: Derivative, parts: list[Piece], s: Spelling) -> Piece:
+def derivative(node: DerivativeBy, parts: list[Piece], s: Spelling) -> Piece:
     """``grad_x log p(x)``, ``div_x(a + b)``."""
     _, body, variable = parts
     operator = f"{s.sign_of(node.kind)}_{s.script(variable.text)}"
-    if isinstance(node.args[1], (*SIMPLE, Call, Derivative)) and not _reads_otherwise(node.args[1]):
+    if isinstance(node.args[1], (*SIMPLE, Call, DerivativeBy)) and not _reads_otherwise(node.args[1]):
         text = f"{operator} {body.text}"
         return replace(beside(text, Level.POWER, parts[1:2]), open=body.open or frozenset())
     return Piece(operator + s.bracket(body).text, Level.POWER, tall=body.tall)
@@ -167,7 +167,7 @@ def _reads_otherwise(node: Basic) -> bool:
     return isinstance(node, Call) and node.function in ("max", "min", "abs")
 
 
-def integral(node: Integral, parts: list[Piece], s: Spelling) -> Piece:
+def integral(node: IntegralOver, parts: list[Piece], s: Spelling) -> Piece:
     """``int_0^1 f dt``."""
     body, variable, *bounds = parts
     sign = s.sign_of("int")

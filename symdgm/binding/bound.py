@@ -1,0 +1,42 @@
+"""What binding gives: a formula whose names are references to what is bound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sympy import Basic
+
+from symdgm.binding.environment import Environment
+from symdgm.binding.written import Written
+from symdgm.errors import SymdgmError
+
+
+@dataclass
+class Bound:
+    """A formula whose every name is resolved.
+
+    Args:
+        expression: the formula, with references written out.
+        environment: what its names are bound to.
+        written: resolved node → how the author wrote it, where that differs.
+        resolutions: the references that were written short, and what they stand for.
+        data: the observed variables, in the order of their first use.
+        scalars: the scalars that the formula names, in that order.
+        networks: the functions that the formula names outside of distributions.
+        text: where it was read.
+    """
+
+    expression: Basic
+    environment: Environment
+    written: dict[Basic, Basic] = field(default_factory=dict)
+    resolutions: tuple[tuple[Basic, Basic], ...] = ()
+    data: tuple[str, ...] = ()
+    scalars: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    text: Written | None = None
+
+    def point(self, error: SymdgmError, node: Basic) -> SymdgmError:
+        """The error with a caret under a node, where the node was written."""
+        if self.text is None or not self.text.source:
+            return error
+        return error.at(self.text.source, self.text.spans.get(self.written.get(node, node)))

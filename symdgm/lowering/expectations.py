@@ -1,0 +1,141 @@
+"""Lowering an expectation: where its variables get their values, and how the average is taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from sympy import Basic
+
+from symdgm.errors import NotSupportedError
+from symdgm.expressions.expectations import Binder
+from symdgm.expressions.laws import Law
+from symdgm.expressions.names import base, spelled
+from symdgm.lowering.estimators import CERTAIN, ENUMERATION, MINIBATCH, PATHWISE, Estimator, choose
+from symdgm.lowering.plan import Kind, PlanNode
+
+if TYPE_CHECKING:
+    from symdgm.lowering.lower import Lowering, Scope
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An expectation and how it is computed.
+
+    Args:
+        expectation: the expectation.
+        law: the law of one of its binders.
+        estimator: how that law is averaged over.
+        count: the number of draws.
+        nonlinear: whether a nonlinear function of the estimate is taken.
+    """
+
+    expectation: Basic
+    law: Law
+    estimator: Estimator
+    count: int
+    nonlinear: bool = False
+
+
+def lower_expectation(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode:
+    """The average of the body over the variables, the innermost first.
+
+    Raises:
+        NotSupportedError: an expectation over a joint.
+        EstimatorError: a law without a sound estimator.
+    """
+    linear, averaged = scope.linear, []
+    for binder in node.binders:
+        law = _law(lowering, binder)
+        drawn = binder.variables or law.values
+        estimator = choose(law)
+        _record(lowering, node, law, estimator, drawn, linear)
+        scope, axis = _bind(lowering, law, drawn, estimator, scope)
+        if axis is not None:
+            averaged.append((estimator, axis))
+    value = lowering.lower(node.body, scope)
+    value = lowering.plan.node(Kind.REDUCE, value, detail=("scalar", "event"), origin=node)
+    for estimator, axis in reversed(averaged):
+        value = _averaged(lowering, value, estimator, axis, node)
+    return value
+
+
+def _law(lowering: Lowering, binder: Binder) -> Law:
+    law = lowering.facts.law(binder.law)
+    if law is None:
+        raise NotSupportedError(
+            f"an expectation over the joint `{binder.law}` cannot be computed yet",
+            hint="write one expectation for each factor, `E_{q(a|x)} E_{q(z|a)}[...]`",
+        )
+    return law
+
+
+def _record(
+    lowering: Lowering, node: Basic, law: Law, estimator: Estimator, drawn: tuple[Basic, ...], linear: bool
+) -> None:
+    count = _count(lowering, law, drawn) if estimator is PATHWISE else 1
+    key = (law.node, law.identity, drawn, linear, node)
+    lowering.estimates.setdefault(key, Estimate(node, law, estimator, count, not linear))
+
+
+def _count(lowering: Lowering, law: Law, drawn: tuple[Basic, ...]) -> int:
+    """How many draws: as asked for the variable, the one that it stands for (z for ``z'``), or all."""
+    formal = lowering.bound.environment.factors[law.identity].variables
+    names = (spelled(drawn[0]), spelled(formal[0]), spelled(base(drawn[0])), "")
+    return next((lowering.counts[name] for name in names if name in lowering.counts), 1)
+
+
+def _bind(
+    lowering: Lowering, law: Law, drawn: tuple[Basic, ...], estimator: Estimator, scope: Scope
+) -> tuple[Scope, PlanNode | None]:
+    """The scope in which the drawn variables have values, and the node whose axis is averaged away."""
+    plan = lowering.plan
+    if estimator is MINIBATCH:
+        observed = {v: plan.node(Kind.OBSERVE, detail=(spelled(v),), origin=v) for v in drawn}
+        return replace(scope, values={**scope.values, **observed}), next(iter(observed.values()))
+    parameters = lowering.law(law, scope)
+    if estimator is CERTAIN:
+        formal = lowering.bound.environment.factors[law.identity].variables
+        values = {
+            v: plan.node(Kind.PARAMETER, parameters, detail=(spelled(f),), origin=v)
+            for v, f in zip(drawn, formal, strict=True)
+        }
+        return replace(scope, values={**scope.values, **values}), None
+    return _drawn(lowering, law, drawn, estimator, parameters, scope)
+
+
+def _drawn(
+    lowering: Lowering,
+    law: Law,
+    drawn: tuple[Basic, ...],
+    estimator: Estimator,
+    parameters: PlanNode,
+    scope: Scope,
+) -> tuple[Scope, PlanNode | None]:
+    """The scope with a draw, or with all states, of the one variable of a law."""
+    (variable,) = drawn
+    depth = 0
+    while (key := (parameters, variable, scope.stream, depth)) in scope.active:
+        depth += 1  # an inner expectation over the same law draws afresh
+    name, stream = spelled(variable), (scope.stream, depth)
+    if estimator is ENUMERATION:
+        value = lowering.plan.node(Kind.STATES, parameters, detail=(name, stream), origin=variable)
+        axis: PlanNode | None = value
+    else:
+        count = _count(lowering, law, drawn)
+        value = lowering.plan.node(Kind.DRAW, parameters, detail=(name, stream, count), origin=variable)
+        axis = value if count > 1 else None
+    inner = replace(scope, values={**scope.values, variable: value}, active=scope.active | {key})
+    return inner, axis
+
+
+def _averaged(
+    lowering: Lowering, value: PlanNode, estimator: Estimator, axis: PlanNode, node: Basic
+) -> PlanNode:
+    plan = lowering.plan
+    if estimator is ENUMERATION:
+        weight = plan.node(Kind.WEIGHT, axis.args[0], axis, origin=axis.args[0].origin)
+        return plan.node(Kind.REDUCE, value, weight, axis, detail=("weighted sum",), origin=node)
+    if estimator is MINIBATCH:
+        return plan.node(Kind.REDUCE, value, detail=("mean", "batch"), origin=node)
+    return plan.node(Kind.REDUCE, value, axis, detail=("mean over draws",), origin=node)

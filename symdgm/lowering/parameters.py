@@ -1,0 +1,121 @@
+"""Laws and their parameters in generated code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from symdgm.distributions import Deterministic, Family
+from symdgm.errors import ShapeError
+from symdgm.expressions.names import spelled
+from symdgm.lowering.laws import LawValues, event_shape, number_operand
+from symdgm.lowering.networks import read_outputs
+from symdgm.lowering.operands import ATOM, Operand
+from symdgm.lowering.plan import PlanNode
+from symdgm.lowering.sources import sources_of
+
+if TYPE_CHECKING:
+    from symdgm.lowering.writer import Writer
+
+
+def emit_law(writer: Writer, node: PlanNode) -> Operand:
+    """Collect the parameters of a law; nothing is written but what networks gave."""
+    factor = writer.environment.factors[node.number()]
+    distribution = factor.distribution
+    assert isinstance(distribution, Family | Deterministic)
+    parameters: dict[str, Operand] = {}
+    for network, source in zip(node.args, sources_of(distribution), strict=True):
+        parameters |= read_outputs(writer, network, source)
+    if isinstance(distribution, Family):
+        for name, value in distribution.constants.items():
+            known = number_operand(value) if isinstance(value, float) else _tensor(writer, factor.index, name)
+            parameters[name] = known
+        parameters = {name: parameters[name] for name in _canonical(distribution, set(parameters))}
+    axes = tuple(a for a in writer.axes if any(a in p.axes for p in parameters.values()))
+    variables = [spelled(v) for v in factor.variables]
+    event = None
+    if isinstance(distribution, Family):
+        tensors = {k: (writer.value(p), len(p.axes)) for k, p in parameters.items() if not p.number}
+        event = event_shape(distribution, tensors, writer.environment.shapes.get(variables[0]))
+    writer.laws[node] = LawValues(parameters, event, axes, distribution, variables[0])
+    if event is not None:
+        writer.agree(variables[0], event, distribution.described)
+    if isinstance(distribution, Deterministic):
+        for variable in variables:
+            shape = writer.value(parameters[variable]).shape[len(parameters[variable].axes) :]
+            writer.agree(variable, shape, distribution.described)
+    return next(iter(parameters.values()))
+
+
+def _canonical(distribution: Family, found: set[str]) -> tuple[str, ...]:
+    """Parameters in the order of their family, in whatever order they came."""
+    return next(names for names in distribution.alternatives if set(names) == found)
+
+
+def _tensor(writer: Writer, factor: int, parameter: str) -> Operand:
+    name = writer.argument(f"tensor:{factor}:{parameter}")
+    return Operand(name, ATOM, (), writer.inputs[name].dim())
+
+
+def emit_parameter(writer: Writer, node: PlanNode) -> Operand:
+    """A parameter as a tensor of the full event; another parametrisation is converted."""
+    law, name = writer.laws[node.args[0]], node.word()
+    if isinstance(law.distribution, Deterministic):
+        return law.parameters[name]
+    if name not in law.parameters:
+        return _logits(writer, law, node)
+    return spread(writer, law, name, known_event(writer, law))
+
+
+def spread(writer: Writer, law: LawValues, name: str, event: torch.Size) -> Operand:
+    """A parameter over the full event, so that a sum over the event counts every element."""
+    operand = law.parameters[name]
+    if operand.number:
+        return full_number(writer, law, operand)
+    distribution = law.family
+    classes = distribution.parameter_ranks[name]
+    elements = event[: len(event) - distribution.event_rank]
+    missing = len(elements) + classes - operand.rank
+    if not missing:
+        return operand
+    index = ", ".join([":"] * len(operand.axes) + ["None"] * missing)
+    text = f"{operand.at(ATOM)}[{index}]" if operand.axes else operand.at(ATOM)
+    sizes = ", ".join(["-1"] * len(operand.axes) + [str(s) for s in elements] + ["-1"] * classes)
+    return Operand(f"{text}.expand({sizes})", ATOM, operand.axes, len(elements) + classes)
+
+
+def known_event(writer: Writer, law: LawValues) -> torch.Size:
+    """The event shape of a law, from its parameters or from what else is over its variable.
+
+    Raises:
+        ShapeError: nothing says it.
+    """
+    event = law.event
+    if event is None and law.variable in writer.events:
+        event = writer.events[law.variable][0]
+    if event is None:
+        raise ShapeError(
+            f"the event shape of {law.owner} is not known",
+            hint=f"declare it, as in `event_shape=16` or `{law.variable}=16` in a model",
+        )
+    return event
+
+
+def full_number(writer: Writer, law: LawValues, number: Operand) -> Operand:
+    """A number as a tensor over the event of a law."""
+    event = known_event(writer, law)
+    full = law.full(len(event))
+    if full is not None:
+        return Operand(f"torch.full_like({full.text}, {number.text})", ATOM, full.axes, full.rank)
+    like = f"dtype={writer.argument('dtype')}, device={writer.argument('device')}"
+    return Operand(f"torch.full({tuple(event)}, {number.text}, {like})", ATOM, (), len(event))
+
+
+def _logits(writer: Writer, law: LawValues, node: PlanNode) -> Operand:
+    """Logits from probabilities that a network chose to return, clamped as torch.distributions does."""
+    probs = law.parameters["probs"]
+    eps = f"torch.finfo({probs.text}.dtype).eps"
+    bernoulli = law.family.family == "Bernoulli"
+    text = f"torch.logit({probs.text}, {eps})" if bernoulli else f"{probs.at(ATOM)}.clamp_min({eps}).log()"
+    return writer.named("logits", Operand(text, ATOM, probs.axes, probs.rank), node.origin)

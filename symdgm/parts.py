@@ -1,0 +1,57 @@
+"""The modules of an objective under readable names, so that saved weights say what they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import final
+
+from torch import nn
+
+from symdgm.binding import Bound
+
+
+@final
+class Shelf(nn.Module):
+    """Modules under the names of the mathematics: ``factors.q(z|x).network.weight``.
+
+    Args:
+        children: name → what is bound to it; what is no module is left out.
+
+    Example:
+        >>> list(Shelf({"p(x|z)": nn.Linear(1, 1)}).state_dict())
+        ['p(x|z).weight', 'p(x|z).bias']
+    """
+
+    def __init__(self, children: Mapping[str, object]) -> None:
+        super().__init__()
+        register(self, children)
+
+
+def register(parent: nn.Module, children: Mapping[str, object]) -> None:
+    """Make modules the children of another under their own names, as far as a module allows it.
+
+    Args:
+        parent: a module.
+        children: name → what is bound to it; what is no module is left out.
+    """
+    for name, child in children.items():
+        if isinstance(child, nn.Module):
+            parent.add_module(_free(name.replace(".", "_"), parent), child)
+
+
+def _free(name: str, parent: nn.Module) -> str:
+    """A name that is no attribute of the module yet, such as ``train_`` for ``train``."""
+    taken = {*dir(parent)}
+    while name in taken:
+        name += "_"
+    return name
+
+
+def factors_of(bound: Bound) -> Shelf:
+    """The distributions that a formula is bound to."""
+    return Shelf({str(f.node): f.distribution for f in bound.environment.factors})
+
+
+def networks_of(bound: Bound) -> Shelf:
+    """The networks that a formula applies outside of distributions."""
+    return Shelf({name: bound.environment.networks[name] for name in bound.networks})

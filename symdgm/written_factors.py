@@ -1,0 +1,121 @@
+"""From a statement such as ``q(z|x) = Normal(z; enc(x))`` to a distribution."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import final
+
+from sympy import Basic, Number
+
+from symdgm.binding import Environment, Written
+from symdgm.binding.factors import givens_of, values_of
+from symdgm.distributions import Distribution, Family
+from symdgm.errors import NameResolutionError, ParameterError, SymdgmError
+from symdgm.expressions.applications import Apply
+from symdgm.expressions.arithmetic import Minus
+from symdgm.expressions.names import spelled
+from symdgm.families import SYMBOL, family_of, formulas_of, parameters_of
+from symdgm.formula import Formula, Rearranged
+
+
+@final
+class Builder:
+    """Makes distributions from the statements of a block.
+
+    Args:
+        reading: the block, for carets.
+        environment: the networks and scalars that parameters name.
+        shapes: variable → its event shape.
+    """
+
+    def __init__(self, reading: Written, environment: Environment, shapes: Mapping[str, object]) -> None:
+        self.reading = reading
+        self.environment = environment
+        self.shapes = shapes
+
+    def build(self, definition: Basic) -> Distribution:
+        """The distribution of a statement.
+
+        Raises:
+            NameResolutionError: an unknown family or name, or different variables on the two sides.
+            ParameterError: parameters that do not fit the family.
+        """
+        left, right = definition.args
+        try:
+            return self._build(left, right)
+        except SymdgmError as error:
+            raise error.at(self.reading.source, self.reading.spans.get(right)) from error.__cause__
+
+    def _build(self, left: Basic, right: Basic) -> Distribution:
+        family, given = family_of(right), tuple(map(spelled, givens_of(left)))
+        _check_sides(left, right)
+        sole = self._sole_network(family, right)
+        if sole is not None:
+            return family(str(left), self._applied(sole, given))
+        formulas = formulas_of(right)
+        plain = {name: self._plain(formula, given) for name, formula in formulas.items()}
+        numbers = {name: value for name, value in plain.items() if isinstance(value, float)}
+        if all(value is not None for value in plain.values()):
+            shape = self.shapes.get(spelled(values_of(left)[0])) if len(numbers) == len(plain) else None
+            return family(str(left), event_shape=shape, **plain)  # type: ignore[arg-type]
+        compound = {name: formula for name, formula in formulas.items() if name not in numbers}
+        formula = Formula(compound, given, self.environment, self.reading)
+        return family(str(left), formula, event_shape=None, **numbers)
+
+    def _sole_network(self, family: type[Family], right: Basic) -> Basic | None:
+        """``enc(x)`` where it stands alone for all of several parameters."""
+        parameters = parameters_of(right)
+        if len(parameters) != 1 or not self._is_network(parameters[0]) or len(family.parameter_names) == 1:
+            return None
+        if spelled(right.args[0]) == SYMBOL:
+            name, value = parameters[0], values_of(right)[0]
+            raise ParameterError(
+                f"{SYMBOL} takes a mean and a variance, but `{name}` stands alone",
+                hint=f"write `Normal({value}; {name})` for a network that returns loc and scale, or "
+                f"both: `N({value}; mu(x), s(x)^2)`",
+            )
+        return parameters[0]
+
+    def _is_network(self, node: Basic) -> bool:
+        return isinstance(node, Apply) and self.environment.network(node.args[0]) is not None
+
+    def _network(self, node: Basic) -> Callable[..., object]:
+        name = self.environment.network(node.args[0])
+        assert name is not None
+        return self.environment.networks[name]
+
+    def _applied(self, node: Basic, given: tuple[str, ...]) -> Callable[..., object]:
+        """The network of ``dec(y, z)`` as a function of what is given."""
+        arguments = tuple(map(spelled, node.args[1:]))
+        if arguments == given:
+            return self._network(node)
+        if not set(arguments) <= set(given):
+            raise ParameterError(
+                f"`{node}` is applied to {_listed(arguments)}, but given is {_listed(given)}",
+                hint="apply the network to variables that stand behind the bar",
+            )
+        return Rearranged(self._network(node), tuple(map(given.index, arguments)))
+
+    def _plain(self, node: Basic, given: tuple[str, ...]) -> float | Callable[..., object] | None:
+        """A number, or a network of just what is given; None for any other formula."""
+        if isinstance(node, Number):
+            return float(node)
+        if isinstance(node, Minus) and isinstance(node.args[0], Number):
+            return -float(node.args[0])
+        if self._is_network(node) and tuple(map(spelled, node.args[1:])) == given:
+            return self._network(node)
+        return None
+
+
+def _check_sides(left: Basic, right: Basic) -> None:
+    if values_of(right) != values_of(left) or givens_of(right):
+        raise NameResolutionError(
+            f"the left side is over {_listed(tuple(map(str, values_of(left))))}, but the family is over "
+            f"{_listed(tuple(map(str, values_of(right))))}{' given others' if givens_of(right) else ''}",
+            hint="write the same variable on both sides, and parameters after `;`, as in `p(z) = "
+            "Normal(z; 0, 1)`",
+        )
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(f"`{name}`" for name in names) or "nothing"

@@ -1,0 +1,52 @@
+"""The small networks of the zoo."""
+
+from __future__ import annotations
+
+from typing import final
+
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+
+def network(inputs: int, *hidden: int, outputs: int) -> nn.Sequential:
+    """A perceptron with rectified hidden layers: ``[batch, inputs]`` to ``[batch, outputs]``.
+
+    Args:
+        inputs: the size of an input.
+        hidden: the sizes of the hidden layers, in order.
+        outputs: the size of an output.
+
+    Example:
+        >>> sum(p.numel() for p in network(2, 3, outputs=1).parameters())
+        13
+    """
+    layers: list[nn.Module] = []
+    for size, following in zip((inputs, *hidden), hidden, strict=False):
+        layers += [nn.Linear(size, following), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear((inputs, *hidden)[-1], outputs))
+
+
+@final
+class GaussianNetwork(nn.Module):
+    """A perceptron that returns the mean and the standard deviation of a diagonal Gaussian.
+
+    Args:
+        inputs: the size of an input.
+        hidden: the sizes of the hidden layers, in order.
+        outputs: the size of the Gaussian variable.
+
+    Example:
+        >>> import torch
+        >>> loc, scale = GaussianNetwork(4, 8, outputs=2)(torch.zeros(3, 4))
+        >>> loc.shape, bool((scale > 0).all())
+        (torch.Size([3, 2]), True)
+    """
+
+    def __init__(self, inputs: int, *hidden: int, outputs: int) -> None:
+        super().__init__()
+        self.body = network(inputs, *hidden, outputs=2 * outputs)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """``[batch, inputs]`` to twice ``[batch, outputs]``."""
+        loc, raw = self.body(x).chunk(2, -1)
+        return loc, softplus(raw)

@@ -1,0 +1,118 @@
+"""What this version cannot compute is refused by name: never a crash, never another meaning."""
+
+import re
+
+import pytest
+import torch
+from bound_parts import vae
+from torch import nn
+
+import symdgm as sd
+from symdgm.errors import NotSupportedError, SymdgmError
+from symdgm.expressions.applications import call
+from symdgm.expressions.names import Name
+
+NAMES = {
+    "f": nn.Linear(6, 6),
+    "g": nn.Linear(6, 6),
+    "D": nn.Linear(6, 1),
+    "G": nn.Linear(4, 6),
+    "U": nn.Linear(6, 1),
+}
+
+CONSTRUCTS = [
+    ("sum_{t=1}^T log p(x_t|z_t)", "a sum, product or mean over an index"),
+    ("mean_{k=1}^K ||x_k||^2", "a sum, product or mean over an index"),
+    ("log prod_{j=1}^d p(z_j)", "a sum, product or mean over an index"),
+    ("log sum_y p(x|y) p(y)", "a sum, product or mean over an index"),
+    ("E_data(x)[||grad_x D(x)||^2]", "a derivative by a variable"),
+    ("E_data(x)[laplacian_x D(x)]", "a derivative by a variable"),
+    ("E_data(x)[div_x f(x)]", "a derivative by a variable"),
+    ("int_0^1 ||f(x)||^2 dt", "an integral"),
+    ("min_G max_D E_data(x)[log D(x)]", "a game"),
+    ("min_{G} E_data(x)[D(x)]", "a game"),
+    ("argmax E_data(x)[D(x)]", "a game|optimisation"),
+    *((f"{d}[q || p]", f"the divergence {d}") for d in ("JS", "MMD", "TV", "Hellinger", "chi2", "SW", "W_2")),
+    ("W[q || p]", "the divergence W_1"),
+    ("D_{alpha}[q || p]", "the divergence Renyi"),
+    ("E_{z_{1:K} ~ q(z|x)}[log p(x|z_1)]", "a range|an index"),
+    ("E_{z_{1:K} ~ q(z|x)}[log(1/K sum_{k=1}^K p(x,z_k)/q(z_k|x))]", "a range|an index|aggregate"),
+    ("E_{eps ~ N(0, I)}[||f(eps)||^2]", "a law that is written in place"),
+    ("E_{t ~ U(0, 1)}[||f(t)||^2]", "a law that is written in place"),
+    ("E_{t ~ Uniform{1..T}}[||f(t)||^2]", "Uniform|range|listing"),
+    ("N(x; f(x), 1)", "a density by family inside a formula"),
+    ("log \\mathcal{N}(x | f(x), g(x))", "N"),
+    ("I[x; z]", "a mutual information"),
+    ("E_data(x)[1[x > 0]]", "an indicator"),
+    ("f(x)^T g(x)", "a transpose"),
+    ("log p(x^{(i)}|z)", "a superscript label"),
+    ("log p(x_{t-1}|z)", "an index that is a range or an expression"),
+    ("log p(x_{1:T}|z)", "an index that is a range or an expression"),
+    ("tr(f(x))", "the function tr"),
+    ("det(f(x))", "the function det"),
+    ("logdet(f(x))", "the function logdet"),
+    ("||f(x)||_3", "the norm of order 3"),
+    ("log p(z|x)", "a marginal or a posterior"),
+    ("KL[q(z) || p(z)]", "a marginal or a posterior"),
+    ("KL[sg[q(z|x)] || p(z)]", "where one distribution is wanted"),
+    ("E_{q(z|x) p(y)}[log p(x|z)]", "law|distribution"),
+    ("KL[q(z|x) || p(z) p(y)]", "where one distribution is wanted"),
+]
+
+
+@pytest.mark.parametrize(("text", "what"), CONSTRUCTS)
+def test_a_construct_is_refused_by_name(text: str, what: str) -> None:
+    names = {k: v for k, v in NAMES.items() if re.search(rf"\b{k}\(", text)}
+    with pytest.raises(SymdgmError) as caught:
+        sd.Objective(text, *vae(), sd.Data("data(x)"), sd.Data("r(y)"), **names)
+    error = caught.value
+    assert any(w in str(error) for w in what.split("|")), error
+    assert error.source is not None or error.span is None
+    if "|" not in what:
+        assert isinstance(error, NotSupportedError)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "p(z) = Normal(z; 0, 1)\nmaximize log p(z)",
+        "where a = 2 b; maximize a",
+        "loss_d: minimize ||x||^2 over D",
+    ],
+)
+def test_statements_belong_into_a_model(text: str) -> None:
+    with pytest.raises(NotSupportedError, match=r"pass the block to `sd.Model`|game"):
+        sd.Objective(text, *vae())
+
+
+def test_a_time_series_is_refused() -> None:
+    factors = [
+        sd.Normal("p(x_t|z_t)", nn.Linear(2, 2)),
+        sd.Normal("p(z_t|z_{t-1})", nn.Linear(2, 2)),
+    ]
+    with pytest.raises(NotSupportedError, match="a sum, product or mean over an index"):
+        sd.Objective("sum_{t=1}^T log p(x_t|z_t) + log p(z_t|z_{t-1})", *factors)
+
+
+def test_an_unnormalised_density_is_refused() -> None:
+    with pytest.raises(NotSupportedError, match=r"an unnormalised density|a model cannot be built"):
+        sd.Model("p(x) propto exp(-U(x))\nmaximize log p(x)", U=NAMES["U"])
+
+
+def test_functions_of_the_wrong_number_of_arguments() -> None:
+    x = Name("x")
+    for formula, what in ((call("exp", x, x), "exp of 2 arguments"), (call("max", x), "max of 1 arguments")):
+        with pytest.raises(NotSupportedError, match=what):
+            sd.Objective(formula, sd.Data("data(x)"))
+
+
+def test_a_named_argument_of_a_network_is_refused() -> None:
+    with pytest.raises(NotSupportedError, match="an equation inside a formula"):
+        sd.Objective("||f(a=x)||^2", sd.Data("data(x)"), f=NAMES["f"])
+
+
+def test_supported_neighbours_still_run() -> None:
+    data = sd.Data("data(x)")
+    x = torch.ones(2, 6)
+    assert sd.Objective("max(0, 1 - sum(x))", data)(x=x) == 0
+    assert sd.Objective("1/2 ||x||^2 + ||x||_1 - <x, x>", data)(x=x) == 3

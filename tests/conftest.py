@@ -1,0 +1,27 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import os
+
+# Before torch is imported: tests are many small things, and several workers would fight for the cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import pytest
+from hypothesis import settings
+
+# A deadline would make tests fail by the load of the machine.
+settings.register_profile("symdgm", deadline=None, print_blob=True)
+settings.load_profile("symdgm")
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--update", action="store_true", help="write what golden tests found in place of what they expect"
+    )
+
+
+@pytest.fixture
+def update(request):
+    """Whether golden files are to be written anew."""
+    return request.config.getoption("--update")

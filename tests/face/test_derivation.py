@@ -1,0 +1,104 @@
+"""Derivations as people read them: both forms of the ELBO, and LaTeX that MathJax and KaTeX set."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from face_models import LATENT, PIXELS, networks
+from torch import nn
+
+import symdgm as sd
+
+GOLDEN = Path(__file__).parent / "golden"
+FORMS = {
+    "elbo_analytic": "E_q(z|x)[log p(x|z)] - beta KL[q||p]",
+    "elbo_ratio": "E_q(z|x)[log(p(x,z)/q(z|x))]",
+}
+
+
+def objective(text: str, **options: object) -> sd.Objective:
+    enc, dec = networks()
+    parts = [
+        sd.Normal("q(z|x)", enc),
+        sd.Bernoulli("p(x|z)", dec),
+        sd.Normal("p(z)", loc=0.0, scale=1.0, event_shape=LATENT),
+    ]
+    names = {"beta": 1.0} if "beta" in text else {}
+    return sd.Objective(text, *parts, **names, **options)
+
+
+@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("form", ["txt", "tex"])
+def test_golden_derivations(name: str, form: str, update: bool) -> None:
+    derivation = objective(FORMS[name]).derivation
+    text = (repr(derivation) if form == "txt" else derivation.latex()) + "\n"
+    path = GOLDEN / f"{name}.{form}"
+    if update:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+
+
+def test_the_second_form_leads_to_the_first() -> None:
+    ratio, analytic = objective(FORMS["elbo_ratio"]), objective(FORMS["elbo_analytic"])
+    names = [step.name for step in ratio.derivation.steps]
+    assert names[:4] == ["chain rule", "logarithm of a product", "linearity", "definition of KL"]
+    x = torch.ones(4, PIXELS)
+    torch.manual_seed(0)
+    first = analytic(x=x)
+    torch.manual_seed(0)
+    assert torch.equal(ratio(x=x), first)
+    assert len(ratio.derivation) == len(names)
+    assert ratio.derivation[0].name == "chain rule"
+
+
+EQUATIONS = [
+    *FORMS.values(),
+    "E_data(x)[E_q_phi(z|x)[log p_theta(x|z)]] - lambda_1 KL[q||p]",
+    "log E_q(z|x)[p(x|z)]",
+    "1/2 E_q(z|x)[||x - G_{w}(z)||^2] + eps^2",
+]
+
+
+@pytest.mark.parametrize("text", EQUATIONS)
+def test_the_latex_is_set_by_mathjax_and_by_katex(text: str) -> None:
+    names = {"lambda_1": 0.5, "eps": 0.1, "G": nn.Linear(LATENT, PIXELS), "beta": 1.0}
+    used = {k: v for k, v in names.items() if re.search(rf"(?<![a-z]){k}", text)}
+    enc, dec = networks()
+    prior = sd.Normal("p(z)", loc=0.0, scale=1.0)
+    built = sd.Objective(text, sd.Normal("q(z|x)", enc), sd.Bernoulli("p(x|z)", dec), prior, **used)
+    for latex in (built.derivation._repr_latex_(), built._repr_latex_()):
+        assert latex.startswith("$\\displaystyle") and latex.endswith("$")
+        assert latex.count("$") == 2
+        assert latex.count("{") - latex.count(r"\{") == latex.count("}") - latex.count(r"\}")
+        assert latex.count(r"\begin{aligned}") == latex.count(r"\end{aligned}")
+        assert latex.count(r"\left") == latex.count(r"\right")
+        assert r"\tag" not in latex and r"\operatorname{\\" not in latex
+        for words in re.findall(r"\\text\{([^{}]*)\}", latex):
+            assert not set(words) & set(r"\_#&%$^~"), words
+
+
+def test_estimates_say_what_they_are() -> None:
+    text = repr(objective(FORMS["elbo_analytic"], samples=5).derivation)
+    assert "is estimated by the mean of 5 draws from q(z|x) for each example" in text
+    assert "is averaged over the batch of x" in text
+    biased = repr(objective("log E_q(z|x)[p(x|z)]").derivation)
+    assert "biased estimator" in biased and "Jensen" in biased
+
+
+def test_a_term_without_data_expectation_is_still_averaged() -> None:
+    mixed = repr(objective("E_data(x)[E_q(z|x)[log p(x|z)]] - KL[q||p]").derivation)
+    assert "is estimated by the mean over the batch of x" in mixed
+    assert "KL[q(z|x) ‖ p(z)] is averaged over the batch of x" in mixed
+    whole = repr(objective("E_data(x)[E_q(z|x)[log p(x|z)] - KL[q||p]]").derivation)
+    assert "no expectation over data is written" not in whole
+
+
+def test_enumeration_and_certain_values_say_so() -> None:
+    y = [sd.Categorical("q(y|x)", nn.Linear(PIXELS, 3)), sd.Bernoulli("p(x|y)", nn.Embedding(3, PIXELS))]
+    assert "is the sum over all states, weighted by q(y|x)" in repr(
+        sd.Objective("E_q[log p(x|y)]", *y).derivation
+    )
+    g = [sd.Deterministic("g(z|x)", nn.Linear(PIXELS, LATENT)), sd.Bernoulli("p(x|z)", networks()[1])]
+    assert "is the value of g(z|x)" in repr(sd.Objective("E_g(z|x)[log p(x|z)]", *g).derivation)

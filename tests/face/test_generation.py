@@ -1,0 +1,159 @@
+"""Sampling and reconstruction."""
+
+import pytest
+import torch
+from face_models import BLOCK, LATENT, PIXELS, Encoder, by_block, by_objects, images, networks
+from torch import Tensor, nn
+
+import symdgm as sd
+from symdgm.errors import DataError, NameResolutionError, NotSupportedError, ShapeError
+
+
+def conditional() -> sd.Model:
+    """A VAE with labels, ``p(x|z,y)``."""
+    torch.manual_seed(0)
+    return sd.Model(
+        """
+        p(z)     = Normal(z; 0, 1)
+        q(z|x,y) = Normal(z; enc(x, y))
+        p(x|z,y) = Bernoulli(x; logits = f(z) + g(y))
+        maximize E_q(z|x,y)[log p(x|z,y)] - KL[q||p]
+        """,
+        enc=Encoder(PIXELS + 2),
+        f=nn.Linear(LATENT, PIXELS),
+        g=nn.Linear(2, PIXELS),
+        z=LATENT,
+    )
+
+
+def test_samples_have_the_shapes_of_the_events() -> None:
+    drawn = by_block().sample(5)
+    assert {k: v.shape for k, v in drawn.items()} == {"z": (5, LATENT), "x": (5, PIXELS)}
+    assert set(drawn["x"].unique().tolist()) <= {0.0, 1.0}
+    assert by_block().sample()["x"].shape == (1, PIXELS)
+
+
+def test_seeds_repeat_and_leave_the_callers_stream_alone() -> None:
+    model = by_block()
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    first, second, other = model.sample(4, seed=3), model.sample(4, seed=3), model.sample(4, seed=4)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(first["z"], second["z"]) and torch.equal(first["x"], second["x"])
+    assert not torch.equal(first["z"], other["z"])
+    a, b = (model.reconstruct(images(), seed=1) for _ in range(2))
+    assert torch.equal(a, b)
+
+
+def test_means_are_means() -> None:
+    model = by_block()
+    drawn = model.sample(4, mean=True, seed=0)
+    (bernoulli,) = (
+        f.distribution for f in model.objective.bound.environment.factors if str(f.node) == "p(x|z)"
+    )
+    assert torch.allclose(drawn["x"], bernoulli.mean({"z": drawn["z"]})["x"])
+    assert ((drawn["x"] > 0) & (drawn["x"] < 1)).all()
+    assert drawn["z"].std() > 0
+    sampled = model.reconstruct(images(), mean=False)
+    assert set(sampled.unique().tolist()) <= {0.0, 1.0}
+
+
+def test_an_event_shape_is_learnt_from_an_evaluation() -> None:
+    enc, dec = networks()
+    model = sd.Model(BLOCK, enc=enc, dec=dec, beta=1.0)
+    with pytest.raises(ShapeError, match="event_shape="):
+        model.sample(2)
+    model.loss(x=images())
+    assert model.sample(2)["x"].shape == (2, PIXELS)
+
+
+def test_reconstruction_passes_through_the_latent_variables() -> None:
+    model = by_objects()
+    model.fit(images(), epochs=150, lr=1e-2, seed=0, progress=False)
+    x = images()
+    error = (model.reconstruct(x, seed=0) - x).abs().mean()
+    baseline = (x.mean(0) - x).abs().mean()
+    assert model.reconstruct(x).shape == x.shape
+    assert error < baseline
+
+
+def test_labels_are_given() -> None:
+    model = conditional()
+    labels = torch.eye(2)[torch.tensor([0, 1, 1])]
+    assert {k: tuple(v.shape) for k, v in model.sample(y=labels).items()} == {
+        "y": (3, 2),
+        "z": (3, LATENT),
+        "x": (3, PIXELS),
+    }
+    assert torch.equal(model.sample(3, y=labels, seed=1)["x"], model.sample(y=labels, seed=1)["x"])
+    x = images(3)
+    assert model.reconstruct(x, y=labels).shape == x.shape
+    fixed = model.sample(y=labels, z=torch.zeros(3, LATENT), mean=True)["x"]
+    assert torch.equal(fixed[1], fixed[2]) and not torch.equal(fixed[0], fixed[1])
+
+
+def test_a_hierarchy_is_drawn_from_the_top() -> None:
+    model = sd.Model(
+        """
+        p(z)   = Normal(z; 0, 1)
+        p(h|z) = Normal(h; 2 z, 0.5)
+        p(x|h) = Normal(x; h, 0.1)
+        q(h|x) = Normal(h; x, 0.1)
+        q(z|h) = Normal(z; h / 2, 0.1)
+        maximize E_q(h|x)[E_q(z|h)[log p(x|h) + log p(h|z) + log p(z)]]
+        """,
+        z=1,
+    )
+    drawn = model.sample(4000, seed=0)
+    assert set(drawn) == {"z", "h", "x"}
+    assert (
+        abs(drawn["h"].var() / 4.25 - 1) < 0.15
+    )  # 4 + 1/4; the relative error of a variance is sqrt(2/4000) = 0.022
+    x = torch.randn(7, 1)
+    assert (model.reconstruct(x, seed=0) - x).abs().max() < 1
+
+
+def test_discrete_ancestors() -> None:
+    model = sd.Model(
+        "maximize log p(x|y) + log p(y)",
+        sd.Categorical("p(y)", probs=torch.tensor([0.5, 0.5])),
+        sd.Normal("p(x|y)", loc=nn.Embedding(2, 3), scale=0.1),
+    )
+    drawn = model.sample(6)
+    assert drawn["x"].shape == (6, 3) and drawn["y"].shape == (6,)
+
+
+def test_what_cannot_be_sampled() -> None:
+    model = conditional()
+    with pytest.raises(NameResolutionError, match="no factor generates `y`"):
+        model.sample(2)
+    labels = torch.eye(2)
+    with pytest.raises(ShapeError, match="do not agree: n=3, `y` has 2"):
+        model.sample(3, y=labels)
+    with pytest.raises(ShapeError, match="do not agree"):
+        model.sample(y=labels, z=torch.zeros(3, LATENT))
+    with pytest.raises(DataError, match="the model has no variable `w`"):
+        model.sample(y=labels, w=labels)
+    with pytest.raises(DataError, match="needs the data `y`"):
+        model.reconstruct(images())
+    ambiguous = sd.Model(
+        "maximize log p(x|z) + log r(x)",
+        sd.Normal("p(x|z)", lambda z: (z, torch.ones_like(z))),
+        sd.Normal("r(x)", loc=nn.Parameter(torch.zeros(2)), scale=1.0),
+    )
+    with pytest.raises(NameResolutionError, match="more than one factor generates `x`"):
+        ambiguous.sample(2, z=torch.zeros(2, 2))
+    draws = sd.Model(
+        "minimize E_p(z)[||f(z)||^2]", sd.Normal("p(z)", loc=0.0, scale=1.0, event_shape=2), f=nn.Linear(2, 2)
+    )
+    with pytest.raises(NotSupportedError, match="no data to reconstruct"):
+        draws.reconstruct(torch.zeros(1))
+
+
+def test_a_circle_of_factors_is_refused() -> None:
+    def unit(a: Tensor) -> tuple[Tensor, Tensor]:
+        return a, torch.ones_like(a)
+
+    model = sd.Model("maximize log p(x|h)", sd.Normal("p(x|h)", unit), sd.Normal("p(h|x)", unit))
+    with pytest.raises(NameResolutionError, match="depends on itself"):
+        model.sample(2)

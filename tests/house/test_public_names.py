@@ -1,0 +1,49 @@
+"""The public surface: short, explicit, and complete."""
+
+from __future__ import annotations
+
+import tomllib
+
+import pytest
+from repository import ROOT
+
+import symdgm
+
+NAMES = [
+    "Bernoulli",
+    "Categorical",
+    "Data",
+    "Deterministic",
+    "Empirical",
+    "Model",
+    "Normal",
+    "Objective",
+    "OneHotCategorical",
+    "SymdgmError",
+    "parse",
+    "signature",
+]
+
+
+def test_the_public_names_are_these():
+    assert symdgm.__all__ == NAMES
+    assert dir(symdgm) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_public_name_is_there_and_explained(name):
+    assert getattr(symdgm, name).__doc__
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'symdgm' has no attribute 'Normall'"):
+        _ = symdgm.Normall
+
+
+def test_the_version_is_that_of_the_project():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert symdgm.__version__ == project["version"]
+
+
+def test_the_changelog_has_the_version():
+    assert f"## [{symdgm.__version__}]" in (ROOT / "CHANGELOG.md").read_text("utf-8")
