@@ -20,7 +20,8 @@ from symdgm.errors import DataError, NameResolutionError, OptionError, Parameter
 class Conditioned(Distribution):
     """A distribution whose conditions are, in part or all, fixed at data.
 
-    Its batch is that of the data. The data follow `.to(...)`; they are no weights, so no file of weights holds them.
+    Its batch is that of the data. The data follow `.to(...)`; they are no weights, so that no file of weights
+    holds them.
 
     Args:
         base: the distribution.

@@ -142,8 +142,8 @@ class Distribution(nn.Module, ABC):
     ) -> tuple[Tensor, dict[str, int]]:
         """The log-density, and for each variable the number of sample axes of its value.
 
-        A product needs the second for the conditions of its next factor. Where a distribution does not know the
-        event shapes of its variables, `sample_axes` says it, or else they have as many as the density.
+        A product needs the second for the conditions of its next factor. Where a distribution does not know
+        the event shapes of its variables, `sample_axes` says it, or else they have as many as the density.
         """
         log_prob = self.log_prob(values, sample_axes=sample_axes, check=check)
         told = sample_axes or {}
@@ -200,7 +200,7 @@ class Distribution(nn.Module, ABC):
 
         Args:
             *variables: which to keep.
-            budget: the size of the largest table that an exact sum may take, for each example; see `Marginal`.
+            budget: the size of the largest table of an exact sum, for each example; see `Marginal`.
 
         Raises:
             NameResolutionError: a name is unknown, or there is none.

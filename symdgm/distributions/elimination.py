@@ -6,12 +6,14 @@ ones. A variable is summed out of the product of the potentials that it appears 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
+from symdgm.distributions.alignment import Known, aligned, inserted, leads
 from symdgm.distributions.data import Data
 from symdgm.distributions.distribution import Distribution
 from symdgm.distributions.enumeration import FINITE, count, enumerate_values
@@ -24,21 +26,6 @@ from symdgm.errors import NotSupportedError
 
 BUDGET = 2**16
 """The entries that one table of an exact sum may have for each example, unless told otherwise."""
-
-
-@dataclass(frozen=True)
-class Known:
-    """A value that the potentials are evaluated at: ``[*finite, *samples, batch, *event]``.
-
-    Args:
-        value: the tensor.
-        finite: the finite variables that it depends on, one axis each; itself, for one that is enumerated.
-        axes: the number of sample axes and the batch axis.
-    """
-
-    value: Tensor
-    finite: tuple[str, ...]
-    axes: int
 
 
 @dataclass
@@ -87,7 +74,9 @@ class Elimination:
         for factor in relevant(self.factors, self.kept | set(observed)):
             self._add(factor, observed, axes)
         seen = {name: self.known[name] for name in observed if name in self.known}
-        leading_of({n: k.value for n, k in seen.items()}, {n: k.axes for n, k in seen.items()})  # one batch size
+        leading_of(
+            {n: k.value for n, k in seen.items()}, {n: k.axes for n, k in seen.items()}
+        )  # one batch size
         return self
 
     def evidence(self) -> Tensor:
@@ -122,7 +111,7 @@ class Elimination:
     def arguments(
         self, names: Sequence[str], batch: int = 1
     ) -> tuple[dict[str, Tensor], dict[str, int], tuple[str, ...], int]:
-        """Known values as conditions of one call: aligned, with their axes, finite variables and leading axes.
+        """Known values as conditions of one call: aligned, their axes, finite variables and leading axes.
 
         Args:
             names: the conditions.
@@ -132,7 +121,7 @@ class Elimination:
         finite = tuple(n for n in self.order if any(n in k.finite for k in known.values()))
         lead = max((k.axes for k in known.values()), default=1)
         whole = max((k.value.shape[len(k.finite) + k.axes - 1] for k in known.values()), default=1)
-        values = {name: _aligned(k, finite, lead, max(whole, batch)) for name, k in known.items()}
+        values = {name: aligned(k, finite, lead, max(whole, batch)) for name, k in known.items()}
         return values, dict.fromkeys(values, len(finite) + lead - 1), finite, lead
 
     def _add(self, factor: Distribution, observed: Mapping[str, Tensor], axes: Mapping[str, int]) -> None:
@@ -172,14 +161,18 @@ class Elimination:
     def _score(
         self, factor: Distribution, values: Mapping[str, Tensor], axes: Mapping[str, int]
     ) -> tuple[tuple[str, ...], Tensor, dict[str, int]]:
-        """The log-density of any factor; what sample axes its variables have, `axes` says."""
-        own = {name: axes.get(name, 0) for name in factor.variables}
+        """The log-density of any factor; beside enumerated conditions its sample axes are those in `axes`."""
         first = factor.variables[0]
-        given, told, finite, lead = self.arguments(factor.given, values[first].shape[own[first]])
-        lead = max(lead, *(count + 1 for count in own.values()))
+        batch = values[first].shape[axes.get(first, 0)] if values[first].ndim > axes.get(first, 0) else 1
+        given, told, finite, lead = self.arguments(factor.given, batch)
+        own = {name: axes.get(name, 0) for name in factor.variables if finite or name in axes}
         log, found = factor.score(dict(values) | given, sample_axes=own | told, check=self.check)
-        log = _inserted(log, min(len(finite), log.ndim), max(0, lead + len(finite) - log.ndim))
-        return finite, log, found
+        lead = max(lead, *(count + 1 for count in found.values()))
+        return (
+            finite,
+            inserted(log, min(len(finite), log.ndim), max(0, lead + len(finite) - log.ndim)),
+            found,
+        )
 
     def _score_family(
         self, factor: Family, value: Tensor, axes: Mapping[str, int]
@@ -191,16 +184,22 @@ class Elimination:
         if elements is None:
             elements = value.shape[1 + axes.get(name, 0) :]
         split, own = len(finite), value.ndim - len(factor.event_at(elements, parameters))
-        if leading and 0 < own:
+        if leading and own > 0:
             more = max(0, own - lead)
-            parameters = {n: _inserted(t, split, more) if _leads(t, leading) else t for n, t in parameters.items()}
+            parameters = {
+                n: inserted(t, split, more) if leads(t, leading) else t for n, t in parameters.items()
+            }
             batch = value.shape[own - 1] if all(self.known[g].finite for g in factor.given) else leading[-1]
             leading = torch.Size((*leading[:split], *(1,) * more, *leading[split:-1], batch))
         log = factor.score_at(value, parameters, leading, elements, self.check)
-        return finite, _inserted(log, min(split, log.ndim), max(lead, own) + split - log.ndim), {name: own - 1}
+        return (
+            finite,
+            inserted(log, min(split, log.ndim), max(lead, own) + split - log.ndim),
+            {name: own - 1},
+        )
 
     def _compute(self, factor: Distribution) -> None:
-        """A deterministic variable takes its value; it depends on the finite variables that its network takes."""
+        """A deterministic variable takes its value; it depends on the finite ones that its network takes."""
         if any(name in self.events for name in factor.given):
             raise self._nonlinear(factor)
         given, given_axes, finite, lead = self.arguments(factor.given)
@@ -212,7 +211,7 @@ class Elimination:
         if any(name in self.events for name in factor.given):
             raise self._nonlinear(factor)
         given, given_axes, finite, lead = self.arguments(factor.given)
-        parameters, leading, elements = factor.evaluate(given, sample_axes=given_axes)
+        parameters, _, elements = factor.evaluate(given, sample_axes=given_axes)
         if self.check:
             factor.check_parameters(parameters)
         event = factor.event_at(elements, parameters)
@@ -230,7 +229,7 @@ class Elimination:
         rows = factor.rows[name]
         check_budget(len(rows), self.budget, name, self.described)
         like = rows if rows.is_floating_point() else torch.zeros((), device=rows.device)
-        self._list(name, rows, (), like.new_full((len(rows), 1), -float(torch.tensor(len(rows)).log())))
+        self._list(name, rows, (), like.new_full((len(rows), 1), -math.log(len(rows))))
 
     def _list(self, name: str, domain: Tensor, finite: tuple[str, ...], log: Tensor) -> None:
         self.order.append(name)
@@ -266,7 +265,7 @@ class Elimination:
         else:
             residual, more = self._residual(factor, *observation, loc, event, len(finite), lead)
             parameters = {
-                n: t if t.ndim <= len(event) else _inserted(t, len(finite), more)
+                n: t if t.ndim <= len(event) else inserted(t, len(finite), more)
                 for n, t in parameters.items()
             }
             rank += more
@@ -290,7 +289,7 @@ class Elimination:
         self.known[factor.variable] = Known(value, (), own)
         more = max(0, own - lead)
         flat_value = value.double().reshape(*(1,) * (lead + more - own), *value.shape[:own], -1)
-        return flat_value - _inserted(loc, split, more), more
+        return flat_value - inserted(loc, split, more), more
 
     def _add_form(
         self,
@@ -329,8 +328,8 @@ class Elimination:
     def _refuse(self, why: str) -> NotSupportedError:
         return NotSupportedError(
             f"{self.described} cannot be summed exactly: {why}",
-            hint="sample it, or bound it with `importance(p, q, values, k=...)`; exact are finite variables, and "
-            "Gaussian ones that others depend on linearly (`LinearNormal`)",
+            hint="sample it, or bound it with `importance(p, q, values, k=...)`; exact are finite variables, "
+            "and Gaussian ones that others depend on linearly (`LinearNormal`)",
         )
 
 
@@ -348,24 +347,3 @@ def relevant(factors: Sequence[Distribution], names: Iterable[str]) -> tuple[Dis
             wanted |= set(factor.given)
             found.append(factor)
     return tuple(reversed(found))
-
-
-def _aligned(known: Known, finite: tuple[str, ...], lead: int, batch: int) -> Tensor:
-    """A value with an axis for each finite variable, all sample axes, and the whole batch."""
-    own = len(known.finite)
-    sizes = iter(known.value.shape[:own])
-    axes = tuple(next(sizes) if name in known.finite else 1 for name in finite)
-    rest = known.value.shape[own:]
-    value = known.value.reshape(axes + (1,) * (lead - known.axes) + rest)
-    at = len(finite) + lead - 1
-    return value.expand(*value.shape[:at], batch if value.shape[at] == 1 else -1, *value.shape[at + 1 :])
-
-
-def _inserted(tensor: Tensor, at: int, number: int) -> Tensor:
-    """A tensor with axes of length one put in."""
-    return tensor.reshape(tensor.shape[:at] + (1,) * number + tensor.shape[at:])
-
-
-def _leads(parameter: Tensor, leading: torch.Size) -> bool:
-    """Whether a parameter carries the leading axes, which a constant does not."""
-    return parameter.ndim >= len(leading) and parameter.shape[: len(leading)] == leading

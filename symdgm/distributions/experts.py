@@ -22,24 +22,24 @@ class ProductOfExperts(Normal):
         \frac1{\sigma^2} = \sum_e \frac{w_e}{\sigma_e^2}, \quad
         \mu = \sigma^2 \sum_e \frac{w_e \mu_e}{\sigma_e^2}
 
-    Being a Normal it has a density, an entropy and closed-form divergences. A modality that is missing for all
-    examples is left out by `only`; one that is missing for some of them is masked.
+    Being a Normal it has a density, an entropy and closed-form divergences. A modality that is missing for
+    all examples is left out by `only`; one that is missing for some of them is masked.
 
     Args:
         declaration: such as ``q(z|x,y)``: the conditions of all experts, and of the mask if there is one.
         experts: normal distributions over the variable.
         prior: one more expert, of weight one, such as the prior of the model; none by default.
         weights: for each expert a weight, ``[E]``, or ``[E, *event]``; one by default (generalised product).
-        mask: the name of a condition ``[batch, E]`` that is 1 where an expert counts and 0 where its modality is
-            missing; what stands in place of a missing value is not looked at, but must be finite.
+        mask: the name of a condition ``[batch, E]`` that is 1 where an expert counts and 0 where its modality
+            is missing; what stands in place of a missing value is not looked at, but must be finite.
 
     Raises:
         ParameterError: there is no expert, one is not normal, or the weights are not one for each.
         NameResolutionError: the declaration names other variables or conditions.
 
     Source:
-        Wu and Goodman, Multimodal generative models for scalable weakly-supervised learning (2018), section 3.1;
-        Cao and Fleet, Generalized product of experts (2014), equation 3, for the weights.
+        Wu and Goodman, Multimodal generative models for scalable weakly-supervised learning (2018), section
+        3.1; Cao and Fleet, Generalized product of experts (2014), equation 3, for the weights.
 
     Example:
         >>> q = [Normal(f"q(z|{c})", lambda v: (v, torch.ones_like(v))) for c in "xy"]
@@ -206,7 +206,7 @@ def _check_experts(owner: Normal, experts: Sequence[Normal], prior: Normal | Non
         if not isinstance(expert, Normal):
             raise ParameterError(
                 f"the expert {expert} of {owner.described} is no Normal",
-                hint="the product has a closed form for normal experts; write others as an unnormalised density",
+                hint="normal experts have a product in closed form; write others as an unnormalised density",
             )
         if expert.variables != owner.variables:
             raise NameResolutionError(
@@ -214,14 +214,15 @@ def _check_experts(owner: Normal, experts: Sequence[Normal], prior: Normal | Non
                 hint=f"all experts are over {owner.variable}; `rename` changes names",
             )
     if not experts or (prior is not None and prior.given):
+        what = f"the prior {prior}, which has conditions" if experts else "no experts"
         raise ParameterError(
-            f"{owner.described} has {'the prior ' + str(prior) + ', which has conditions' if experts else 'no experts'}",
+            f"{owner.described} has {what}",
             hint=f'write `{type(owner).__name__}("{owner}", [q_x, q_y], prior=p_z)`',
         )
-    given = dict.fromkeys(g for expert in experts for g in expert.given)
-    wanted = set(given) | ({mask} if mask else set())
-    if wanted != set(owner.given):
+    every_given = [g for expert in experts for g in expert.given]
+    wanted = tuple(dict.fromkeys([*every_given, *([mask] if mask else [])]))
+    if set(wanted) != set(owner.given):
         raise NameResolutionError(
-            f"{owner.described} is declared, but its experts and mask are given ({', '.join(sorted(wanted))})",
-            hint=f"declare `{Declaration(owner.name, owner.variables, tuple(sorted(wanted)))}`",
+            f"{owner.described} is declared, but its experts and mask are given ({', '.join(wanted)})",
+            hint=f"declare `{Declaration(owner.name, owner.variables, wanted)}`",
         )

@@ -22,8 +22,8 @@ class Estimate:
     Args:
         value: ``log (1/K sum_k w_k)``, ``[batch]``; its expectation is a lower bound (the IWAE bound), which
             rises to ``log p(x)`` with K.
-        standard_error: the standard error of the value, ``[batch]``, to first order: the relative standard error
-            of the mean weight. Where it is not small, or the effective size is, trust neither.
+        standard_error: the standard error of the value, ``[batch]``, to first order: the relative standard
+            error of the mean weight. Where it is not small, or the effective size is, trust neither.
         effective_sample_size: ``(sum_k w_k)^2 / sum_k w_k^2``, between 1 and K, ``[batch]``.
     """
 
@@ -43,13 +43,14 @@ def importance(
 ) -> Estimate:
     r"""Estimate the likelihood of data under a product whose other variables are hidden.
 
-    .. math:: \log p(x) \approx \log \frac1K \sum_{k=1}^K \frac{p(x, z_k)}{q(z_k \mid x)}, \quad z_k \sim q(z|x)
+    .. math:: \log p(x) \approx \log \frac1K \sum_{k=1}^K \frac{p(x, z_k)}{q(z_k \mid x)},
+        \quad z_k \sim q(z \mid x)
 
     All sums are taken in logs. The gradient passes through the value, and through continuous draws.
 
     Args:
         p: the product ``p(x, z)``, or a marginal of one.
-        q: a proposal over exactly the hidden variables, given observed ones; where p has mass, it must have too.
+        q: a proposal over exactly the hidden variables, given observed ones; it must have mass where p has.
         values: the observed variables and the conditions of p, each ``[batch, *event]``.
         k: the number of samples for each example.
         chunk: how many of them are drawn at once, all by default; fewer take less memory.
@@ -67,7 +68,7 @@ def importance(
         >>> from symdgm.distributions import Normal
         >>> p = Normal("p(x|z)", lambda z: (z, 1.0)) * Normal("p(z)", loc=0.0, scale=1.0, event_shape=1)
         >>> q = Normal("q(z|x)", lambda x: (x / 2, 0.5**0.5))
-        >>> found = importance(p, q, {"x": torch.zeros(1, 1)}, k=10)  # the proposal is the posterior: no error
+        >>> found = importance(p, q, {"x": torch.zeros(1, 1)}, k=10)  # q is the posterior: there is no error
         >>> found.value, found.effective_sample_size.round()
         (tensor([-1.2655]), tensor([10.]))
     """

@@ -26,8 +26,8 @@ class Joint(Distribution):
 
     .. math:: p(x, z) = p(x \mid z) \, p(z), \qquad \log p(x, z) = \log p(x \mid z) + \log p(z)
 
-    It samples from causes to effects, and adds the log-densities of its factors. A factor may stand in several
-    products, under several names (`rename`): its weights are shared.
+    It samples from causes to effects, and adds the log-densities of its factors. A factor may stand in
+    several products, under several names (`rename`): its weights are shared.
 
     Args:
         factors: distributions over different variables; products among them are taken apart.
@@ -35,8 +35,8 @@ class Joint(Distribution):
             order in which factors are written.
 
     Raises:
-        NameResolutionError: two factors are over one variable, factors condition on each other in a circle, or
-            the declaration is over other variables.
+        NameResolutionError: two factors are over one variable, factors condition on each other in a circle,
+            or the declaration is over other variables.
         ParameterError: a factor is no distribution, or there is none.
 
     Example:
@@ -85,7 +85,7 @@ class Joint(Distribution):
         check: bool = True,
         **unknown: Never,
     ) -> dict[str, Tensor]:
-        """Draw all variables from causes to effects, each ``[*shape, batch, *event]``; see `Distribution.sample`."""
+        """Draw all variables, each ``[*shape, batch, *event]``, causes first; see `Distribution.sample`."""
         refuse_unknown(unknown, ("given", "n", "shape", "generator", "sample_axes", "check"))
         drawn = draw_in_order(
             self,
@@ -114,7 +114,7 @@ class Joint(Distribution):
     def score(
         self, values: Mapping[str, Tensor], *, sample_axes: SampleAxes | None = None, check: bool = True
     ) -> tuple[Tensor, dict[str, int]]:
-        """See `Distribution.score`: the axes of one factor's variables are those of the next one's conditions."""
+        """See `Distribution.score`: the axes of one factor's variables serve the conditions of the next."""
         names = self.variables + self.given
         known = read_values(values, names, self.described)
         batch_axes(names, sample_axes, self.described)  # refuses unknown names
@@ -170,8 +170,8 @@ class Joint(Distribution):
 
         Args:
             *variables: what it is over.
-            given: what is observed, by default all other variables but deterministic ones; what is in neither is
-                integrated out.
+            given: what is observed, by default all other variables but deterministic ones; what is in neither
+                is integrated out.
             budget: see `Marginal`.
 
         Raises:

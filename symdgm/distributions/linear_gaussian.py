@@ -39,7 +39,8 @@ class LinearNormal(Normal):
         ParameterError: a condition has no weight, or a weight is no matrix.
 
     Example:
-        >>> p = LinearNormal("p(x|z)", torch.tensor([[2.0]]), scale=0.5) * Normal("p(z)", loc=torch.zeros(1), scale=1.0)
+        >>> prior = Normal("p(z)", loc=torch.zeros(1), scale=1.0)
+        >>> p = LinearNormal("p(x|z)", torch.tensor([[2.0]]), scale=0.5) * prior
         >>> p.marginal("x").variance()["x"]
         tensor([[4.2500]])
     """
@@ -158,7 +159,7 @@ def _whiten_vectors(
 
 
 def flat(parameter: Tensor, event: torch.Size, lead: int) -> Tensor:
-    """A parameter as ``[*leading, d]`` in double precision, in which differences of large forms stay exact."""
+    """A parameter as ``[*leading, d]`` in double precision, where differences of large forms stay exact."""
     own = lead if parameter.ndim > len(event) else 0
     whole = parameter.double().expand(parameter.shape[:own] + event)
     return whole.reshape((1,) * (lead - own) + whole.shape[:own] + (-1,))

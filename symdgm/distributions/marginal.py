@@ -114,8 +114,8 @@ class Marginal(Distribution):
         """The exact log-density ``[*samples, batch]``; see `Distribution.log_prob`.
 
         Raises:
-            NotSupportedError: what is integrated out is neither finite nor linear-Gaussian, or the sum is larger
-                than the budget.
+            NotSupportedError: what is integrated out is neither finite nor linear-Gaussian, or the sum is
+                larger than the budget.
         """
         refuse_unknown(unknown, ("values", "sample_axes", "check"))
         names = self.variables + self.given

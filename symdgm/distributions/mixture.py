@@ -32,8 +32,8 @@ class Mixture(Distribution):
     Args:
         declaration: such as ``p(x)`` or ``q(z|x,y)``; its conditions are those of all components and weights.
         components: distributions over the variables, given any of the conditions.
-        weights: probabilities ``[K]``, an `nn.Parameter` of logits ``[K]``, or a `Categorical` over the index of
-            the component, which may be conditional (a gate); equal by default.
+        weights: probabilities ``[K]``, an `nn.Parameter` of logits ``[K]``, or a `Categorical` over the index
+            of the component, which may be conditional (a gate); equal by default.
         latent: how the index is called, if it is not a Categorical that says it.
 
     Raises:

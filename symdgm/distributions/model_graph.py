@@ -30,7 +30,8 @@ else:  # at run time the class takes no type arguments
 class ModelGraph(Directed):
     """A `networkx.DiGraph` from conditions to variables; every node has a ``kind`` and its ``factor``.
 
-    The kind is ``latent``, ``observed`` (conditions and data) or ``deterministic``. In a notebook it draws itself.
+    The kind is ``latent``, ``observed`` (conditions and data) or ``deterministic``. In a notebook it draws
+    itself.
 
     Example:
         >>> from symdgm.distributions import Normal
@@ -111,7 +112,9 @@ def graph_of(p: Distribution) -> ModelGraph:
             if variable not in graph:
                 graph.add_node(variable, kind=OBSERVED, factor=None)
         for variable in factor.variables:
-            graph.add_node(variable, kind=OBSERVED if variable in seen else kind_of(factor), factor=str(factor))
+            graph.add_node(
+                variable, kind=OBSERVED if variable in seen else kind_of(factor), factor=str(factor)
+            )
             graph.add_edges_from((condition, variable) for condition in factor.given)
     return graph
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -60,11 +61,15 @@ def joint_entropy(
             factor.given and not (isinstance(factor, GAUSSIAN) and weights_of(factor) is not None)
         ):
             raise NotSupportedError(
-                f"the entropy of {factor} depends on values that cannot be summed, so {p} has none in closed form",
+                f"the entropy of {factor} depends on what cannot be summed, so {p} has none in closed form",
                 hint="estimate it: the mean of `-p.log_prob(p.sample(...))`",
             )
-        terms.append(_averaged(sums, factor, lambda v, a, f=factor: f.entropy(v, sample_axes=a)))
+        terms.append(_averaged(sums, factor, partial(_entropy, factor)))
     return sum(terms[1:], start=terms[0])
+
+
+def _entropy(factor: Distribution, given: Mapping[str, Tensor], axes: Mapping[str, int]) -> Tensor:
+    return factor.entropy(given, sample_axes=axes)
 
 
 def _factor_moments(

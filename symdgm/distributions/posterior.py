@@ -8,10 +8,11 @@ from typing import Never, final
 import torch
 from torch import Tensor
 
+from symdgm.distributions.alignment import Known
 from symdgm.distributions.categorical import draw_classes
 from symdgm.distributions.declaration import Declaration
 from symdgm.distributions.distribution import Distribution, SampleAxes, batch_axes, read_values
-from symdgm.distributions.elimination import BUDGET, Elimination, Known
+from symdgm.distributions.elimination import BUDGET, Elimination
 from symdgm.distributions.joint import Joint
 from symdgm.distributions.marginal import entropy_of, hidden_variables, kept_variables
 from symdgm.distributions.model_graph import DETERMINISTIC, kind_of
@@ -64,7 +65,7 @@ class Posterior(Distribution):
         if not data or set(data) & set(names):
             listing = ", ".join(f"`{name}`" for name in joint.variables)
             raise NameResolutionError(
-                f"a posterior of {joint} divides its variables ({listing}): some that it is over, and some given",
+                f"a posterior of {joint} divides its variables ({listing}): it is over some, given others",
                 hint=f'write for example `p.posterior("{joint.variables[-1]}")`, or ask for `p` itself',
             )
         super().__init__(Declaration(joint.name, names, data + joint.given))

@@ -92,7 +92,7 @@ class Potential:
         return self._each(lambda t: t.reshape(t.shape[:split] + extra + t.shape[split:]))
 
     def at(self, name: str, index: Tensor) -> Potential:
-        """At one value of a finite variable for each example, by an index ``[*samples, batch]`` of full rank."""
+        """At one value of a finite variable for each example, by a full index ``[*samples, batch]``."""
         if name not in self.finite:
             return self
         axis = self.finite.index(name)
@@ -178,7 +178,8 @@ def check_budget(entries: int, budget: int, name: str, owner: str) -> None:
         large = entries.bit_length() > 40
         size = f"2^{entries.bit_length() - 1}" if large else str(entries)
         raise NotSupportedError(
-            f"summing `{name}` of {owner} takes a table of {size} entries for each example; the budget is {budget}",
+            f"summing `{name}` of {owner} takes a table of {size} entries for each example; "
+            f"the budget is {budget}",
             hint=f"allow more with `budget={entries}`, or " * (not large)
             + "estimate it with `importance(p, q, values, k=...)`",
         )

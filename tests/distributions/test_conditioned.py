@@ -48,7 +48,9 @@ def test_sample_axes_of_the_rest() -> None:
 
 
 def test_observing_a_variable_is_bayes() -> None:
-    p = sd.LinearNormal("p(x|z)", torch.eye(2), scale=0.5) * sd.Normal("p(z)", loc=0.0, scale=1.0, event_shape=2)
+    p = sd.LinearNormal("p(x|z)", torch.eye(2), scale=0.5) * sd.Normal(
+        "p(z)", loc=0.0, scale=1.0, event_shape=2
+    )
     x = torch.randn(4, 2)
     q = p.condition(x=x)
     assert (str(q), q.text) == ("p(z)", "p(z) = p(z|x)")
@@ -58,7 +60,9 @@ def test_observing_a_variable_is_bayes() -> None:
     both = two.condition(x=x).condition(y=x)
     torch.testing.assert_close(both.mean()["z"], two.posterior("z").mean({"x": x, "y": x})["z"])
     torch.testing.assert_close(p.condition(x=x).marginal("z").mean()["z"], q.mean()["z"])
-    steps = sd.LinearNormal("p(w|z)", torch.eye(2), scale=1.0) * sd.LinearNormal("p(z|x)", torch.eye(2), scale=0.5)
+    steps = sd.LinearNormal("p(w|z)", torch.eye(2), scale=1.0) * sd.LinearNormal(
+        "p(z|x)", torch.eye(2), scale=0.5
+    )
     torch.testing.assert_close(steps.condition(x=x).marginal("w").mean()["w"], x)
     assert steps.condition(x=x).marginal("w").variance()["w"].unique().tolist() == [1.25]
     part = two.marginal("y", "z").condition(y=x)

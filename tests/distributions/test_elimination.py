@@ -59,7 +59,8 @@ def test_marginals_of_finite_variables_are_sums_of_the_full_table(kept: tuple[st
 
 
 @pytest.mark.parametrize(
-    ("over", "given"), [(("a",), ("e",)), (("a", "c"), ("b",)), (("b",), ("a", "e")), (("c", "e"), ("a", "b"))]
+    ("over", "given"),
+    [(("a",), ("e",)), (("a", "c"), ("b",)), (("b",), ("a", "e")), (("c", "e"), ("a", "b"))],
 )
 def test_posteriors_are_bayes(over: tuple[str, ...], given: tuple[str, ...]) -> None:
     full = full_table(NET, SIZES)
@@ -94,7 +95,9 @@ def test_posterior_draws_are_dependent_and_frequent_as_they_should_be() -> None:
     probs = full.flatten(0, 1).softmax(0).reshape(3, 4, 2)
     for column in range(2):
         counts = torch.zeros(3, 4, dtype=D)
-        counts.index_put_((drawn["a"][:, column], drawn["b"][:, column]), torch.ones(n, dtype=D), accumulate=True)
+        counts.index_put_(
+            (drawn["a"][:, column], drawn["b"][:, column]), torch.ones(n, dtype=D), accumulate=True
+        )
         expected = probs[..., column]
         z = (counts / n - expected) / (expected * (1 - expected) / n).sqrt()
         assert z.abs().max() < 5  # at a fixed seed; a right sampler exceeds this with probability below 1e-4
@@ -117,14 +120,21 @@ def test_a_chain_is_summed_along_its_graph_not_over_its_product() -> None:
     names = tuple(x)
     torch.testing.assert_close(p.marginal(*names, budget=4).log_prob(x), alpha.logsumexp(-1))
     last = p.posterior(f"z_{steps - 1}", given=names)
-    torch.testing.assert_close(last.prob(x | {f"z_{steps - 1}": torch.ones(5).long()}), alpha.softmax(-1)[:, 1])
+    torch.testing.assert_close(
+        last.prob(x | {f"z_{steps - 1}": torch.ones(5).long()}), alpha.softmax(-1)[:, 1]
+    )
 
 
 def test_a_sum_beyond_the_budget_is_refused_with_its_size() -> None:
-    with pytest.raises(NotSupportedError, match=r"summing `a` of Marginal p\(e\) takes a table of 24 entries for each example; the budget is 10\nallow more with `budget=24`"):
+    with pytest.raises(
+        NotSupportedError,
+        match=r"summing `a` of Marginal p\(e\) takes a table of 24 entries for each example; the budget is 10\nallow more with `budget=24`",
+    ):
         NET.marginal("e", budget=10).log_prob({"e": torch.tensor([0])})
     pixels = sd.Normal("p(x|y)", lambda y: (y, 1.0)) * sd.Bernoulli("p(y)", probs=0.5, event_shape=784)
-    with pytest.raises(NotSupportedError, match=r"takes a table of 2\^784 entries.*\nestimate it with `importance"):
+    with pytest.raises(
+        NotSupportedError, match=r"takes a table of 2\^784 entries.*\nestimate it with `importance"
+    ):
         pixels.marginal("x").log_prob({"x": torch.zeros(1, 784)})
 
 
@@ -189,9 +199,15 @@ def dense(p: sd.Joint, names: list[str]) -> td.MultivariateNormal:
         mean[v] = f.mean(zeros)[v][0] + sum(weights[g] @ mean[g] for g in f.given)
         own = covariance(f, zeros)
         for other in list(mean)[:-1]:
-            cov[v, other] = sum((weights[g] @ cov[g, other] for g in f.given), start=torch.zeros(len(mean[v]), len(mean[other]), dtype=D))
+            cov[v, other] = sum(
+                (weights[g] @ cov[g, other] for g in f.given),
+                start=torch.zeros(len(mean[v]), len(mean[other]), dtype=D),
+            )
             cov[other, v] = cov[v, other].T
-        cov[v, v] = own + sum((weights[g] @ cov[g, k] @ weights[k].T for g in f.given for k in f.given), start=torch.zeros_like(own))
+        cov[v, v] = own + sum(
+            (weights[g] @ cov[g, k] @ weights[k].T for g in f.given for k in f.given),
+            start=torch.zeros_like(own),
+        )
     matrix = torch.cat([torch.cat([cov[a, b] for b in names], -1) for a in names], -2)
     return td.MultivariateNormal(torch.cat([mean[n] for n in names]), matrix)
 
@@ -209,7 +225,9 @@ def linear(head: str, out: int, *inside: int, scale: float = 0.5) -> sd.LinearNo
 
 
 ROOT = torch.randn(2, 2, dtype=D)
-U = sd.MultivariateNormal("p(u)", loc=torch.randn(2, dtype=D), covariance_matrix=ROOT @ ROOT.T + 0.1 * torch.eye(2, dtype=D))
+U = sd.MultivariateNormal(
+    "p(u)", loc=torch.randn(2, dtype=D), covariance_matrix=ROOT @ ROOT.T + 0.1 * torch.eye(2, dtype=D)
+)
 V = sd.Normal("p(v)", loc=torch.randn(3, dtype=D), scale=torch.rand(3, dtype=D) + 0.5)
 W = linear("p(w|u,v)", 2, 2, 3)
 S = linear("p(s|w)", 3, 2, scale=0.1)
@@ -218,7 +236,10 @@ GAUSS = U * V * W * S * T
 DIMS = {"u": 2, "v": 3, "w": 2, "s": 3, "t": 1}
 
 
-@pytest.mark.parametrize("kept", [("s",), ("t",), ("w",), ("u", "t"), ("v", "s"), ("u", "v", "t"), ("s", "t"), ("u", "v", "w", "s")])
+@pytest.mark.parametrize(
+    "kept",
+    [("s",), ("t",), ("w",), ("u", "t"), ("v", "s"), ("u", "v", "t"), ("s", "t"), ("u", "v", "w", "s")],
+)
 def test_gaussian_marginals_are_those_of_the_dense_gaussian(kept: tuple[str, ...]) -> None:
     reference = dense(GAUSS, list(kept))
     m = GAUSS.marginal(*kept)
@@ -232,8 +253,13 @@ def test_gaussian_marginals_are_those_of_the_dense_gaussian(kept: tuple[str, ...
     torch.testing.assert_close(m.entropy()[0], reference.entropy())
 
 
-@pytest.mark.parametrize(("over", "given"), [(("u",), ("s",)), (("u", "v"), ("t", "s")), (("w",), ("v", "t")), (("s", "t"), ("u",))])
-def test_gaussian_posteriors_are_those_of_the_dense_gaussian(over: tuple[str, ...], given: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("over", "given"),
+    [(("u",), ("s",)), (("u", "v"), ("t", "s")), (("w",), ("v", "t")), (("s", "t"), ("u",))],
+)
+def test_gaussian_posteriors_are_those_of_the_dense_gaussian(
+    over: tuple[str, ...], given: tuple[str, ...]
+) -> None:
     size = sum(DIMS[n] for n in over)
     joint = dense(GAUSS, [*over, *given])
     cov, mean = joint.covariance_matrix, joint.mean
@@ -243,7 +269,9 @@ def test_gaussian_posteriors_are_those_of_the_dense_gaussian(over: tuple[str, ..
     reference = td.MultivariateNormal(centre, cov[:size, :size] - gain @ cov[size:, :size])
     q = GAUSS.posterior(*over, given=given)
     values = {n: torch.randn(5, DIMS[n], dtype=D) for n in over}
-    torch.testing.assert_close(q.log_prob(values | seen), reference.log_prob(torch.cat([values[n] for n in q.variables], -1)))
+    torch.testing.assert_close(
+        q.log_prob(values | seen), reference.log_prob(torch.cat([values[n] for n in q.variables], -1))
+    )
     torch.testing.assert_close(torch.cat([q.mean(seen)[n] for n in q.variables], -1), reference.mean)
     torch.testing.assert_close(torch.cat([q.variance(seen)[n] for n in q.variables], -1), reference.variance)
     torch.testing.assert_close(q.entropy(seen), reference.entropy())
@@ -281,7 +309,9 @@ def test_a_kalman_filter_of_many_steps_with_small_noise() -> None:
     assert found.dtype == torch.float32
     torch.testing.assert_close(found, total.float(), rtol=1e-5, atol=1e-3)
     last = p.posterior(f"z_{steps - 1}", given=names)
-    torch.testing.assert_close(last.mean(values)[f"z_{steps - 1}"], mean.squeeze(-1).float(), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        last.mean(values)[f"z_{steps - 1}"], mean.squeeze(-1).float(), rtol=1e-4, atol=1e-5
+    )
 
 
 def test_a_linear_layer_with_a_constant_scale_is_recognised() -> None:
@@ -289,14 +319,20 @@ def test_a_linear_layer_with_a_constant_scale_is_recognised() -> None:
     prior = sd.Normal("p(z)", loc=0.0, scale=1.0, event_shape=2)
     by_layer = (sd.Normal("p(x|z)", loc=layer, scale=0.5) * prior).marginal("x")
     by_name = (sd.LinearNormal("p(x|z)", layer.weight, layer.bias, scale=0.5) * prior).marginal("x")
-    full = (sd.MultivariateNormal("p(x|z)", loc=layer, covariance_matrix=0.25 * torch.eye(3, dtype=D)) * prior).marginal("x")
+    full = (
+        sd.MultivariateNormal("p(x|z)", loc=layer, covariance_matrix=0.25 * torch.eye(3, dtype=D)) * prior
+    ).marginal("x")
     x = torch.randn(4, 3, dtype=D)
-    reference = td.MultivariateNormal(layer.bias, layer.weight @ layer.weight.T + 0.25 * torch.eye(3, dtype=D)).log_prob(x)
+    reference = td.MultivariateNormal(
+        layer.bias, layer.weight @ layer.weight.T + 0.25 * torch.eye(3, dtype=D)
+    ).log_prob(x)
     for p in (by_layer, by_name, full):
         torch.testing.assert_close(p.log_prob({"x": x}), reference)
     grads = torch.autograd.grad(reference.sum(), [layer.weight, layer.bias])
     for p in (by_layer, by_name, full):
-        for one, other in zip(torch.autograd.grad(p.log_prob({"x": x}).sum(), [layer.weight, layer.bias]), grads, strict=True):
+        for one, other in zip(
+            torch.autograd.grad(p.log_prob({"x": x}).sum(), [layer.weight, layer.bias]), grads, strict=True
+        ):
             torch.testing.assert_close(one, other)
 
 
@@ -308,7 +344,10 @@ def test_a_mixture_of_factor_analysers_is_summed_and_integrated() -> None:
     x = linear("p(x|z)", 3, 2)
     p = x * z * k
     w, b = x.weights["z"], x.bias
-    parts = [td.MultivariateNormal(w @ centres[i] + b, w @ w.T * s**2 + 0.25 * torch.eye(3, dtype=D)) for i, s in enumerate((0.5, 1.0))]
+    parts = [
+        td.MultivariateNormal(w @ centres[i] + b, w @ w.T * s**2 + 0.25 * torch.eye(3, dtype=D))
+        for i, s in enumerate((0.5, 1.0))
+    ]
     value = torch.randn(4, 3, dtype=D)
     each = torch.stack([part.log_prob(value) for part in parts]) + k.constants["probs"].log().unsqueeze(-1)
     torch.testing.assert_close(p.marginal("x").log_prob({"x": value}), each.logsumexp(0))
@@ -329,8 +368,12 @@ def test_a_mixture_of_factor_analysers_is_summed_and_integrated() -> None:
     draws = q.sample({"x": value}, shape=n, generator=torch.Generator().manual_seed(0))["z"]
     assert (((draws.mean(0) - centre) / (spread / n).sqrt()).abs() < 5).all()
     assert ((draws.var(0) / spread - 1).abs() < 0.1).all()
-    torch.testing.assert_close(p.marginal("x").mean()["x"], (0.3 * parts[0].mean + 0.7 * parts[1].mean).unsqueeze(0))
-    with pytest.raises(NotSupportedError, match=r"Posterior p\(z\|x\) has no entropy in closed form\nestimate it"):
+    torch.testing.assert_close(
+        p.marginal("x").mean()["x"], (0.3 * parts[0].mean + 0.7 * parts[1].mean).unsqueeze(0)
+    )
+    with pytest.raises(
+        NotSupportedError, match=r"Posterior p\(z\|x\) has no entropy in closed form\nestimate it"
+    ):
         q.entropy({"x": value})
 
 

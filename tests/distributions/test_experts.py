@@ -45,7 +45,9 @@ def by_grid(terms: list[tuple[sd.Distribution, dict[str, Tensor], float | Tensor
 
 @pytest.mark.parametrize("weights", [None, [0.3, 2.0]], ids=["plain", "weighted"])
 @pytest.mark.parametrize("prior", [None, PRIOR], ids=["no prior", "prior"])
-def test_the_density_is_that_of_the_normalised_product(weights: list[float] | None, prior: sd.Normal | None) -> None:
+def test_the_density_is_that_of_the_normalised_product(
+    weights: list[float] | None, prior: sd.Normal | None
+) -> None:
     """Pixyz had no density of a product at all."""
     q = sd.ProductOfExperts("q(z|x,y)", [QX, QY], prior=prior, weights=weights)
     w = weights or [1.0, 1.0]
@@ -129,7 +131,11 @@ def test_every_element_of_the_condition_as_an_expert() -> None:
     q = sd.ElementwiseProductOfExperts("q(z|x)", expert, prior=PRIOR)
     x = torch.tensor([[1.0, -2.0, 0.5], [0.0, 3.0, 0.0], [0.0, 0.0, 0.0]], dtype=D)
     for i, row in enumerate(x):
-        parts = [expert.parameters_at({"x": (row * torch.eye(3, dtype=D)[d]).unsqueeze(0)}) for d in range(3) if row[d]]
+        parts = [
+            expert.parameters_at({"x": (row * torch.eye(3, dtype=D)[d]).unsqueeze(0)})
+            for d in range(3)
+            if row[d]
+        ]
         precision = sum((1 / p["scale"] ** 2 for p in parts), start=torch.tensor(1 / 2.25, dtype=D))
         shift = sum((p["loc"] / p["scale"] ** 2 for p in parts), start=torch.tensor(0.5 / 2.25, dtype=D))
         torch.testing.assert_close(q.mean({"x": x})["z"][i], (shift / precision).reshape(1))
@@ -143,6 +149,21 @@ def test_every_element_of_the_condition_as_an_expert() -> None:
     many = torch.randn(5, 3, 3, dtype=D)
     each = torch.stack([q.mean({"x": row})["z"] for row in many])
     torch.testing.assert_close(q.mean({"x": many}, sample_axes={"x": 1})["z"], each)
+
+
+def test_nothing_is_kept_between_calls() -> None:
+    """Pixyz kept the output for a tensor that it had seen, also after its weights had changed."""
+    q = sd.ProductOfExperts("q(z|x,y)", [QX, QY], prior=PRIOR)
+    other = copy.deepcopy(q)
+    before = other.mean({"x": X, "y": Y})["z"]
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.add_(1.0)
+    assert not torch.allclose(other.mean({"x": X, "y": Y})["z"], before)
+    x = X.clone()
+    first = q.mean({"x": x, "y": Y})["z"]
+    x.mul_(2.0)
+    assert not torch.allclose(q.mean({"x": x, "y": Y})["z"], first)
 
 
 def test_copies_and_states() -> None:
@@ -161,7 +182,7 @@ def test_copies_and_states() -> None:
 NORMAL = sd.Normal("q(z|x)", lambda x: (x, 1.0))
 REFUSED: list[tuple[type[Exception], Callable[[], object], str]] = [
     (ParameterError, lambda: sd.ProductOfExperts("q(z|x)", []), r"has no experts\nwrite `ProductOfExperts\(\"q\(z\|x\)\""),
-    (ParameterError, lambda: sd.ProductOfExperts("q(z|x)", [sd.Laplace("q(z|x)", lambda x: (x, 1.0))]), r"the expert q\(z\|x\) of Normal q\(z\|x\) is no Normal\nthe product has a closed form for normal experts"),  # type: ignore[list-item]
+    (ParameterError, lambda: sd.ProductOfExperts("q(z|x)", [sd.Laplace("q(z|x)", lambda x: (x, 1.0))]), r"the expert q\(z\|x\) of Normal q\(z\|x\) is no Normal\nnormal experts have a product in closed form"),  # type: ignore[list-item]
     (ParameterError, lambda: sd.ProductOfExperts("q(z|x)", [NORMAL], weights=[1.0, 1.0]), r"has weights of shape \[2\] for 1 experts"),
     (ParameterError, lambda: sd.ProductOfExperts("q(z|x)", [NORMAL], prior=NORMAL), r"has the prior q\(z\|x\), which has conditions"),
     (NameResolutionError, lambda: sd.ProductOfExperts("q(z|x)", [NORMAL.rename(z="w")]), r"has the expert q\(w\|x\), which is over another variable\nall experts are over z"),

@@ -45,7 +45,9 @@ def test_the_value_lies_within_its_stated_error() -> None:
         sd.importance(P, WIDE, {"x": X}, k=500, generator=torch.Generator().manual_seed(s)).value for s in range(60)
     ])  # fmt: skip
     stated = sd.importance(P, WIDE, {"x": X}, k=20_000).standard_error * math.sqrt(40)
-    assert ((repeats.std(0) / stated - 1).abs() < 0.4).all()  # the spread of a deviation from 60 draws is about 0.09
+    assert (
+        (repeats.std(0) / stated - 1).abs() < 0.4
+    ).all()  # the spread of a deviation from 60 draws is about 0.09
     assert ((found.effective_sample_size > 1000) & (found.effective_sample_size < 20_000)).all()
 
 
@@ -62,7 +64,9 @@ def test_weights_are_an_unbiased_estimate_by_hand() -> None:
 
 def test_weights_stay_in_logs() -> None:
     far = sd.Normal("p(x|z)", lambda z: (z, 1e-3)) * sd.Normal("p(z)", loc=0.0, scale=1.0, event_shape=2)
-    found = sd.importance(far, sd.Normal("q(z|x)", lambda x: (x, 1e-3)), {"x": torch.full((1, 2), 40.0)}, k=16)
+    found = sd.importance(
+        far, sd.Normal("q(z|x)", lambda x: (x, 1e-3)), {"x": torch.full((1, 2), 40.0)}, k=16
+    )
     assert float(found.value) == pytest.approx(-1600 - math.log(2 * math.pi), abs=0.5)
     assert float(found.effective_sample_size) > 8
 
@@ -77,12 +81,25 @@ def test_chunks_are_drawn_one_after_the_other() -> None:
 
 
 def test_proposals_of_several_latents_and_marginals() -> None:
-    p = sd.Bernoulli("p(x|a)", nn.Linear(2, 6)) * sd.Normal("p(a|z)", loc=nn.Linear(2, 2), scale=0.5) * sd.Normal("p(z)", loc=0.0, scale=1.0, event_shape=2)
-    q = sd.Normal("q(a|x)", loc=nn.Linear(6, 2), scale=1.0) * sd.Normal("q(z|a)", loc=nn.Linear(2, 2), scale=1.0)
+    p = (
+        sd.Bernoulli("p(x|a)", nn.Linear(2, 6))
+        * sd.Normal("p(a|z)", loc=nn.Linear(2, 2), scale=0.5)
+        * sd.Normal("p(z)", loc=0.0, scale=1.0, event_shape=2)
+    )
+    q = sd.Normal("q(a|x)", loc=nn.Linear(6, 2), scale=1.0) * sd.Normal(
+        "q(z|a)", loc=nn.Linear(2, 2), scale=1.0
+    )
     x = torch.rand(4, 6).round()
     found = sd.importance(p.marginal("x"), q, {"x": x}, k=2000, generator=torch.Generator().manual_seed(0))
     half = p.marginal("x", "a")
-    other = sd.importance(half.joint, sd.Normal("q(a|x)", loc=nn.Linear(6, 2), scale=1.0) * sd.Normal("q(z|a)", loc=nn.Linear(2, 2), scale=1.2), {"x": x}, k=4000, generator=torch.Generator().manual_seed(1))
+    other = sd.importance(
+        half.joint,
+        sd.Normal("q(a|x)", loc=nn.Linear(6, 2), scale=1.0)
+        * sd.Normal("q(z|a)", loc=nn.Linear(2, 2), scale=1.2),
+        {"x": x},
+        k=4000,
+        generator=torch.Generator().manual_seed(1),
+    )
     gap = (found.value - other.value) / (found.standard_error**2 + other.standard_error**2).sqrt()
     assert gap.abs().max() < 5
     found.value.sum().backward()

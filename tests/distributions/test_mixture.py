@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import pickle
 from collections.abc import Callable
 
@@ -42,11 +43,15 @@ def test_density_mean_and_variance_are_those_of_torch() -> None:
 
 def test_gradients_are_those_of_torch() -> None:
     logits, locs = nn.Parameter(WEIGHTS.log()), [nn.Parameter(m) for m in LOC]
-    p = sd.Mixture("p(x)", [sd.Normal("p(x)", loc=m, scale=s) for m, s in zip(locs, SCALE, strict=True)], logits)
+    p = sd.Mixture(
+        "p(x)", [sd.Normal("p(x)", loc=m, scale=s) for m, s in zip(locs, SCALE, strict=True)], logits
+    )
     x = torch.randn(4, 2, dtype=D)
     p.log_prob({"x": x}).sum().backward()
     leaves = WEIGHTS.log().requires_grad_(), LOC.clone().requires_grad_()
-    td.MixtureSameFamily(td.Categorical(logits=leaves[0]), td.Independent(td.Normal(leaves[1], SCALE), 1)).log_prob(x).sum().backward()
+    td.MixtureSameFamily(
+        td.Categorical(logits=leaves[0]), td.Independent(td.Normal(leaves[1], SCALE), 1)
+    ).log_prob(x).sum().backward()
     torch.testing.assert_close(logits.grad, leaves[0].grad)
     torch.testing.assert_close(torch.stack([m.grad for m in locs]), leaves[1].grad)
 
@@ -110,11 +115,19 @@ def test_a_mixture_of_experts_is_the_log_of_the_weighted_sum() -> None:
 
 
 def test_a_missing_modality_leaves_the_others() -> None:
-    q = sd.Mixture("q(z|x,y)", [*experts(), sd.Normal("q(z)", loc=0.0, scale=1.0, event_shape=1)], torch.tensor([0.3, 0.5, 0.2]))
+    q = sd.Mixture(
+        "q(z|x,y)",
+        [*experts(), sd.Normal("q(z)", loc=0.0, scale=1.0, event_shape=1)],
+        torch.tensor([0.3, 0.5, 0.2]),
+    )
     x, z = torch.randn(4, 1), torch.randn(4, 1)
     part = q.only("x")
     assert (str(part), len(part.components)) == ("q(z|x)", 2)
-    expected = (0.6 * td.Normal(x, 0.5).log_prob(z).exp() + 0.4 * td.Normal(0.0, 1.0).log_prob(z).exp()).log().sum(-1)
+    expected = (
+        (0.6 * td.Normal(x, 0.5).log_prob(z).exp() + 0.4 * td.Normal(0.0, 1.0).log_prob(z).exp())
+        .log()
+        .sum(-1)
+    )
     torch.testing.assert_close(part.log_prob({"z": z, "x": x}), expected)
     logits = nn.Parameter(torch.zeros(2))
     q = sd.Mixture("q(z|x,y)", experts(), logits)
@@ -136,7 +149,9 @@ def test_gates_may_be_networks() -> None:
 def test_components_are_a_factor_of_their_own() -> None:
     choice = MIX.factors[0]
     x, k = torch.randn(4, 2, dtype=D), torch.tensor([0, 2, 1, 1])
-    torch.testing.assert_close(choice.log_prob({"x": x, "k": k}), td.Normal(LOC[k], SCALE[k]).log_prob(x).sum(-1))
+    torch.testing.assert_close(
+        choice.log_prob({"x": x, "k": k}), td.Normal(LOC[k], SCALE[k]).log_prob(x).sum(-1)
+    )
     torch.testing.assert_close(choice.mean({"k": k})["x"], LOC[k])
     torch.testing.assert_close(choice.variance({"k": k})["x"], SCALE[k] ** 2)
     torch.testing.assert_close(choice.entropy({"k": k}), td.Normal(LOC[k], SCALE[k]).entropy().sum(-1))
@@ -144,20 +159,33 @@ def test_components_are_a_factor_of_their_own() -> None:
 
 
 def test_mixtures_of_any_family_and_inside_a_product() -> None:
-    p = sd.Mixture("p(x)", [sd.Normal("p(x)", loc=0.0, scale=1.0, event_shape=()), sd.Laplace("p(x)", loc=3.0, scale=2.0, event_shape=())])
+    p = sd.Mixture(
+        "p(x)",
+        [
+            sd.Normal("p(x)", loc=0.0, scale=1.0, event_shape=()),
+            sd.Laplace("p(x)", loc=3.0, scale=2.0, event_shape=()),
+        ],
+    )
     x = torch.randn(5)
     expected = (td.Normal(0.0, 1.0).log_prob(x).exp() / 2 + td.Laplace(3.0, 2.0).log_prob(x).exp() / 2).log()
     torch.testing.assert_close(p.log_prob({"x": x}), expected)
     product = sd.Normal("p(y|x)", lambda x: (x, 1.0)) * p
     drawn = product.sample(n=4, shape=3)
-    torch.testing.assert_close(product.log_prob(drawn), p.log_prob({"x": drawn["x"]}) + td.Normal(drawn["x"], 1.0).log_prob(drawn["y"]))
+    torch.testing.assert_close(
+        product.log_prob(drawn),
+        p.log_prob({"x": drawn["x"]}) + td.Normal(drawn["x"], 1.0).log_prob(drawn["y"]),
+    )
     assert product.text == "p(y, x) = p(y|x) p(x)"
 
 
 def test_texts_and_copies() -> None:
     assert MIX.latex == r"p(x) = \sum_{k} p(x \mid k) \, p(k)"
     assert sdgm.signature(sdgm.parse(MIX.text)) == sdgm.signature(sdgm.parse(MIX.latex))
-    assert repr(MIX).splitlines() == [f"Mixture {MIX.text}", *(f"  {c!r}" for c in MIX.components), f"  {MIX.prior!r}"]
+    assert repr(MIX).splitlines() == [
+        f"Mixture {MIX.text}",
+        *(f"  {c!r}" for c in MIX.components),
+        f"  {MIX.prior!r}",
+    ]
     x = torch.randn(4, 2, dtype=D)
     for same in (copy.deepcopy(MIX), pickle.loads(pickle.dumps(MIX))):
         assert torch.equal(same.log_prob({"x": x}), MIX.log_prob({"x": x}))
@@ -182,7 +210,9 @@ def maximise(p: sd.Mixture, x: Tensor) -> None:
     posterior = p.responsibilities({"x": x})
     total = posterior.sum(0)
     loc = posterior.T @ x / (total.unsqueeze(-1) + 1e-6)
-    variance = torch.stack([r @ (x - m) ** 2 for r, m in zip(posterior.T, loc, strict=True)]) / (total.unsqueeze(-1) + 1e-6)
+    variance = torch.stack([r @ (x - m) ** 2 for r, m in zip(posterior.T, loc, strict=True)]) / (
+        total.unsqueeze(-1) + 1e-6
+    )
     p.prior.constants["probs"].copy_(total / total.sum())
     for component, m, v in zip(p.components, loc, variance, strict=True):
         component.constants["loc"].copy_(m)
@@ -196,14 +226,17 @@ PIXYZ_CURVE = {0: -3.86147, 1: -2.52381, 2: -2.44564, 10: -1.65912, 20: -1.65912
 @pytest.mark.parametrize("dtype", [torch.float32, D], ids=["float32", "float64"])
 def test_expectation_maximisation_repeats_the_curve_of_pixyz(dtype: torch.dtype) -> None:
     x = toy_data().to(dtype)
-    components = [sd.Normal("p(x)", loc=torch.randn(2).to(dtype), scale=torch.full((2,), 0.6, dtype=dtype)) for _ in range(3)]
+    components = [
+        sd.Normal("p(x)", loc=torch.randn(2).to(dtype), scale=torch.full((2,), 0.6, dtype=dtype))
+        for _ in range(3)
+    ]
     p = sd.Mixture("p(x)", components, torch.full((3,), 1 / 3, dtype=dtype), latent="z")
     curve = []
     for _ in range(21):
         curve.append(float(p.log_prob({"x": x}).mean()))
         maximise(p, x)
     assert {epoch: round(curve[epoch], 5) for epoch in PIXYZ_CURVE} == PIXYZ_CURVE
-    assert all(later >= earlier - 1e-6 for earlier, later in zip(curve, curve[1:], strict=False))
+    assert all(later >= earlier - 1e-6 for earlier, later in itertools.pairwise(curve))
     by_sklearn = GaussianMixture(
         3, covariance_type="diag", tol=0, max_iter=1, reg_covar=0,
         means_init=LOC.numpy() * 0 + torch.stack([c.constants["loc"] for c in p.components]).double().numpy(),
@@ -211,10 +244,12 @@ def test_expectation_maximisation_repeats_the_curve_of_pixyz(dtype: torch.dtype)
     by_sklearn.means_ = torch.stack([c.constants["loc"] for c in p.components]).double().numpy()
     by_sklearn.covariances_ = torch.stack([c.constants["scale"] for c in p.components]).double().numpy() ** 2
     by_sklearn.weights_ = p.prior.constants["probs"].double().numpy()
-    by_sklearn.precisions_cholesky_ = by_sklearn.covariances_ ** -0.5
+    by_sklearn.precisions_cholesky_ = by_sklearn.covariances_**-0.5
     assert float(p.log_prob({"x": x}).mean()) == pytest.approx(by_sklearn.score(x.double().numpy()), abs=1e-6)
     found = p.responsibilities({"x": x}).double()
-    torch.testing.assert_close(found, torch.as_tensor(by_sklearn.predict_proba(x.double().numpy())), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        found, torch.as_tensor(by_sklearn.predict_proba(x.double().numpy())), rtol=1e-4, atol=1e-5
+    )
 
 
 REFUSED: list[tuple[type[Exception], Callable[[], object], str]] = [

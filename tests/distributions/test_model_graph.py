@@ -26,7 +26,12 @@ def normal(head: str) -> sd.Normal:
     return sd.Normal(head, loc=0.0, scale=1.0) if "|" not in head else sd.Normal(head, lambda *v: (v[0], 1.0))
 
 
-P = normal("p(x|h,u)") * sd.Deterministic("p(h|z)", nn.Linear(2, 2)) * normal("p(z)") * sd.Data("data(y)", y=torch.zeros(3))
+P = (
+    normal("p(x|h,u)")
+    * sd.Deterministic("p(h|z)", nn.Linear(2, 2))
+    * normal("p(z)")
+    * sd.Data("data(y)", y=torch.zeros(3))
+)
 
 
 def test_nodes_edges_and_kinds() -> None:
@@ -50,7 +55,9 @@ def test_graphs_of_what_is_made_of_others() -> None:
     mixture = sd.Mixture("p(x)", [normal("p(x)")])
     assert set(mixture.graph.edges) == {("k", "x")}
     assert list(normal("q(z|x)").graph.edges) == [("x", "z")]
-    assert sd.Deterministic("g(x|z)", nn.Linear(1, 1)).rename(x="w").graph.nodes["w"]["kind"] == "deterministic"
+    assert (
+        sd.Deterministic("g(x|z)", nn.Linear(1, 1)).rename(x="w").graph.nodes["w"]["kind"] == "deterministic"
+    )
 
 
 def test_observing_and_framing_give_copies() -> None:
@@ -99,7 +106,9 @@ def test_pictures(tmp_path: Path) -> None:
     def shaded(image: np.ndarray) -> int:
         return int((np.abs(image - 0xD0 / 255).max(-1) < 0.01).sum())
 
-    assert shaded(pixels(tmp_path / "graph.png")) > 1.3 * shaded(pixels(plain)) > 0  # three shaded nodes, not two
+    assert (
+        shaded(pixels(tmp_path / "graph.png")) > 1.3 * shaded(pixels(plain)) > 0
+    )  # three shaded nodes, not two
 
 
 def test_names_are_drawn_as_mathematics() -> None:
@@ -113,10 +122,18 @@ def test_order_of_variables() -> None:
 
 
 REFUSED: list[tuple[type[Exception], Callable[[], object], str]] = [
-    (NameResolutionError, lambda: P.graph.observe("w"), r"the graph has no variable `w`\nknown: `h`, `u`, `x`, `y`, `z`"),
+    (
+        NameResolutionError,
+        lambda: P.graph.observe("w"),
+        r"the graph has no variable `w`\nknown: `h`, `u`, `x`, `y`, `z`",
+    ),
     (NameResolutionError, lambda: P.graph.plate("N"), r"the plate N holds no variable"),
     (NameResolutionError, lambda: P.graph.plate("N", "w"), r"the graph has no variable `w`"),
-    (OptionError, lambda: P.graph.save("graph.pdf"), r"a graph cannot be drawn to `graph.pdf`\n.*`.svg` or `.png`"),
+    (
+        OptionError,
+        lambda: P.graph.save("graph.pdf"),
+        r"a graph cannot be drawn to `graph.pdf`\n.*`.svg` or `.png`",
+    ),
 ]
 
 

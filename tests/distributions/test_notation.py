@@ -45,4 +45,7 @@ def test_sums_and_integrals() -> None:
     assert TEXT.ratio("p(x) p(z)", "p(x|z)") == "p(x) p(z) / p(x|z)"
     assert TEXT.ratio("a", "p(x, y)") == "a / (p(x, y))"
     assert TEXT.equation("p(x)", None) == "p(x)"
-    assert (TEXT.proportional("p(x)", "e"), LATEX.proportional("p(x)", "e")) == ("p(x) propto e", r"p(x) \propto e")
+    assert (TEXT.proportional("p(x)", "e"), LATEX.proportional("p(x)", "e")) == (
+        "p(x) propto e",
+        r"p(x) \propto e",
+    )

@@ -1,4 +1,5 @@
 """Other names over the same weights."""
+# ruff: noqa: E501 -- a row of the table of refusals is one line
 
 from __future__ import annotations
 
@@ -76,7 +77,9 @@ def test_a_forward_of_its_own_gets_its_arguments_by_its_own_names() -> None:
     assert torch.equal(r.mean({"y": X, "x": y})["w"], q.mean({"x": X, "y": y})["z"])
     source = r.sources[0]
     assert (source.arguments, source.by_keyword, source.text) == (("x", "y"), False, "Encoder(x, y)")
-    assert torch.equal(r.rename(x="y", y="x", w="z").mean({"x": X, "y": y})["z"], q.mean({"x": X, "y": y})["z"])
+    assert torch.equal(
+        r.rename(x="y", y="x", w="z").mean({"x": X, "y": y})["z"], q.mean({"x": X, "y": y})["z"]
+    )
 
 
 def test_one_network_twice_in_a_product() -> None:
@@ -89,7 +92,9 @@ def test_one_network_twice_in_a_product() -> None:
     assert next(step.parameters()).grad is not None
     for same in (copy.deepcopy(p), pickle.loads(pickle.dumps(p))):
         assert len(list(same.parameters())) == 2
-        assert torch.equal(same.log_prob(drawn | {"z_0": torch.zeros(3, 2)}), p.log_prob(drawn | {"z_0": torch.zeros(3, 2)}))
+        assert torch.equal(
+            same.log_prob(drawn | {"z_0": torch.zeros(3, 2)}), p.log_prob(drawn | {"z_0": torch.zeros(3, 2)})
+        )
 
 
 def others() -> list[tuple[sd.Distribution, dict[str, str]]]:
@@ -106,7 +111,9 @@ def others() -> list[tuple[sd.Distribution, dict[str, str]]]:
     ]
 
 
-@pytest.mark.parametrize(("p", "names"), others(), ids=lambda v: type(v).__name__ if isinstance(v, sd.Distribution) else "")
+@pytest.mark.parametrize(
+    ("p", "names"), others(), ids=lambda v: type(v).__name__ if isinstance(v, sd.Distribution) else ""
+)
 def test_everything_can_be_renamed_and_named(p: sd.Distribution, names: dict[str, str]) -> None:
     r = p.rename(names).named("r")
     assert r.name == "r"
@@ -156,7 +163,7 @@ REFUSED: list[tuple[type[Exception], Callable[[], object], str]] = [
     (NameResolutionError, lambda: Q.rename(x="y").mean({"x": X}), r"Normal q\(z\|y\) takes no value of `x`"),
     (NameResolutionError, lambda: sd.Deterministic("g(x|z)", nn.Linear(1, 1)).rename(z="w").sample({"w": X[:, :1]}, sample_axes={"z": 1}), r"Deterministic g\(x\|w\) has no variable `z`"),
     (OptionError, lambda: sd.Deterministic("g(x|z)", nn.Linear(1, 1)).rename(z="w").sample({"w": X[:, :1]}, reparam=True), r"unknown option `reparam`"),
-]  # fmt: skip  # noqa: E501
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("kind", "ask", "words"), REFUSED, ids=[case[2][:40] for case in REFUSED])
