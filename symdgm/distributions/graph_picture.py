@@ -10,6 +10,7 @@ import networkx as nx
 
 from symdgm.distributions.model_graph import DETERMINISTIC, OBSERVED, ModelGraph
 from symdgm.distributions.notation import LATEX
+from symdgm.errors import SymdgmError
 
 Point = tuple[float, float]
 Places = dict[str, Point]
@@ -24,15 +25,17 @@ MARGIN = 0.16
 
 
 def draw(graph: ModelGraph, form: str) -> bytes:
-    """The picture of a model graph as a file of the given form, ``svg`` or ``png``."""
-    from matplotlib.figure import Figure  # loaded when something is drawn: it takes half a second
+    """The picture of a model graph as a file of the given form, ``svg`` or ``png``.
 
+    Raises:
+        SymdgmError: Matplotlib is not installed.
+    """
     places = place(graph)
     frames = [(label, frame(graph, members, places)) for label, members in graph.graph.get("plates", ())]
     corners = [(x + dx, y + dx) for x, y in places.values() for dx in (-RADIUS, RADIUS)]
     corners += [corner for _, (low, high) in frames for corner in (low, high)]
     (left, right), (bottom, top) = ((min(c) - 0.25, max(c) + 0.25) for c in zip(*corners, strict=True))
-    figure = Figure(figsize=(right - left, top - bottom))
+    figure = _figure(right - left, top - bottom)
     axes: Any = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
     axes.axis("off")
@@ -45,6 +48,15 @@ def draw(graph: ModelGraph, form: str) -> bytes:
     file = io.BytesIO()
     figure.savefig(file, format=form, dpi=150, metadata={"Date": None} if form == "svg" else {})
     return file.getvalue()
+
+
+def _figure(width: float, height: float) -> Any:
+    try:
+        from matplotlib.figure import Figure  # loaded when something is drawn: it takes half a second
+    except ImportError as error:
+        hint = "pip install matplotlib"
+        raise SymdgmError("graphs are drawn by Matplotlib, which is not installed", hint=hint) from error
+    return Figure(figsize=(width, height))
 
 
 def place(graph: ModelGraph) -> Places:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
@@ -90,8 +91,9 @@ class ModelGraph(Directed):
             )
         path.write_bytes(self.svg().encode() if path.suffix == ".svg" else self.png())
 
-    def _repr_svg_(self) -> str:
-        return self.svg()
+    def _repr_svg_(self) -> str | None:
+        """The picture in a notebook; without Matplotlib, a graph is shown as its text."""
+        return self.svg() if find_spec("matplotlib") else None
 
     def _known(self, variables: Iterable[str]) -> tuple[str, ...]:
         names = tuple(map(spell, variables))

@@ -1,4 +1,5 @@
 """Graphs of distributions, and their pictures."""
+# ruff: noqa: E501 -- a row of the table of refusals is one line
 
 from __future__ import annotations
 
@@ -6,6 +7,8 @@ import copy
 import itertools
 import pickle
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,7 +22,7 @@ from torch import nn
 import symdgm.distributions as sd
 from symdgm.distributions.graph_picture import RADIUS, frame, place
 from symdgm.distributions.model_graph import variable_order
-from symdgm.errors import NameResolutionError, OptionError
+from symdgm.errors import NameResolutionError, OptionError, SymdgmError
 
 
 def normal(head: str) -> sd.Normal:
@@ -94,7 +97,7 @@ def test_pictures(tmp_path: Path) -> None:
     svg = g.svg()
     assert svg.startswith("<?xml")
     assert svg.rstrip().endswith("</svg>")
-    assert g._repr_svg_() == svg or len(g._repr_svg_()) == len(svg)  # identifiers in the file are drawn anew
+    assert len(g._repr_svg_()) == len(svg)  # the same but for identifiers, which are drawn anew
     g.save(tmp_path / "graph.svg")
     g.save(str(tmp_path / "graph.png"))
     assert (tmp_path / "graph.svg").read_text().startswith("<?xml")
@@ -109,6 +112,22 @@ def test_pictures(tmp_path: Path) -> None:
     assert (
         shaded(pixels(tmp_path / "graph.png")) > 1.3 * shaded(pixels(plain)) > 0
     )  # three shaded nodes, not two
+
+
+def test_without_matplotlib_a_graph_is_a_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(
+        SymdgmError, match=r"graphs are drawn by Matplotlib, which is not installed\npip install"
+    ):
+        P.graph.svg()
+    monkeypatch.setattr("symdgm.distributions.model_graph.find_spec", lambda name: None)
+    assert P.graph._repr_svg_() is None
+
+
+def test_matplotlib_is_loaded_when_something_is_drawn() -> None:
+    code = "import sys, symdgm.distributions as sd; sd.Normal('p(z)', loc=0.0, scale=1.0).graph; print('matplotlib' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "False"
 
 
 def test_names_are_drawn_as_mathematics() -> None:

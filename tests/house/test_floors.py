@@ -45,7 +45,8 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "errors": (),
     "names": (),
     "expressions": ("sympy",),
-    "distributions": ("torch", "networkx", "numpy"),
+    # Matplotlib is loaded when the graph of a distribution is drawn, and not before.
+    "distributions": ("torch", "networkx", "numpy", "matplotlib"),
     "parsing": ("lark", "sympy"),
     "rewriting": ("sympy",),
     "display": ("sympy", "numpy", "matplotlib", "IPython", "networkx"),
