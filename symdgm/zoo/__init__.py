@@ -3,9 +3,30 @@
 | model | equation |
 | --- | --- |
 | `vae` | the evidence lower bound of a variational autoencoder |
+| `conditional_vae` | the same of images whose label is known |
+| `hierarchical` | two layers of latent variables |
+| `jmvae`, `jmvae_poe`, `mvae` | images and labels from one latent variable, with encoders for each alone |
+| `classifier` | the likelihood of labels |
+
+`network`, `GaussianNetwork` and `Beside` are their networks.
 """
 
-from symdgm.zoo.networks import GaussianNetwork, network
+from symdgm.zoo.classifier import classifier
+from symdgm.zoo.conditional_vae import conditional_vae
+from symdgm.zoo.hierarchical import hierarchical
+from symdgm.zoo.multimodal import jmvae, jmvae_poe, mvae
+from symdgm.zoo.networks import Beside, GaussianNetwork, network
 from symdgm.zoo.vae import vae
 
-__all__ = ["GaussianNetwork", "network", "vae"]
+__all__ = [
+    "Beside",
+    "GaussianNetwork",
+    "classifier",
+    "conditional_vae",
+    "hierarchical",
+    "jmvae",
+    "jmvae_poe",
+    "mvae",
+    "network",
+    "vae",
+]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import final
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
@@ -50,3 +51,25 @@ class GaussianNetwork(nn.Module):
         """``[batch, inputs]`` to twice ``[batch, outputs]``."""
         loc, raw = self.body(x).chunk(2, -1)
         return loc, softplus(raw)
+
+
+@final
+class Beside(nn.Module):
+    """A network of several vectors, which reads them side by side: ``f(x, y)`` from ``f([x, y])``.
+
+    Args:
+        body: a network of one vector, as long as all of them together.
+
+    Example:
+        >>> import torch
+        >>> Beside(network(5, outputs=2))(torch.zeros(3, 4), torch.zeros(3, 1)).shape
+        torch.Size([3, 2])
+    """
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+
+    def forward(self, *values: Tensor) -> object:
+        """Vectors ``[batch, features]`` to what the body makes of them."""
+        return self.body(torch.cat(values, -1))
