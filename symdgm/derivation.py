@@ -79,7 +79,7 @@ def _estimation(estimates: Sequence[Estimate]) -> list[Step]:
 
 def _how(estimate: Estimate) -> str:
     law = unicode(estimate.law.node)
-    if estimate.estimator.name == "pathwise Monte Carlo":
+    if estimate.estimator.name.endswith("Monte Carlo"):
         many = "one draw" if estimate.count == 1 else f"the mean of {estimate.count} draws"
         return f"estimated by {many} from {law} for each example"
     if estimate.estimator.name == "enumeration":

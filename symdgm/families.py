@@ -5,7 +5,38 @@ from __future__ import annotations
 from sympy import Basic, Rational, sqrt
 
 from symdgm.binding.factors import values_of
-from symdgm.distributions import Bernoulli, Categorical, Family, Normal, OneHotCategorical
+from symdgm.distributions import (
+    Bernoulli,
+    Beta,
+    Binomial,
+    Categorical,
+    Cauchy,
+    ContinuousBernoulli,
+    Delta,
+    Dirichlet,
+    DiscretizedLogistic,
+    DiscretizedLogisticMixture,
+    Exponential,
+    Family,
+    Gamma,
+    Geometric,
+    InverseGamma,
+    Laplace,
+    Logistic,
+    LogNormal,
+    Multinomial,
+    MultivariateNormal,
+    NegativeBinomial,
+    Normal,
+    OneHotCategorical,
+    Poisson,
+    RelaxedBernoulli,
+    RelaxedOneHotCategorical,
+    StudentT,
+    Uniform,
+    VonMises,
+    VonMisesFisher,
+)
 from symdgm.errors import NameResolutionError, ParameterError, suggest
 from symdgm.expressions.applications import Apply, Density, call
 from symdgm.expressions.arithmetic import Power
@@ -15,14 +46,32 @@ from symdgm.expressions.statements import Definition
 SYMBOL = "N"
 """The family's symbol that takes mean and variance, where the spelled-out name takes loc and scale."""
 
+_SPELLED = (
+    Normal, Bernoulli, Categorical, OneHotCategorical, Laplace, Logistic, Cauchy, StudentT,
+    MultivariateNormal, LogNormal, Exponential, Gamma, InverseGamma, Uniform, Beta,
+    ContinuousBernoulli, RelaxedBernoulli, VonMises, VonMisesFisher, Dirichlet,
+    RelaxedOneHotCategorical, Binomial, Multinomial, Geometric, NegativeBinomial, Poisson,
+    DiscretizedLogistic, DiscretizedLogisticMixture, Delta,
+)  # fmt: skip
+
 FAMILIES: dict[str, type[Family]] = {
-    "Normal": Normal,
+    **{family.family: family for family in _SPELLED},
     SYMBOL: Normal,
-    "Bernoulli": Bernoulli,
-    "Categorical": Categorical,
-    "OneHotCategorical": OneHotCategorical,
+    "Bern": Bernoulli,
+    "Cat": Categorical,
+    "Dir": Dirichlet,
+    "U": Uniform,
+    "Exp": Exponential,
 }
-"""The families of a block by name."""
+"""The families of a block by name, and the symbols that papers write."""
+
+OPTIONS: dict[str, tuple[str, ...]] = dict.fromkeys(
+    ("DiscretizedLogistic", "DiscretizedLogisticMixture"), ("levels", "low", "high")
+)
+"""Family → what it takes besides its parameters, as numbers by name."""
+
+BY_NAME = ("logits", "probs")
+"""Beside other parameters these are told by name only: torch's own order of the two differs from ours."""
 
 
 def is_family(node: Basic) -> bool:
@@ -55,7 +104,8 @@ def formulas_of(node: Basic) -> dict[str, Basic]:
     Raises:
         ParameterError: none, too many, or one that is given twice.
     """
-    name, wanted = spelled(node.args[0]), family_of(node).parameter_names
+    name, family = spelled(node.args[0]), family_of(node)
+    wanted = family.parameter_names
     positional = [p for p in parameters_of(node) if not isinstance(p, Definition)]
     named = [p for p in parameters_of(node) if isinstance(p, Definition)]
     taken = ("mean", "variance") if name == SYMBOL else wanted
@@ -67,6 +117,13 @@ def formulas_of(node: Basic) -> dict[str, Basic]:
             f"{len(taken)} parameters ({', '.join(taken)})" if len(taken) > 1 else f"1 parameter ({taken[0]})"
         )
         raise ParameterError(f"{name} takes {counted}, not {len(positional)}", hint=example)
+    by_name = [k for k in wanted[: len(positional)] if k in BY_NAME and len(wanted) > 1]
+    if by_name and family is not DiscretizedLogisticMixture:
+        raise ParameterError(
+            f"{name} takes `logits` or `probs`, and does not say which of them it is given",
+            hint=f"write `logits=...` or `probs=...`, as in `{name}({values_of(node)[0]}; "
+            f"{', '.join(f'{k}=...' for k in wanted)})`",
+        )
     result = dict(zip(wanted, positional, strict=False))
     if name == SYMBOL and len(positional) == 2:
         result["scale"] = _square_root(positional[1])

@@ -14,7 +14,7 @@ from symdgm.binding import Bound, BoundFacts, Environment, Excerpt, Scalars, Wri
 from symdgm.binding.classify import classify, declared_node, refuse_unused
 from symdgm.binding.observations import check_batch, check_values, read_data
 from symdgm.derivation import Derivation, assemble
-from symdgm.distributions import Distribution
+from symdgm.distributions import Distribution, Joint
 from symdgm.errors import OptionError, SymdgmError, suggest
 from symdgm.expressions.expectations import Binder
 from symdgm.expressions.node import Node
@@ -278,13 +278,13 @@ def reading_of(equation: str | Node) -> Written:
 
 
 def distributions_of(values: tuple[object, ...]) -> list[Distribution]:
-    """Positional arguments as distributions."""
+    """Positional arguments as distributions; a product is taken apart into its factors."""
     found: list[Distribution] = []
     for value in values:
         if not isinstance(value, Distribution):
             hint = "bind networks and numbers by keyword, as in `encoder=...`, `beta=1.0`"
             raise OptionError(f"{type(value).__name__} is no distribution", hint=hint)
-        found.append(value)
+        found.extend(value.factors if isinstance(value, Joint) else [value])
     return found
 
 

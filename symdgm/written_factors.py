@@ -14,7 +14,7 @@ from symdgm.errors import NameResolutionError, ParameterError, SymdgmError
 from symdgm.expressions.applications import Apply
 from symdgm.expressions.arithmetic import Minus
 from symdgm.expressions.names import spelled
-from symdgm.families import SYMBOL, family_of, formulas_of, parameters_of
+from symdgm.families import OPTIONS, SYMBOL, family_of, formulas_of, parameters_of
 from symdgm.formula import Formula, Rearranged
 
 
@@ -53,14 +53,19 @@ class Builder:
         if sole is not None:
             return family(str(left), self._applied(sole, given))
         formulas = formulas_of(right)
+        options = {
+            name: _option(name, formulas.pop(name))
+            for name in OPTIONS.get(family.family, ())
+            if name in formulas
+        }
         plain = {name: self._plain(formula, given) for name, formula in formulas.items()}
         numbers = {name: value for name, value in plain.items() if isinstance(value, float)}
         if all(value is not None for value in plain.values()):
             shape = self.shapes.get(spelled(values_of(left)[0])) if len(numbers) == len(plain) else None
-            return family(str(left), event_shape=shape, **plain)  # type: ignore[arg-type]
+            return family(str(left), event_shape=shape, **plain, **options)  # type: ignore[arg-type]
         compound = {name: formula for name, formula in formulas.items() if name not in numbers}
         formula = Formula(compound, given, self.environment, self.reading)
-        return family(str(left), formula, event_shape=None, **numbers)
+        return family(str(left), formula, event_shape=None, **numbers, **options)
 
     def _sole_network(self, family: type[Family], right: Basic) -> Basic | None:
         """``enc(x)`` where it stands alone for all of several parameters."""
@@ -105,6 +110,15 @@ class Builder:
         if self._is_network(node) and tuple(map(spelled, node.args[1:])) == given:
             return self._network(node)
         return None
+
+
+def _option(name: str, node: Basic) -> float:
+    """A number that is no parameter, such as how many levels a grid has."""
+    number = node.args[0] if isinstance(node, Minus) else node
+    if not isinstance(number, Number):
+        raise ParameterError(f"`{name}` is `{node}`, not a number", hint=f"write a number, as in `{name}=2`")
+    value = int(number) if number.is_integer else float(number)
+    return -value if isinstance(node, Minus) else value
 
 
 def _check_sides(left: Basic, right: Basic) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from symdgm.binding.environment import Environment
 from symdgm.binding.factors import Factor, givens_of, reference, values_of
 from symdgm.binding.scalars import Scalars, is_scalar
-from symdgm.distributions import Distribution
+from symdgm.distributions import Distribution, Joint
 from symdgm.errors import NameResolutionError, OptionError, nearest
 from symdgm.expressions.names import Subscripted, spelled
 from symdgm.expressions.scope import free_names, heads
@@ -59,7 +59,8 @@ def classify(
         node = read(keyword)
         name = spelled(node)
         if isinstance(value, Distribution):
-            factors.append((_renamed(node, declared_node(value, read)), value))
+            parts = value.factors if isinstance(value, Joint) else (value,)
+            factors += [(_renamed(node, declared_node(part, read)), part) for part in parts]
         elif is_shape(value) and any(name in (*d.variables, *d.given) for _, d in factors):
             shapes[name] = torch.Size((value,) if isinstance(value, int) else value)  # type: ignore[arg-type]
         elif name not in mentioned:

@@ -10,10 +10,11 @@ from sympy import Basic, Number
 
 from symdgm.binding.environment import Environment
 from symdgm.binding.factors import Match, givens_of, product, values_of
+from symdgm.binding.gradients import is_fixed, is_pathwise
 from symdgm.distributions import Bernoulli, Categorical, Data, Deterministic, Family, OneHotCategorical
 from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.arithmetic import Minus, Plus, Power, Quotient, Times
-from symdgm.expressions.families import family
+from symdgm.expressions.families import conversion, family
 from symdgm.expressions.laws import Law
 from symdgm.expressions.names import Name, Subscripted, spelled
 from symdgm.expressions.node import to_node
@@ -102,19 +103,33 @@ class BoundFacts:
         else:
             kind = "data" if isinstance(distribution, Data) else "density"
         formulas = None
-        if isinstance(distribution, Family) and kind == "density":
+        if isinstance(distribution, Family):
             formulas = family(distribution.family, parametrisation(distribution))
         name = distribution.family if isinstance(distribution, Family) else type(distribution).__name__
-        finite = isinstance(distribution, FINITE)
-        return Law(match.factor.index, match.node, match.values, match.givens, formulas, name, finite, kind)
+        return Law(
+            identity=match.factor.index,
+            node=match.node,
+            values=match.values,
+            givens=match.givens,
+            family=formulas,
+            family_name=name,
+            finite=isinstance(distribution, FINITE),
+            kind=kind,
+            pathwise=is_pathwise(distribution),
+            fixed=is_fixed(distribution),
+        )
 
 
 def parametrisation(distribution: Family) -> tuple[str, ...]:
-    """The parameters that a distribution has before it ran: those written, else the canonical ones."""
+    """The parameters that a distribution has before it ran: those written, else the canonical ones.
+
+    Those that are converted when it runs, such as a variance, are canonical already.
+    """
     written = set(distribution.constants) | {n for s in distribution.sources for n in s.names or ()}
     for names in distribution.alternatives:
         if written and written <= set(names):
-            return tuple(names)
+            canonical = tuple(distribution.parameter_names)
+            return canonical if conversion(names, canonical) else tuple(names)
     return tuple(distribution.parameter_names)
 
 

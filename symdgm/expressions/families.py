@@ -15,7 +15,7 @@ those of the law at hand.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from sympy import Basic, Integer, Rational
@@ -184,6 +184,28 @@ def family(name: str, parameters: tuple[str, ...]) -> Family | None:
     for entry in FAMILIES:
         if entry.name == name and tuple(entry.symbols) == parameters:
             return entry
+    return None
+
+
+CONVERSIONS: tuple[tuple[str, str, Node], ...] = (
+    ("log_scale", "scale", call("exp", VALUE)),
+    ("variance", "scale", call("sqrt", VALUE)),
+    ("log_rate", "rate", call("exp", VALUE)),
+    ("scale", "rate", Quotient(Integer(1), VALUE)),
+)
+"""A parameter, the canonical one that it stands in place of, and that one as a formula of `VALUE`."""
+
+
+def conversion(parameters: Collection[str], canonical: Collection[str]) -> tuple[str, str, Node] | None:
+    """The entry of `CONVERSIONS` that brings parameters to the canonical ones; None where none is needed.
+
+    Example:
+        >>> conversion(("loc", "variance"), ("loc", "scale"))
+        ('variance', 'scale', sqrt(x))
+    """
+    for name, wanted, formula in CONVERSIONS:
+        if name in parameters and name not in canonical and wanted in canonical:
+            return name, wanted, formula
     return None
 
 

@@ -22,6 +22,8 @@ class Law:
         family_name: for messages.
         finite: whether its support is a finite set.
         kind: ``density``, ``deterministic`` or ``data``.
+        pathwise: whether a draw carries the gradient by all that its law depends on.
+        fixed: whether nothing that is trained or given enters the law, so that a draw needs no gradient.
     """
 
     identity: int
@@ -32,3 +34,5 @@ class Law:
     family_name: str
     finite: bool
     kind: str = "density"
+    pathwise: bool = False
+    fixed: bool = False

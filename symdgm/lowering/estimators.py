@@ -5,7 +5,8 @@
 | data distribution | mean over the minibatch | unbiased |
 | deterministic | the value itself | exact |
 | finite support | enumeration of the states | exact |
-| continuous, pathwise | Monte Carlo with reparameterised draws | unbiased |
+| pathwise | Monte Carlo with reparameterised draws | unbiased |
+| nothing trained or given | Monte Carlo | unbiased |
 """
 
 from __future__ import annotations
@@ -50,6 +51,12 @@ PATHWISE = Estimator(
     "a draw is a differentiable function of the parameters and of noise, so value and gradient are unbiased",
 )
 
+FIXED = Estimator(
+    "Monte Carlo",
+    Kind.UNBIASED,
+    "nothing that is trained enters the law, so that its draws need no gradient",
+)
+
 
 def choose(law: Law) -> Estimator:
     """The estimator for an expectation over a law.
@@ -63,9 +70,12 @@ def choose(law: Law) -> Estimator:
         return CERTAIN
     if law.finite:
         return ENUMERATION
-    if law.family is not None and law.family.draw is not None:
+    if law.pathwise:
         return PATHWISE
+    if law.fixed:
+        return FIXED
     raise EstimatorError(
         f"no sound estimator is known for an expectation over `{law.node}`, a {law.family_name}",
-        hint="use a family with pathwise draws (Normal) or a finite one (Bernoulli, Categorical)",
+        hint="its draws do not carry the gradient by its parameters: use a family with pathwise draws "
+        "(Normal, Gamma, RelaxedBernoulli, a flow) or a finite one (Bernoulli, Categorical)",
     )

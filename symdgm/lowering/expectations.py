@@ -11,7 +11,7 @@ from symdgm.errors import NotSupportedError
 from symdgm.expressions.expectations import Binder
 from symdgm.expressions.laws import Law
 from symdgm.expressions.names import base, spelled
-from symdgm.lowering.estimators import CERTAIN, ENUMERATION, MINIBATCH, PATHWISE, Estimator, choose
+from symdgm.lowering.estimators import CERTAIN, ENUMERATION, FIXED, MINIBATCH, PATHWISE, Estimator, choose
 from symdgm.lowering.plan import Kind, PlanNode
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _law(lowering: Lowering, binder: Binder) -> Law:
 def _record(
     lowering: Lowering, node: Basic, law: Law, estimator: Estimator, drawn: tuple[Basic, ...], linear: bool
 ) -> None:
-    count = _count(lowering, law, drawn) if estimator is PATHWISE else 1
+    count = _count(lowering, law, drawn) if estimator in (PATHWISE, FIXED) else 1
     key = (law.node, law.identity, drawn, linear, node)
     lowering.estimates.setdefault(key, Estimate(node, law, estimator, count, not linear))
 

@@ -25,6 +25,7 @@ class LawValues:
         axes: the leading axes of the parameters.
         distribution: the distribution.
         variable: the variable that it is over.
+        index: the number of its factor.
     """
 
     parameters: Mapping[str, Operand]
@@ -32,6 +33,7 @@ class LawValues:
     axes: tuple[Axis, ...]
     distribution: Family | Deterministic
     variable: str
+    index: int
 
     @property
     def owner(self) -> str:
@@ -79,12 +81,15 @@ def event_shape(
         rank = distribution.parameter_ranks[name]
         if tensor.dim() - leading < rank:
             raise ShapeError(
-                f"{name} of {distribution.described} has shape {show(tensor.shape)}, without a class axis",
-                hint="the classes stand on the last axis, [batch, *event, classes]",
+                f"{name} of {distribution.described} has shape {show(tensor.shape)}, "
+                + ("without a class axis" if rank == 1 else f"without its {rank} last axes"),
+                hint="the classes stand on the last axis, [batch, *event, classes]"
+                if rank == 1
+                else "a matrix stands on the last two axes, [batch, *event, rows, columns]",
             )
         core = tensor.shape[leading : tensor.dim() - rank]
-        if rank and distribution.event_rank:
-            tail = tensor.shape[-1:]
+        if rank >= distribution.event_rank:
+            tail = tensor.shape[tensor.dim() - rank :][: distribution.event_rank]
         if core or leading:
             elements[name] = core
     found = same_elements({k: v for k, v in elements.items() if v} or elements, distribution.described)

@@ -15,6 +15,7 @@ from symdgm.expressions.families import VALUE, family
 from symdgm.expressions.folding import fold
 from symdgm.expressions.names import spelled
 from symdgm.expressions.scope import replace
+from symdgm.lowering.family_objects import element_log_density
 from symdgm.lowering.kernels import INDEXED, bernoulli_logits, picked
 from symdgm.lowering.laws import LawValues
 from symdgm.lowering.operands import ATOM, Operand
@@ -52,11 +53,7 @@ def log_density(writer: Writer, law_node: PlanNode, value_node: PlanNode, origin
         law = writer.laws[law_node]
         value = _value(writer, law, value_node)
         event = _check_value(writer, law, value)
-        element = _element(writer, law, value)
-        if element.rank < len(event):  # a constant density says nothing about the elements that it holds for
-            axes = element.axes or value.axes
-            element = Operand(f"torch.full_like({value.text}, {element.text})", ATOM, axes, len(event))
-        operand = writer.event_sum(changed(element, rank=len(event)))
+        operand = writer.event_sum(_elements(writer, law, value, event))
         writer.densities[key] = writer.named(_hint(law_node, origin), operand, origin)
     return writer.densities[key]
 
@@ -86,6 +83,17 @@ def _check_value(writer: Writer, law: LawValues, value: Operand) -> torch.Size:
         )
     writer.agree(law.variable, event, law.owner)
     return event
+
+
+def _elements(writer: Writer, law: LawValues, value: Operand, event: torch.Size) -> Operand:
+    """The log-density of each element of the event."""
+    if family(law.family.family, tuple(law.parameters)) is None:
+        return element_log_density(writer, law, value, event)
+    element = _element(writer, law, value)
+    if element.rank < len(event):  # a constant density says nothing about the elements that it holds for
+        axes = element.axes or value.axes
+        element = Operand(f"torch.full_like({value.text}, {element.text})", ATOM, axes, len(event))
+    return changed(element, rank=len(event))
 
 
 def _element(writer: Writer, law: LawValues, value: Operand) -> Operand:

@@ -8,12 +8,14 @@ import torch
 
 from symdgm.distributions import Deterministic, Family
 from symdgm.errors import ShapeError
+from symdgm.expressions.families import VALUE, conversion
 from symdgm.expressions.names import spelled
 from symdgm.lowering.laws import LawValues, event_shape, number_operand
 from symdgm.lowering.networks import read_outputs
 from symdgm.lowering.operands import ATOM, Operand
 from symdgm.lowering.plan import PlanNode
 from symdgm.lowering.sources import sources_of
+from symdgm.lowering.torch_laws import TORCH
 
 if TYPE_CHECKING:
     from symdgm.lowering.writer import Writer
@@ -31,14 +33,14 @@ def emit_law(writer: Writer, node: PlanNode) -> Operand:
         for name, value in distribution.constants.items():
             known = number_operand(value) if isinstance(value, float) else _tensor(writer, factor.index, name)
             parameters[name] = known
-        parameters = {name: parameters[name] for name in _canonical(distribution, set(parameters))}
+        parameters = _canonical(writer, distribution, parameters)
     axes = tuple(a for a in writer.axes if any(a in p.axes for p in parameters.values()))
     variables = [spelled(v) for v in factor.variables]
     event = None
     if isinstance(distribution, Family):
         tensors = {k: (writer.value(p), len(p.axes)) for k, p in parameters.items() if not p.number}
         event = event_shape(distribution, tensors, writer.environment.shapes.get(variables[0]))
-    writer.laws[node] = LawValues(parameters, event, axes, distribution, variables[0])
+    writer.laws[node] = LawValues(parameters, event, axes, distribution, variables[0], factor.index)
     if event is not None:
         writer.agree(variables[0], event, distribution.described)
     if isinstance(distribution, Deterministic):
@@ -48,9 +50,18 @@ def emit_law(writer: Writer, node: PlanNode) -> Operand:
     return next(iter(parameters.values()))
 
 
-def _canonical(distribution: Family, found: set[str]) -> tuple[str, ...]:
-    """Parameters in the order of their family, in whatever order they came."""
-    return next(names for names in distribution.alternatives if set(names) == found)
+def _canonical(writer: Writer, distribution: Family, found: dict[str, Operand]) -> dict[str, Operand]:
+    """Parameters in the order of their family, in whatever order they came; a variance becomes a scale."""
+    names = next(names for names in distribution.alternatives if set(names) == set(found))
+    other = conversion(names, distribution.parameter_names)
+    if other is None or not (distribution.family == "Normal" or distribution.family in TORCH):
+        return {name: found[name] for name in names}
+    name, wanted, formula = other
+    converted = writer.formula(formula, {VALUE: found[name]})
+    if not converted.number:
+        prefix = found[name].text.removesuffix(f"_{name}")
+        converted = writer.named(f"{prefix}_{wanted}", converted)
+    return {wanted if n == name else n: converted if n == name else found[n] for n in names}
 
 
 def _tensor(writer: Writer, factor: int, parameter: str) -> Operand:

@@ -159,6 +159,8 @@ class Runner:
         if kind == "tensor":
             index, _, parameter = name.partition(":")
             return self.frozen.bound.environment.factors[int(index)].constants[parameter]
+        if kind == "factor":
+            return self.frozen.bound.environment.factors[int(name)].distribution
         return {"n": n, "dtype": like.dtype, "device": like.device}[kind]
 
     def _like(self, data: Mapping[str, Tensor]) -> Tensor:
@@ -204,4 +206,6 @@ def _wanted(frozen: Frozen) -> Iterator[tuple[str, str]]:
     for factor in bound.environment.factors:
         for parameter in factor.constants:
             yield f"tensor:{factor.index}:{parameter}", f"{identifier(str(factor.node))}_{parameter}"
+    for factor in bound.environment.factors:
+        yield f"factor:{factor.index}", identifier(str(factor.node))
     yield from (("n", "n"), ("dtype", "dtype"), ("device", "device"))

@@ -1,0 +1,90 @@
+"""Log-densities and draws of families without formulas: by torch.distributions, or by the object."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+from symdgm.lowering.laws import LawValues
+from symdgm.lowering.operands import ATOM, Axis, Operand
+from symdgm.lowering.torch_laws import TORCH, constructor
+
+if TYPE_CHECKING:
+    from symdgm.lowering.writer import Writer
+
+
+def element_log_density(writer: Writer, law: LawValues, value: Operand, event: torch.Size) -> Operand:
+    """The log-density of each element of a value."""
+    rank = len(event) - law.family.event_rank
+    axes = tuple(a for a in writer.axes if a in value.axes or a in law.axes)
+    parameters = _fitted(writer, law, rank, axes)
+    at = _with_axes(value, axes, 0)
+    torch_law = TORCH.get(law.family.family)
+    if torch_law is not None and torch_law.scores:
+        text = f"{constructor(torch_law, parameters)}.log_prob({at})"
+    else:
+        text = f"{law_object(writer, law)}.log_density({at}, {_dict(writer, parameters, law)})"
+    return Operand(text, ATOM, axes, rank)
+
+
+def draw_text(writer: Writer, law: LawValues, event: torch.Size, axes: Sequence[Axis], count: int) -> str:
+    """A draw ``[count, *axes, *event]``; without the first where one is drawn."""
+    elements = event[: len(event) - law.family.event_rank]
+    parameters = _fitted(writer, law, len(elements), tuple(axes))
+    torch_law = TORCH.get(law.family.family)
+    if torch_law is None or not torch_law.draws:
+        sizes = [*([str(count)] if count > 1 else []), *map(writer.size, axes), *map(str, event)]
+        shape = f"torch.Size(({', '.join(sizes)},))"
+        return f"{law_object(writer, law)}.draw({_dict(writer, parameters, law)}, {shape})"
+    made = constructor(torch_law, parameters)
+    if not _is_full(law, len(elements), tuple(axes)):
+        made += f".expand(({', '.join([*map(writer.size, axes), *map(str, elements)])},))"
+    return f"{made}.rsample({f'({count},)' if count > 1 else ''})"
+
+
+def law_object(writer: Writer, law: LawValues) -> str:
+    """The distribution as an argument of the function."""
+    return writer.argument(f"factor:{law.index}")
+
+
+def _is_full(law: LawValues, rank: int, axes: tuple[Axis, ...]) -> bool:
+    """Whether a parameter has all axes and elements, so that the law has the shape of a draw."""
+    ranks = law.family.parameter_ranks
+    tensors = {k: p for k, p in law.parameters.items() if not p.number}
+    return any(p.axes == axes and p.rank == rank + ranks[k] for k, p in tensors.items())
+
+
+def _fitted(writer: Writer, law: LawValues, rank: int, axes: tuple[Axis, ...]) -> dict[str, str]:
+    """The parameters, so that they broadcast over axes and elements; one at least is a tensor."""
+    texts = {}
+    for name, operand in law.parameters.items():
+        missing = rank + law.family.parameter_ranks[name] - operand.rank
+        texts[name] = operand.text if operand.number else _with_axes(operand, axes, missing)
+    if all(p.number for p in law.parameters.values()):
+        first = next(iter(texts))
+        texts[first] = _tensor(writer, texts[first])
+    return texts
+
+
+def _with_axes(operand: Operand, axes: tuple[Axis, ...], missing: int) -> str:
+    """An operand with an axis of length one for each that it lacks behind its first."""
+    if not operand.axes:
+        return operand.text
+    wanted = axes[axes.index(operand.axes[0]) :]
+    index = [":" if a in operand.axes else "None" for a in wanted] + ["None"] * missing
+    return f"{operand.at(ATOM)}[{', '.join(index)}]" if "None" in index else operand.text
+
+
+def _dict(writer: Writer, parameters: dict[str, str], law: LawValues) -> str:
+    """The parameters as a dict of tensors."""
+    entries = {
+        name: _tensor(writer, text) if law.parameters[name].number and not text.startswith("torch") else text
+        for name, text in parameters.items()
+    }
+    return "{" + ", ".join(f'"{name}": {text}' for name, text in entries.items()) + "}"
+
+
+def _tensor(writer: Writer, number: str) -> str:
+    return f"torch.tensor({number}, dtype={writer.argument('dtype')}, device={writer.argument('device')})"
