@@ -6,6 +6,7 @@
 | `conditional_vae` | the same of images whose label is known |
 | `hierarchical` | two layers of latent variables |
 | `jmvae`, `jmvae_poe`, `mvae` | images and labels from one latent variable, with encoders for each alone |
+| `gaussian_mixture` | the likelihood of a mixture, for `expectation_maximisation` or by gradient |
 | `classifier` | the likelihood of labels |
 
 `network`, `GaussianNetwork` and `Beside` are their networks.
@@ -13,6 +14,7 @@
 
 from symdgm.zoo.classifier import classifier
 from symdgm.zoo.conditional_vae import conditional_vae
+from symdgm.zoo.gaussian_mixture import expectation_maximisation, gaussian_mixture
 from symdgm.zoo.hierarchical import hierarchical
 from symdgm.zoo.multimodal import jmvae, jmvae_poe, mvae
 from symdgm.zoo.networks import Beside, GaussianNetwork, network
@@ -23,6 +25,8 @@ __all__ = [
     "GaussianNetwork",
     "classifier",
     "conditional_vae",
+    "expectation_maximisation",
+    "gaussian_mixture",
     "hierarchical",
     "jmvae",
     "jmvae_poe",
