@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sympy import Basic
+from sympy import Basic, preorder_traversal
 
 from symdgm.binding import Bound
 from symdgm.display.derivations import derivation_latex, derivation_text
+from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.arithmetic import terms_of
 from symdgm.expressions.expectations import Binder
 from symdgm.expressions.notation import latex, unicode
 from symdgm.lowering import Estimate
+from symdgm.lowering.sources import is_opaque
 from symdgm.rewriting import Change, Kind, Step
 from symdgm.rewriting import Derivation as Rewriting
 
@@ -51,7 +53,13 @@ class Derivation:
 
 def assemble(title: object, bound: Bound, rewriting: Rewriting, estimates: Sequence[Estimate]) -> Derivation:
     """All steps in order: what names mean, how the equation was rewritten, how expectations are estimated."""
-    steps = [*_resolution(bound), *rewriting.steps, *_estimation(estimates), *_batch(bound, estimates)]
+    steps = [
+        *_resolution(bound),
+        *rewriting.steps,
+        *_objects(bound),
+        *_estimation(estimates),
+        *_batch(bound, estimates),
+    ]
     return Derivation(unicode(title), latex(title), tuple(steps))
 
 
@@ -61,6 +69,18 @@ def _resolution(bound: Bound) -> list[Step]:
     changes = tuple(Change(a, b) for a, b in bound.resolutions)
     why = "a short name is the one bound factor that it can mean"
     return [Step("resolution", Kind.EQUALITY, why, changes, bound.expression)]
+
+
+def _objects(bound: Bound) -> list[Step]:
+    """The factors that are no formulas: they are computed as a whole."""
+    laws = {n for n in preorder_traversal(bound.expression) if isinstance(n, Apply | Density)}
+    found = {m.factor.index: m.factor for n in laws if (m := bound.environment.match(n)) is not None}
+    named = [f for _, f in sorted(found.items()) if is_opaque(f.distribution)]
+    changes = tuple(
+        Change(f.node, f.node, f"is computed by a {type(f.distribution).__name__} as a whole") for f in named
+    )
+    why = "it is of no family with formulas, so its own methods give its draws and its log-density"
+    return [Step("opaque factor", Kind.EQUALITY, why, changes, bound.expression)] if changes else []
 
 
 def _estimation(estimates: Sequence[Estimate]) -> list[Step]:

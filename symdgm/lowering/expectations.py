@@ -112,8 +112,8 @@ def _drawn(
     parameters: PlanNode,
     scope: Scope,
 ) -> tuple[Scope, PlanNode | None]:
-    """The scope with a draw, or with all states, of the one variable of a law."""
-    (variable,) = drawn
+    """The scope with a draw, or with all states, of the variables of a law; a family has one."""
+    variable = drawn[0]
     depth = 0
     while (key := (parameters, variable, scope.stream, depth)) in scope.active:
         depth += 1  # an inner expectation over the same law draws afresh
@@ -123,10 +123,25 @@ def _drawn(
         axis: PlanNode | None = value
     else:
         count = _count(lowering, law, drawn)
-        value = lowering.plan.node(Kind.DRAW, parameters, detail=(name, stream, count), origin=variable)
+        kind = Kind.SAMPLE if parameters.kind is Kind.OPAQUE else Kind.DRAW
+        value = lowering.plan.node(kind, parameters, detail=(name, stream, count), origin=variable)
         axis = value if count > 1 else None
-    inner = replace(scope, values={**scope.values, variable: value}, active=scope.active | {key})
+    values = {variable: value}
+    if value.kind is Kind.SAMPLE:
+        values = _entries(lowering, law, drawn, value)
+    inner = replace(scope, values={**scope.values, **values}, active=scope.active | {key})
     return inner, axis
+
+
+def _entries(
+    lowering: Lowering, law: Law, drawn: tuple[Basic, ...], sample: PlanNode
+) -> dict[Basic, PlanNode]:
+    """The variables of one draw of an opaque law."""
+    formal = lowering.bound.environment.factors[law.identity].variables
+    return {
+        v: lowering.plan.node(Kind.ENTRY, sample, detail=(spelled(f),), origin=v)
+        for v, f in zip(drawn, formal, strict=True)
+    }
 
 
 def _averaged(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from symdgm.lowering.laws import LawValues
-from symdgm.lowering.operands import ATOM, Axis, Operand
+from symdgm.lowering.operands import ATOM, Axis, Operand, with_axes
 from symdgm.lowering.torch_laws import TORCH, constructor
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def element_log_density(writer: Writer, law: LawValues, value: Operand, event: t
     rank = len(event) - law.family.event_rank
     axes = tuple(a for a in writer.axes if a in value.axes or a in law.axes)
     parameters = _fitted(writer, law, rank, axes)
-    at = _with_axes(value, axes, 0)
+    at = with_axes(value, axes)
     torch_law = TORCH.get(law.family.family)
     if torch_law is not None and torch_law.scores:
         text = f"{constructor(torch_law, parameters)}.log_prob({at})"
@@ -61,20 +61,11 @@ def _fitted(writer: Writer, law: LawValues, rank: int, axes: tuple[Axis, ...]) -
     texts = {}
     for name, operand in law.parameters.items():
         missing = rank + law.family.parameter_ranks[name] - operand.rank
-        texts[name] = operand.text if operand.number else _with_axes(operand, axes, missing)
+        texts[name] = operand.text if operand.number else with_axes(operand, axes, missing)
     if all(p.number for p in law.parameters.values()):
         first = next(iter(texts))
         texts[first] = _tensor(writer, texts[first])
     return texts
-
-
-def _with_axes(operand: Operand, axes: tuple[Axis, ...], missing: int) -> str:
-    """An operand with an axis of length one for each that it lacks behind its first."""
-    if not operand.axes:
-        return operand.text
-    wanted = axes[axes.index(operand.axes[0]) :]
-    index = [":" if a in operand.axes else "None" for a in wanted] + ["None"] * missing
-    return f"{operand.at(ATOM)}[{', '.join(index)}]" if "None" in index else operand.text
 
 
 def _dict(writer: Writer, parameters: dict[str, str], law: LawValues) -> str:

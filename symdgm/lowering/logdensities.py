@@ -18,9 +18,10 @@ from symdgm.expressions.scope import replace
 from symdgm.lowering.family_objects import element_log_density
 from symdgm.lowering.kernels import INDEXED, bernoulli_logits, picked
 from symdgm.lowering.laws import LawValues
+from symdgm.lowering.opaque import opaque_log_density
 from symdgm.lowering.operands import ATOM, Operand
 from symdgm.lowering.parameters import full_number, spread
-from symdgm.lowering.plan import PlanNode
+from symdgm.lowering.plan import Kind, PlanNode
 
 if TYPE_CHECKING:
     from symdgm.lowering.writer import Writer
@@ -28,7 +29,18 @@ if TYPE_CHECKING:
 
 def emit_log_density(writer: Writer, node: PlanNode) -> Operand:
     """The log-density of a value, summed over its event."""
-    return log_density(writer, node.args[0], node.args[1], node.origin)
+    law, *values = node.args
+    if law.kind is Kind.OPAQUE:
+        return _opaque(writer, law, values, node.origin)
+    return log_density(writer, law, values[0], node.origin)
+
+
+def _opaque(writer: Writer, law: PlanNode, values: list[PlanNode], origin: Basic | None) -> Operand:
+    """The log-density by an object; where it was found with the draw, that one."""
+    drawn = values[0].args[0] if len(values) == 1 and values[0].kind is Kind.ENTRY else None
+    if drawn in writer.log_probs and drawn is not None and drawn.args[0] is law:
+        return writer.log_probs[drawn]
+    return opaque_log_density(writer, law, values, _hint(law, origin), origin)
 
 
 def emit_weight(writer: Writer, node: PlanNode) -> Operand:

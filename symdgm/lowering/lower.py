@@ -19,7 +19,7 @@ from symdgm.expressions.laws import Law
 from symdgm.expressions.names import Labelled, Name, Subscripted, spelled
 from symdgm.lowering.expectations import Estimate, lower_expectation
 from symdgm.lowering.plan import Kind, Plan, PlanNode
-from symdgm.lowering.sources import function_source, network_name, sources_of
+from symdgm.lowering.sources import function_source, is_opaque, network_name, sources_of
 from symdgm.lowering.stable import stable
 from symdgm.lowering.streams import copies, squared_norm, streams
 
@@ -83,6 +83,9 @@ class Lowering:
     def law(self, law: Law, scope: Scope) -> PlanNode:
         """The parameters of a law at its givens."""
         factor = self.bound.environment.factors[law.identity]
+        if is_opaque(factor.distribution):
+            nodes = [self.lower(g, scope.nonlinear()) for g in law.givens]
+            return self.plan.node(Kind.OPAQUE, *nodes, detail=(law.identity,), origin=law.node)
         given = dict(zip(map(spelled, factor.givens), law.givens, strict=True))
         networks = [
             self._network(source, [given[name] for name in source.arguments], law.node, scope)
@@ -215,8 +218,7 @@ class Lowering:
                 f"`{node}` has no density: it is {law.family_name.lower()}",
                 hint="compare values instead, as in `||x - f(z)||^2`",
             )
-        (value,) = law.values
-        operands = [self.law(law, scope), self.lower(value, scope.nonlinear())]
+        operands = [self.law(law, scope), *(self.lower(v, scope.nonlinear()) for v in law.values)]
         return self.plan.node(Kind.LOG_DENSITY, *operands, origin=node)
 
     def _call(self, node: Basic, scope: Scope) -> PlanNode:

@@ -74,7 +74,7 @@ def emit_network(writer: Writer, node: PlanNode) -> Operand:
     source = writer.frozen.readings[node]
     inputs = [_input(writer, a) for a in node.args]
     call = _call(writer, node, source, inputs)
-    raw = _run(writer, call, inputs)
+    raw = run_call(writer, call.text, inputs)
     shown = f"{source.label}({', '.join(i.text for i in inputs)})"
     outputs = _unpack(writer, call, raw, source.read(raw), shown)
     writer.called[node] = Called(raw, outputs)
@@ -133,19 +133,24 @@ def _flattened(operand: Operand, axes: tuple[Axis, ...], lead: str) -> str:
     return f"{operand.text}[{have}].expand(*{lead}, *{rest}).flatten(0, {last})"
 
 
-def _run(writer: Writer, call: _Call, inputs: list[Operand]) -> Any:
+def run_call(writer: Writer, text: str, inputs: list[Operand]) -> Any:
+    """What a call returns in this evaluation.
+
+    Raises:
+        ShapeError: the network fails.
+    """
     try:
-        return writer.script.run(call.text)
+        return writer.script.run(text)
     except (SymdgmError, torch.OutOfMemoryError):
         raise
     except RuntimeError as error:
         shapes = ", ".join(f"{i.text} {show(writer.value(i).shape)}" for i in inputs if not i.number)
         raise ShapeError(
-            f"the network failed in `{call.text}` with {shapes}: {error}",
+            f"the network failed in `{text}` with {shapes}: {error}",
             hint="check the shape of its input",
         ) from error
     except Exception as error:
-        error.add_note(f"while computing `{call.text}`")
+        error.add_note(f"while computing `{text}`")
         raise
 
 

@@ -79,6 +79,21 @@ def _expanded(operand: Operand, axes: tuple[Axis, ...], rank: int) -> Operand:
     return replace(operand, text=f"{operand.at(ATOM)}[{', '.join(index)}]", level=ATOM)
 
 
+def with_axes(operand: Operand, axes: tuple[Axis, ...], missing: int = 0) -> str:
+    """The text of an operand with an axis of length one for each of ``axes`` that it lacks behind its first.
+
+    Args:
+        operand: a tensor.
+        axes: leading axes, in order.
+        missing: how many axes of length one its event gets in front.
+    """
+    if not operand.axes:
+        return operand.text
+    wanted = axes[axes.index(operand.axes[0]) :]
+    index = [":" if a in operand.axes else "None" for a in wanted] + ["None"] * missing
+    return f"{operand.at(ATOM)}[{', '.join(index)}]" if "None" in index else operand.text
+
+
 def lead(operand: Operand, axes: Sequence[Axis]) -> Operand:
     """The operand with an axis of length one for each of ``axes`` that it lacks; its event is left alone."""
     if operand.axes == tuple(axes):

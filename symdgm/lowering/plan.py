@@ -13,8 +13,11 @@
 | STATES | variable, which stream | the law |
 | WEIGHT | | the law, its states |
 | APPLY | operation | operands |
-| LOG_DENSITY | | the law, the value |
+| LOG_DENSITY | | the law, the values |
 | REDUCE | operation, axis | operands |
+| OPAQUE | number of the factor | what it is given |
+| SAMPLE | variable, which stream, how many | the opaque law |
+| ENTRY | variable | the sample of all variables |
 """
 
 from __future__ import annotations
@@ -42,6 +45,9 @@ class Kind(Enum):
     APPLY = auto()
     LOG_DENSITY = auto()
     REDUCE = auto()
+    OPAQUE = auto()
+    SAMPLE = auto()
+    ENTRY = auto()
 
 
 @dataclass(frozen=True, eq=False)

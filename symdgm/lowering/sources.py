@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from sympy import Basic
 
-from symdgm.distributions import Deterministic, Distribution, Family, NetworkSource
+from symdgm.distributions import Data, Deterministic, Distribution, Family, NetworkSource
 from symdgm.distributions.networks import Network
 from symdgm.lowering.naming import identifier, snake
 
@@ -19,6 +19,11 @@ GENERIC = (
 def sources_of(distribution: Distribution) -> tuple[NetworkSource, ...]:
     """The networks of a distribution; data have none."""
     return distribution.sources if isinstance(distribution, Family | Deterministic) else ()
+
+
+def is_opaque(distribution: Distribution) -> bool:
+    """Whether a distribution is computed by its own methods: it is of no family, and no function."""
+    return not isinstance(distribution, Family | Deterministic | Data)
 
 
 def function_source(name: str, call: Network, arity: int) -> NetworkSource:

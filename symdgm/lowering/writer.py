@@ -22,6 +22,7 @@ from symdgm.lowering.laws import LawValues
 from symdgm.lowering.logdensities import emit_log_density, emit_weight
 from symdgm.lowering.naming import Names
 from symdgm.lowering.networks import Called, emit_network, emit_output
+from symdgm.lowering.opaque import emit_entry, emit_opaque, emit_sample, scored_samples
 from symdgm.lowering.operands import ATOM, BATCH, UNARY, Axis, Operand, aligned, lead
 from symdgm.lowering.operations import LAST_AXIS, number, write
 from symdgm.lowering.parameters import emit_law, emit_parameter
@@ -50,11 +51,14 @@ class Writer:
         self.batch = batch
         self.inputs = inputs
         self.script = Script({**environment(), **inputs}, Names(list(inputs)))
-        self.counts = uses([n for r in frozen.roots for n in (r.value, *r.scalars)])
+        nodes = [n for r in frozen.roots for n in (r.value, *r.scalars)]
+        self.counts, self.scored = uses(nodes), scored_samples(nodes)
         self.operands: dict[PlanNode, Operand] = {}
         self.called: dict[PlanNode, Called] = {}
         self.laws: dict[PlanNode, LawValues] = {}
         self.densities: dict[tuple[PlanNode, PlanNode], Operand] = {}
+        self.drawn: dict[PlanNode, dict[str, Operand]] = {}
+        self.log_probs: dict[PlanNode, Operand] = {}
         self.axes: list[Axis] = [BATCH]
         self.lengths: dict[PlanNode, int] = {}
         self.events: dict[str, tuple[torch.Size, str]] = {}
@@ -242,4 +246,7 @@ _EMITTERS: dict[Kind, Callable[[Writer, PlanNode], Operand]] = {
     Kind.APPLY: _apply,
     Kind.LOG_DENSITY: emit_log_density,
     Kind.REDUCE: emit_reduce,
+    Kind.OPAQUE: emit_opaque,
+    Kind.SAMPLE: emit_sample,
+    Kind.ENTRY: emit_entry,
 }
