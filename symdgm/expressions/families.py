@@ -190,7 +190,6 @@ def family(name: str, parameters: tuple[str, ...]) -> Family | None:
 CONVERSIONS: tuple[tuple[str, str, Node], ...] = (
     ("log_scale", "scale", call("exp", VALUE)),
     ("variance", "scale", call("sqrt", VALUE)),
-    ("log_rate", "rate", call("exp", VALUE)),
     ("scale", "rate", Quotient(Integer(1), VALUE)),
 )
 """A parameter, the canonical one that it stands in place of, and that one as a formula of `VALUE`."""

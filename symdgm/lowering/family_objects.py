@@ -9,7 +9,7 @@ import torch
 
 from symdgm.lowering.laws import LawValues
 from symdgm.lowering.operands import ATOM, Axis, Operand, with_axes
-from symdgm.lowering.torch_laws import TORCH, constructor
+from symdgm.lowering.torch_laws import constructor, torch_law
 
 if TYPE_CHECKING:
     from symdgm.lowering.writer import Writer
@@ -21,9 +21,9 @@ def element_log_density(writer: Writer, law: LawValues, value: Operand, event: t
     axes = tuple(a for a in writer.axes if a in value.axes or a in law.axes)
     parameters = _fitted(writer, law, rank, axes)
     at = with_axes(value, axes)
-    torch_law = TORCH.get(law.family.family)
-    if torch_law is not None and torch_law.scores:
-        text = f"{constructor(torch_law, parameters)}.log_prob({at})"
+    made = torch_law(law.family.family, parameters)
+    if made is not None and made.scores:
+        text = f"{constructor(made, parameters)}.log_prob({at})"
     else:
         text = f"{law_object(writer, law)}.log_density({at}, {_dict(writer, parameters, law)})"
     return Operand(text, ATOM, axes, rank)
@@ -33,12 +33,12 @@ def draw_text(writer: Writer, law: LawValues, event: torch.Size, axes: Sequence[
     """A draw ``[count, *axes, *event]``; without the first where one is drawn."""
     elements = event[: len(event) - law.family.event_rank]
     parameters = _fitted(writer, law, len(elements), tuple(axes))
-    torch_law = TORCH.get(law.family.family)
-    if torch_law is None or not torch_law.draws:
+    known = torch_law(law.family.family, parameters)
+    if known is None or not known.draws:
         sizes = [*([str(count)] if count > 1 else []), *map(writer.size, axes), *map(str, event)]
         shape = f"torch.Size(({', '.join(sizes)},))"
         return f"{law_object(writer, law)}.draw({_dict(writer, parameters, law)}, {shape})"
-    made = constructor(torch_law, parameters)
+    made = constructor(known, parameters)
     if not _is_full(law, len(elements), tuple(axes)):
         made += f".expand(({', '.join([*map(writer.size, axes), *map(str, elements)])},))"
     return f"{made}.rsample({f'({count},)' if count > 1 else ''})"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-KEYWORDS = ("logits", "probs", "precision_matrix", "scale_tril")
+KEYWORDS = ("precision_matrix", "scale_tril")
 """The parameters that are written by name; all others stand in their order, which is torch's."""
 
 
@@ -32,26 +32,37 @@ TORCH: dict[str, TorchLaw] = {
     "LogNormal": TorchLaw("LogNormal"),
     "Exponential": TorchLaw("Exponential"),
     "Gamma": TorchLaw("Gamma"),
-    "InverseGamma": TorchLaw("InverseGamma"),
     "Uniform": TorchLaw("Uniform", scores=False),  # torch leaves the upper end of the interval out
     "Beta": TorchLaw("Beta"),
     "Dirichlet": TorchLaw("Dirichlet"),
-    "ContinuousBernoulli": TorchLaw("ContinuousBernoulli"),
-    "VonMises": TorchLaw("VonMises", draws=False),
-    "Binomial": TorchLaw("Binomial", draws=False),
-    "Geometric": TorchLaw("Geometric", draws=False),
-    "NegativeBinomial": TorchLaw("NegativeBinomial", draws=False),
     "Poisson": TorchLaw("Poisson", draws=False),
 }
-"""Family → torch's. The others, and those whose parameters torch does not broadcast, are objects."""
+"""Family → torch's.
+
+The others are objects: torch lacks them (Logistic, VonMisesFisher), wants other shapes (Multinomial and the
+relaxed ones), or is NaN or has no gradient at extreme parameters where ours is right (ContinuousBernoulli,
+VonMises, Geometric, NegativeBinomial, Binomial, InverseGamma).
+"""
+OWN = ("log_rate",)
+"""Parameters that torch does not know, and that would lose digits as those that it knows."""
+
+
+def torch_law(family: str, parameters: Collection[str]) -> TorchLaw | None:
+    """What torch has for a family with these parameters, or None.
+
+    Example:
+        >>> torch_law("Poisson", ["rate"]).name, torch_law("Poisson", ["log_rate"])
+        ('Poisson', None)
+    """
+    return None if set(OWN) & set(parameters) else TORCH.get(family)
 
 
 def constructor(law: TorchLaw, parameters: Mapping[str, str]) -> str:
     """The text that makes a distribution of torch.
 
     Example:
-        >>> constructor(TORCH["Binomial"], {"total_count": "10", "logits": "p_x"})
-        'torch.distributions.Binomial(10, logits=p_x, validate_args=False)'
+        >>> constructor(TORCH["MultivariateNormal"], {"loc": "m", "scale_tril": "s"})
+        'torch.distributions.MultivariateNormal(m, scale_tril=s, validate_args=False)'
     """
     name = "LowRankMultivariateNormal" if "cov_factor" in parameters else law.name
     texts = [f"{key}={text}" if key in KEYWORDS else text for key, text in parameters.items()]

@@ -155,3 +155,28 @@ def test_constant_tensors_and_a_draw_for_each_example():
     p = sd.Gamma("p(x)", concentration=torch.tensor([1.0, 50.0]), rate=1.0)
     draws = sd.Objective("E_p(x)[sum(x)]", p).per_example(n=3000)
     assert draws.unique().numel() > 2900 and z_score(draws, 51.0) < 4
+
+
+EXTREME = [
+    (sd.ContinuousBernoulli, {"logits": [-200.0, 200.0, 1e-4]}, [0.0, 1.0, 0.5]),
+    (sd.VonMises, {"loc": [0.0, 0.0], "concentration": [1e-8, 1e6]}, [1.0, 1e-3]),
+    (sd.Geometric, {"logits": [-200.0, 200.0]}, [1.0, 0.0]),
+    (sd.Poisson, {"log_rate": [-200.0, 3.0]}, [0.0, 0.0]),
+    (sd.Binomial, {"total_count": [10.0, 10.0], "probs": [0.0, 1.0]}, [0.0, 10.0]),
+    (sd.Uniform, {"low": [0.0, 0.0], "high": [1.0, 1.0]}, [0.0, 1.0]),
+    (sd.Exponential, {"scale": [1.0, 1e30]}, [0.0, 1.0]),
+    (sd.Laplace, {"loc": [0.0, 0.0], "log_scale": [-20.0, 20.0]}, [0.0, 1.0]),
+]
+
+
+@pytest.mark.parametrize(("family", "parameters", "x"), EXTREME, ids=lambda v: getattr(v, "__name__", ""))
+def test_extremes_in_single_precision_are_those_of_the_distribution(family, parameters, x):
+    """Where torch's own formulas are NaN, or leave an end of the support out."""
+    p = family("p(x|y)", Table({k: torch.tensor([v]) for k, v in parameters.items()}))
+    data = {"x": torch.tensor([x]), "y": torch.zeros(1, 1)}
+    value = sd.Objective("log p(x|y)", p)(**data)
+    expected = p.log_prob(data).mean()
+    torch.testing.assert_close(value, expected, rtol=1e-5, atol=1e-6)
+    assert bool(value.isfinite())
+    for found in torch.autograd.grad(value, list(p.parameters()), materialize_grads=True):
+        assert bool(found.isfinite().all())
