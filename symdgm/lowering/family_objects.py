@@ -36,11 +36,11 @@ def draw_text(writer: Writer, law: LawValues, event: torch.Size, axes: Sequence[
     known = torch_law(law.family.family, parameters)
     if known is None or not known.draws:
         sizes = [*([str(count)] if count > 1 else []), *map(writer.size, axes), *map(str, event)]
-        shape = f"torch.Size(({', '.join(sizes)},))"
+        shape = f"torch.Size({_tuple(sizes)})"
         return f"{law_object(writer, law)}.draw({_dict(writer, parameters, law)}, {shape})"
     made = constructor(known, parameters)
     if not _is_full(law, len(elements), tuple(axes)):
-        made += f".expand(({', '.join([*map(writer.size, axes), *map(str, elements)])},))"
+        made += f".expand({_tuple([*map(writer.size, axes), *map(str, elements)])})"
     return f"{made}.rsample({f'({count},)' if count > 1 else ''})"
 
 
@@ -75,6 +75,10 @@ def _dict(writer: Writer, parameters: dict[str, str], law: LawValues) -> str:
         for name, text in parameters.items()
     }
     return "{" + ", ".join(f'"{name}": {text}' for name, text in entries.items()) + "}"
+
+
+def _tuple(sizes: list[str]) -> str:
+    return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
 
 
 def _tensor(writer: Writer, number: str) -> str:
