@@ -126,8 +126,8 @@ def planar_posterior(energy: Callable[[Tensor], Tensor], features: int, *, lengt
 
     Example:
         >>> model = planar_posterior(lambda z: z.square().sum(-1) / 2, 2, length=2)
-        >>> list(model.factors)
-        ['q(z)', 'p(z)']
+        >>> list(model.terms(n=8))
+        ['E_q(z)[log p(z)]', 'E_q(z)[log q(z)]']
     """
     base = Normal(
         "q(u)", loc=nn.Parameter(torch.zeros(features)), log_scale=nn.Parameter(torch.zeros(features))

@@ -2,44 +2,22 @@
 
 from __future__ import annotations
 
-from typing import cast, final
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from symdgm.distributions import Categorical, Normal
+from symdgm.distributions import Mixture, Normal
 from symdgm.model import Model
 
-EQUATION = """
-    p(x|k) = Normal(x; component(k))
-    maximize log E_p(k)[p(x|k)]
-"""
-"""The likelihood: the sum over all components is exact."""
-
-
-@final
-class Components(nn.Module):
-    """The mean and the standard deviation of component ``k``.
-
-    Args:
-        loc: where they begin, ``[K, D]``.
-        scale: how wide they begin, ``[K, D]`` or less.
-    """
-
-    def __init__(self, loc: Tensor, scale: Tensor) -> None:
-        super().__init__()
-        self.loc = nn.Parameter(loc.clone())
-        self.log_scale = nn.Parameter(scale.log().expand_as(loc).clone())
-
-    def forward(self, k: Tensor) -> tuple[Tensor, Tensor]:
-        """``[...]`` to twice ``[..., D]``."""
-        return self.loc[k], self.log_scale[k].exp()
+EQUATION = "maximize log p(x)"
+"""The likelihood, where ``p(x)`` is the sum of all components."""
 
 
 def gaussian_mixture(loc: Tensor, scale: Tensor) -> Model:
     r"""A mixture of Gaussians with independent elements, for `expectation_maximisation` or for ``.fit``.
 
-    .. math:: \max\; \log \mathbb{E}_{p(k)}[p(x|k)]
+    .. math:: \max\; \log \sum_k p(x|k) \, p(k)
 
     Args:
         loc: where the components begin, ``[K, D]``; their weights begin equal.
@@ -54,8 +32,9 @@ def gaussian_mixture(loc: Tensor, scale: Tensor) -> Model:
         -1.0278
         0.1905
     """
-    weights = Categorical("p(k)", logits=nn.Parameter(loc.new_zeros(len(loc))))
-    return Model(EQUATION, weights, component=Components(loc, scale))
+    begin = zip(loc.clone(), scale.log().expand_as(loc).clone(), strict=True)
+    parts = [Normal("p(x)", loc=nn.Parameter(m), log_scale=nn.Parameter(s)) for m, s in begin]
+    return Model(EQUATION, Mixture("p(x)", parts, nn.Parameter(loc.new_zeros(len(loc)))))
 
 
 @torch.no_grad()
@@ -76,15 +55,15 @@ def expectation_maximisation(model: Model, x: Tensor) -> float:
         A. P. Dempster, N. M. Laird, D. B. Rubin, "Maximum Likelihood from Incomplete Data via the EM
         Algorithm" (1977).
     """
-    before = float(model.objective(x=x))
-    likelihood = cast("Normal", model.factors.get_submodule("p(x|k)"))
-    prior = cast("Categorical", model.factors.get_submodule("p(k)"))
-    components = cast("Components", likelihood.get_submodule("network"))
-    states = torch.arange(len(components.loc), device=x.device).unsqueeze(-1).expand(-1, len(x))
-    weights = (likelihood * prior).posterior("k").prob({"k": states, "x": x})
-    total = weights.sum(-1, keepdim=True)
-    components.loc.copy_(weights @ x / total)
-    spread = (x - components.loc.unsqueeze(1)).square()
-    components.log_scale.copy_(((weights.unsqueeze(-1) * spread).sum(1) / total).log() / 2)
-    next(prior.parameters()).copy_((total / len(x)).log().squeeze(-1))
+    mixture, before = cast("Mixture", model.factors.get_submodule("p(x)")), float(model.objective(x=x))
+    weights = mixture.responsibilities({"x": x})
+    _parameter(mixture.prior, "logits").copy_(weights.mean(0).log())
+    for component, share in zip(mixture.components, (weights / weights.sum(0)).T, strict=True):
+        loc = share @ x
+        _parameter(component, "loc").copy_(loc)
+        _parameter(component, "log_scale").copy_((share @ (x - loc).square()).log() / 2)
     return before
+
+
+def _parameter(module: nn.Module, name: str) -> Tensor:
+    return module.get_parameter(f"{name}_value")

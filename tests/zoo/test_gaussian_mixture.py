@@ -6,7 +6,6 @@ import itertools
 
 import pytest
 import torch
-import zoo_data as zd
 from sklearn.mixture import GaussianMixture
 from torch import Tensor
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
@@ -31,9 +30,9 @@ def lesson() -> tuple[Tensor, Tensor]:
 def test_the_objective_is_the_mean_log_density():
     model = gaussian_mixture(torch.randn(3, 2, dtype=torch.float64), torch.rand(2, dtype=torch.float64) + 0.5)
     x = torch.randn(7, 2, dtype=torch.float64)
-    laws = zd.factors(model)
-    loc, scale = laws["p(x|k)"].network(torch.arange(3))
-    weights = Categorical(logits=laws["p(k)"].logits_value)
+    *parts, logits = model.parameters()
+    loc, scale = torch.stack(parts[::2]), torch.stack(parts[1::2]).exp()
+    weights = Categorical(logits=logits)
     written = MixtureSameFamily(weights, Independent(Normal(loc, scale), 1)).log_prob(x).mean()
     parameters = list(model.parameters())
     found = model.objective(x=x)
@@ -58,3 +57,8 @@ def test_a_gradient_finds_what_scikit_learn_finds():
     model = gaussian_mixture(torch.tensor(by_sklearn.means_, dtype=torch.float32) / 2, torch.ones(1))
     model.fit(x, epochs=60, batch_size=100, lr=3e-2, seed=0, progress=False)
     assert model.objective(x=x).item() == pytest.approx(by_sklearn.score(x.numpy()), abs=0.02)
+
+
+def test_a_far_point_has_a_finite_density():
+    model = gaussian_mixture(torch.zeros(2, 2), torch.ones(1))
+    assert model.objective(x=torch.full((1, 2), 1e3)).item() == pytest.approx(-1e6, rel=1e-4)
