@@ -8,7 +8,7 @@ from lowering_cases import run_text, z_score
 
 import symdgm as sd
 from symdgm.distributions import Family
-from symdgm.errors import EstimatorError
+from symdgm.errors import EstimatorError, ShapeError
 from symdgm.lowering.torch_laws import TORCH
 from tests.distributions.cases import BATCH, Case, Table
 from tests.distributions.cases_continuous import CONTINUOUS
@@ -180,3 +180,11 @@ def test_extremes_in_single_precision_are_those_of_the_distribution(family, para
     assert bool(value.isfinite())
     for found in torch.autograd.grad(value, list(p.parameters()), materialize_grads=True):
         assert bool(found.isfinite().all())
+
+
+def test_a_matrix_without_its_axes_is_refused():
+    p = sd.MultivariateNormal("p(x|y)", lambda y: (y, y))
+    with pytest.raises(
+        ShapeError, match=r"covariance_matrix of .* has shape \[5, 2\], without its 2 last axes"
+    ):
+        sd.Objective("log p(x|y)", p, validate=False)(x=torch.zeros(5, 2), y=torch.zeros(5, 2))

@@ -245,3 +245,20 @@ def test_renamed_flows_and_conditions_broadcast():
     value = objective(y=y)
     torch.manual_seed(1)
     torch.testing.assert_close(value, sd.Objective("KL[q(z|x)||p(z)]", q, prior)(x=y))
+
+
+def test_two_draws_that_stand_on_different_axes():
+    """Each of 2 draws of a meets each of 3 draws of b."""
+    a = sd.Normal("q(a|x)", lambda x: (x, 1.0))
+    b = sd.Normal("r(b|x)", lambda x: (-x, 1.0))
+    p = sd.Custom("p(x|a,b)", lambda x, a, b: -((x - a * b) ** 2).sum(1))
+    x = torch.randn(BATCH, 3, dtype=torch.float64)
+    objective = sd.Objective("E_q(a|x) E_r(b|x)[log p(x|a,b)]", a, b, p, samples={"a": 2, "b": 3})
+    torch.manual_seed(9)
+    value = objective(x=x)
+    torch.manual_seed(9)
+    drawn_a = x + torch.randn(2, BATCH, 3, dtype=torch.float64)
+    drawn_b = -x + torch.randn(3, BATCH, 3, dtype=torch.float64)
+    expected = -((x - drawn_a[:, None] * drawn_b) ** 2).sum(-1).mean()
+    torch.testing.assert_close(value, expected)
+    assert '"b": b[:, None, :]' in objective.code
