@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from symdgm.binding import Environment, Factor
+from symdgm.binding.observations import check_count, check_event
 from symdgm.distributions import Data, Distribution, Family
 from symdgm.errors import DataError, NameResolutionError, ShapeError, suggest
 from symdgm.expressions.names import spelled
@@ -28,6 +29,7 @@ class Generator:
         self.factors = [f for f in environment.factors if not isinstance(f.distribution, Data)]
         self.events = {**events, **environment.shapes}
         self.observed = observed
+        self.environment = environment
 
     def sample(self, n: int | None, given: Mapping[str, Tensor], *, mean: bool) -> dict[str, Tensor]:
         """Draw the observed variables and all their ancestors.
@@ -40,7 +42,7 @@ class Generator:
         Returns:
             Variable → ``[n, *event]``, in the order in which they were drawn, after what was given.
         """
-        self._check_names(given)
+        self._check_given(given)
         count = _count(n, given)
         values = dict(given)
         for name in self.observed:
@@ -135,21 +137,33 @@ class Generator:
         if len(found) == 1:
             return found[0]
         listed = ", ".join(f"`{f.node}`" for f in self.factors)
+        hint = f"bound: {listed}; or pass `{name}=...`" if listed else "nothing is bound that could be drawn"
         what = "no factor" if not found else "more than one factor"
-        raise NameResolutionError(f"{what} {verb} `{name}`", hint=f"bound: {listed}; or pass `{name}=...`")
+        raise NameResolutionError(f"{what} {verb} `{name}`", hint=hint)
 
-    def _check_names(self, given: Mapping[str, Tensor]) -> None:
+    def _check_given(self, given: Mapping[str, Tensor]) -> None:
+        """Refuse unknown names, and values of another event shape than was declared or seen."""
         known = {spelled(v) for f in self.factors for v in (*f.variables, *f.givens)}
-        for name in given:
+        for name, value in given.items():
             if name not in known:
                 raise DataError(f"the model has no variable `{name}`", hint=suggest(name, known))
+            check_event(self.environment, name, value)
+            seen = self.events.get(name)
+            if seen is not None and value.shape[1:] != seen:
+                raise ShapeError(
+                    f"`{name}` has the event shape {list(value.shape[1:])}, but {list(seen)} was evaluated",
+                    hint="every variable is [n, *event]",
+                )
 
 
 def _count(n: int | None, given: Mapping[str, Tensor]) -> int:
     """How many are drawn: what is asked for must agree with what is given."""
     sizes = {name: len(value) if value.dim() else 0 for name, value in given.items()}
-    wanted = {*sizes.values(), *(() if n is None else (n,))}
-    if len(wanted) > 1 or 0 in wanted:
+    empty = [name for name, size in sizes.items() if size == 0]
+    if empty:
+        raise ShapeError(f"`{empty[0]}` has no rows", hint=f"pass `{empty[0]}=...` as [n, *event]")
+    wanted = {*sizes.values(), *(() if n is None else (check_count(n),))}
+    if len(wanted) > 1:
         listed = ", ".join(f"`{name}` has {size}" for name, size in sizes.items())
         asked = "" if n is None else f"n={n}, "
         raise ShapeError(

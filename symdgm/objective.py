@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from symdgm.binding import Bound, BoundFacts, Environment, Excerpt, Scalars, Written, bind
 from symdgm.binding.classify import classify, declared_node, refuse_unused
-from symdgm.binding.observations import check_batch, check_values, read_data
+from symdgm.binding.observations import check_batch, check_count, check_values, collect, read_data
 from symdgm.derivation import Derivation, assemble
 from symdgm.distributions import Distribution
 from symdgm.errors import OptionError, SymdgmError, suggest
@@ -118,7 +118,7 @@ class Objective:
         self.label, self.direction, body = statement.label, statement.direction, statement.body
         self.bound: Bound = bind(body, environment, reading)
         self.validate = validate
-        facts = BoundFacts(environment)
+        facts = BoundFacts(environment, self.bound.expression)
         rewriting = derive(self.bound.expression, facts, analytic=analytic)
         frozen = freeze(self.bound, rewriting, facts, _counts(samples, self.bound))
         self.term_names = _term_names(self.bound, [t.name for t in rewriting.terms])
@@ -148,27 +148,19 @@ class Objective:
         Raises:
             SymdgmError: nothing was evaluated yet, so that no shapes are known.
         """
-        program = self.runner.last()
-        if program is None:
-            example = ", ".join(f"{name}=batch" for name in self.data) or "n=64"
-            raise SymdgmError(
-                "the code depends on shapes, which no evaluation has shown yet",
-                hint=f"evaluate once: `objective({example})`",
-            )
-        return program.text
+        return code_of(self, "objective")
 
     @property
     def signature(self) -> str:
         """The digest of the equation's structure: equal for equations that mean the same."""
         return signature(self.expression)
 
-    def __call__(
-        self, values: Mapping[str, object] | None = None, /, *, n: int = 1, **data: object
-    ) -> Tensor:
+    def __call__(self, values: object = None, /, *, n: int = 1, **data: object) -> Tensor:
         """The value, averaged over the batch, ``[]``; differentiable.
 
         Args:
-            values: the data as a dict, for variables whose names are no Python identifiers.
+            values: the data as a dict, for names that are no Python identifiers; or the value of the only
+                observed variable.
             n: the number of draws, where there are no data.
             data: the observed variables, each ``[batch, *event]``.
 
@@ -177,11 +169,9 @@ class Objective:
             ShapeError: shapes, batch sizes or dtypes do not fit together.
             SupportError: a value lies outside the support of its distribution.
         """
-        return self.evaluate(self.read({**(values or {}), **data}), n=_count(n))[0]
+        return self.evaluate(self.read(collect(values, data, self.data)), n=check_count(n))[0]
 
-    def terms(
-        self, values: Mapping[str, object] | None = None, /, *, n: int = 1, **data: object
-    ) -> dict[str, Tensor]:
+    def terms(self, values: object = None, /, *, n: int = 1, **data: object) -> dict[str, Tensor]:
         """Each term by its mathematical name, without sign and scalar factors; the batch mean, ``[]``.
 
         Args:
@@ -189,11 +179,9 @@ class Objective:
             n: see `__call__`.
             data: see `__call__`.
         """
-        return self.evaluate(self.read({**(values or {}), **data}), n=_count(n))[1]
+        return self.evaluate(self.read(collect(values, data, self.data)), n=check_count(n))[1]
 
-    def per_example(
-        self, values: Mapping[str, object] | None = None, /, *, n: int = 1, **data: object
-    ) -> Tensor:
+    def per_example(self, values: object = None, /, *, n: int = 1, **data: object) -> Tensor:
         """The value of each example, ``[batch]``.
 
         Args:
@@ -201,7 +189,9 @@ class Objective:
             n: see `__call__`.
             data: see `__call__`.
         """
-        return self.evaluate(self.read({**(values or {}), **data}), n=_count(n), output=Output.EXAMPLES)[0]
+        return self.evaluate(
+            self.read(collect(values, data, self.data)), n=check_count(n), output=Output.EXAMPLES
+        )[0]
 
     def evaluate(
         self, data: Mapping[str, Tensor], *, n: int = 1, output: Output = Output.MEAN
@@ -227,9 +217,7 @@ class Objective:
         check_batch(data)
         check_values(self.bound.environment, data, anchor)
 
-    def inputs(
-        self, values: Mapping[str, object] | None = None, /, *, n: int = 1, **data: object
-    ) -> dict[str, Any]:
+    def inputs(self, values: object = None, /, *, n: int = 1, **data: object) -> dict[str, Any]:
         """The arguments with which `code` repeats an evaluation: ``exec(code)``, ``objective(**inputs)``.
 
         Args:
@@ -237,9 +225,9 @@ class Objective:
             n: see `__call__`.
             data: see `__call__`.
         """
-        tensors = self.read({**(values or {}), **data})
+        tensors = self.read(collect(values, data, self.data))
         with RandomState.capture(self._device(tensors)).replayed():
-            program = self.runner.program(tensors, _count(n))
+            program = self.runner.program(tensors, check_count(n))
         return self.runner.arguments(program, tensors, n)
 
     def parameters(self) -> list[nn.Parameter]:
@@ -277,6 +265,18 @@ def reading_of(equation: str | Node) -> Written:
     return read(equation)
 
 
+def code_of(objective: Objective, called: str) -> str:
+    """The code that an objective ran last; ``called`` is what a first evaluation is asked of."""
+    program = objective.runner.last()
+    if program is None:
+        example = ", ".join(f"{name}=batch" for name in objective.data) or "n=64"
+        raise SymdgmError(
+            "the code depends on shapes, which no evaluation has shown yet",
+            hint=f"evaluate once: `{called}({example})`",
+        )
+    return program.text
+
+
 def distributions_of(values: tuple[object, ...]) -> list[Distribution]:
     """Positional arguments as distributions."""
     found: list[Distribution] = []
@@ -305,12 +305,6 @@ def _counts(samples: int | Mapping[str, int], bound: Bound) -> dict[str, int]:
                 f"`samples` names `{name}`, which is no variable of a distribution", hint=suggest(name, drawn)
             )
     return counts
-
-
-def _count(n: int) -> int:
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise OptionError(f"`n` is {n!r}", hint="write a whole number of draws, 1 or more")
-    return n
 
 
 def _refuse_unused(bound: Bound, names: Mapping[str, object]) -> None:

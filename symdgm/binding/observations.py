@@ -10,8 +10,35 @@ from torch import Tensor
 
 from symdgm.binding.environment import Environment
 from symdgm.distributions import Family
-from symdgm.errors import DataError, ShapeError, SupportError, suggest
+from symdgm.errors import DataError, OptionError, ShapeError, SupportError, suggest
 from symdgm.expressions.names import spelled
+
+
+def collect(
+    values: object, keywords: Mapping[str, object], wanted: Sequence[str], called: str = "objective"
+) -> dict[str, object]:
+    """What a call was given, by name; a lone value belongs to the only observed variable.
+
+    Args:
+        values: nothing, a mapping by name, or the value of the only variable.
+        keywords: values by name.
+        wanted: the names of the observed variables.
+        called: what was called, for the hint.
+
+    Raises:
+        DataError: a lone value that could belong to several variables, or to none.
+    """
+    if values is None:
+        return dict(keywords)
+    if isinstance(values, Mapping):
+        return {**values, **keywords}
+    if len(wanted) == 1 and not keywords:
+        return {wanted[0]: values}
+    example = ", ".join(f"{name}=..." for name in wanted)
+    raise DataError(
+        f"a {type(values).__name__} is given without its name",
+        hint=f"write `{called}({example})`" if wanted else "the objective has no data: leave it out",
+    )
 
 
 def read_data(
@@ -42,6 +69,17 @@ def read_data(
                 hint=f"pass `{name}=...`, [batch, *event]",
             )
     return {name: _tensor(name, values[name], like) for name in wanted}
+
+
+def check_count(n: int) -> int:
+    """A number of draws, which must be a whole number from 1.
+
+    Raises:
+        OptionError: if it is not.
+    """
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise OptionError(f"`n` is {n!r}", hint="write a whole number of draws, 1 or more")
+    return n
 
 
 def _tensor(name: str, value: object, like: Tensor | None) -> Tensor:
@@ -93,7 +131,7 @@ def check_values(environment: Environment, data: Mapping[str, Tensor], like: Ten
     """
     for name, value in data.items():
         _check_kind(name, value, like)
-        _check_event(environment, name, value)
+        check_event(environment, name, value)
         _check_support(environment, name, value)
 
 
@@ -113,7 +151,7 @@ def _check_kind(name: str, value: Tensor, like: Tensor | None) -> None:
         )
 
 
-def _check_event(environment: Environment, name: str, value: Tensor) -> None:
+def check_event(environment: Environment, name: str, value: Tensor) -> None:
     """Refuse another event shape than was declared, by a keyword or by a distribution."""
     shape, owner = environment.shapes.get(name), "was declared"
     for factor in environment.factors:

@@ -12,7 +12,14 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import symdgm as sd
-from symdgm.errors import FileMismatchError, NonFiniteError, NotSupportedError, OptionError
+from symdgm.errors import (
+    DataError,
+    FileMismatchError,
+    NonFiniteError,
+    NotSupportedError,
+    OptionError,
+    SymdgmError,
+)
 from symdgm.training.randomness import draw_seed
 
 QUIET = {"epochs": 1, "batch_size": 8, "seed": 0, "progress": False}
@@ -51,6 +58,52 @@ def test_a_loop_of_ones_own_is_fit() -> None:
         evaluation = own.train_step(x=x)
     assert equal(weights(own), weights(fitted))
     assert set(evaluation.terms) == {"E_q(z|x)[log p(x|z)]", "KL[q || p]"}
+
+
+def test_steps_train_in_training_mode_after_fit() -> None:
+    modes: list[bool] = []
+
+    class Noted(nn.Linear):
+        def forward(self, z: Tensor) -> Tensor:
+            modes.append(self.training)
+            return super().forward(z)
+
+    parts = [sd.Normal("q(z|x)", networks()[0]), sd.Bernoulli("p(x|z)", Noted(LATENT, PIXELS))]
+    model = sd.Model("maximize E_q(z|x)[log p(x|z)]", *parts)
+    model.fit(images(), **QUIET)
+    assert not model.training
+    modes.clear()
+    model.train_step(x=images())
+    assert modes == [True]
+
+
+def test_a_lone_tensor_belongs_to_the_only_data() -> None:
+    model, x = by_objects(), images()
+    values = []
+    for given in ({"x": x}, x, x.numpy()):
+        torch.manual_seed(0)
+        values.append(model.loss(given))
+    torch.manual_seed(0)
+    values.append(model(x=x))
+    assert len({float(v.detach()) for v in values}) == 1
+    assert torch.isfinite(model.train_step(x).loss)
+    assert model.objective.per_example(x).shape == (len(x),)
+    two = sd.Model("maximize log p(x|y)", sd.Normal("p(x|y)", lambda y: (y, torch.ones_like(y))))
+    assert set(two.variables) == {"x", "y"}
+    with pytest.raises(
+        DataError, match=r"a Tensor is given without its name\nwrite `objective\(.=..., .=...\)"
+    ):
+        two.loss(x)
+    with pytest.raises(DataError, match=r"without its name\nwrite `model.train_step\("):
+        two.train_step(x)
+    nothing = sd.Model("minimize ||theta||^2", theta=nn.Parameter(torch.ones(())))
+    with pytest.raises(DataError, match="has no data: leave it out"):
+        nothing.loss(x)
+
+
+def test_the_code_of_a_model_asks_for_a_loss() -> None:
+    with pytest.raises(SymdgmError, match=r"evaluate once: `model.loss\(x=batch\)`"):
+        _ = by_objects().code
 
 
 def test_a_plain_loop_is_a_loop_of_train_steps() -> None:
