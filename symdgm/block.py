@@ -20,7 +20,7 @@ from symdgm.expressions.statements import Abbreviation, Block, Definition
 from symdgm.families import FAMILIES, parameters_of
 from symdgm.parsing import parse
 from symdgm.statement import is_factor, is_objective, statement_of
-from symdgm.written_factors import Builder
+from symdgm.written_factors import Builder, check_sides
 
 
 @dataclass
@@ -120,6 +120,7 @@ def _put(statement: Basic, found: Statements) -> None:
     elif is_objective(statement):
         found.objectives.append(statement)
     elif is_factor(statement):
+        check_sides(*statement.args)
         found.factors.append(statement)
     elif isinstance(statement, Definition) and isinstance(statement.args[1], Times):
         found.factorisations.append(statement)

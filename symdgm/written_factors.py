@@ -48,7 +48,7 @@ class Builder:
 
     def _build(self, left: Basic, right: Basic) -> Distribution:
         family, given = family_of(right), tuple(map(spelled, givens_of(left)))
-        _check_sides(left, right)
+        check_sides(left, right)
         sole = self._sole_network(family, right)
         if sole is not None:
             return family(str(left), self._applied(sole, given))
@@ -107,7 +107,20 @@ class Builder:
         return None
 
 
-def _check_sides(left: Basic, right: Basic) -> None:
+def check_sides(left: Basic, right: Basic) -> None:
+    """Refuse a statement whose two sides are over different variables.
+
+    Raises:
+        NameResolutionError: it says so, and shows where the parameters stand.
+    """
+    names, over = values_of(left), values_of(right)
+    if len(over) > len(names) and over[: len(names)] == names:
+        family = right.args[0]
+        variables, parameters = (", ".join(map(str, part)) for part in (names, over[len(names) :]))
+        raise NameResolutionError(
+            f"`{right}` separates the parameters from the variable by a comma",
+            hint=f"parameters come after `;`: `{family}({variables}; {parameters})`",
+        )
     if values_of(right) != values_of(left) or givens_of(right):
         raise NameResolutionError(
             f"the left side is over {_listed(tuple(map(str, values_of(left))))}, but the family is over "

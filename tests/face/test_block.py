@@ -131,7 +131,9 @@ FAILURES = [
     ("Normal(z; 0, 1)", "Normal(z; 0)", ParameterError, "scale", "Normal"),
     ("Normal(z; 0, 1)", "Normal(z; 0, 1, scale=2)", ParameterError, "its parameter `scale` twice", "Normal"),
     ("Normal(z; 0, 1)", "Normal(z; 0, width=2)", ParameterError, "width", "Normal"),
-    ("Normal(z; 0, 1)", "Normal(w; 0, 1)", NameResolutionError, "the left side is over `z`, but", "Normal"),
+    ("Normal(z; 0, 1)", "Normal(w; 0, 1)", NameResolutionError, "the left side is over `z`, but", "p(z)"),
+    ("Normal(z; enc(x))", "Normal(z, enc(x))", NameResolutionError, "by a comma", "q(z|x) = Normal(z, enc"),
+    ("Normal(z; 0, 1)", "Normal(z, 0, 1)", NameResolutionError, "by a comma", "p(z)   = Normal(z, 0"),
     ("Normal(z; enc(x))", "N(z; enc(x))", ParameterError, "N takes a mean and a variance, but", "N(z; enc"),
     (
         "Normal(z; enc(x))",
@@ -193,6 +195,11 @@ def test_what_a_block_cannot_mean(old: str, new: str, error: type[Exception], wo
     if under:
         assert problem.span is not None
         assert text[problem.span[0] :].startswith(under), text[problem.span[0] :]
+
+
+def test_the_place_of_parameters_is_shown() -> None:
+    with pytest.raises(NameResolutionError, match=r"after `;`: `Normal\(z; enc\(x\)\)`"):
+        loss_of(BLOCK.replace("Normal(z; enc", "Normal(z, enc"))
 
 
 def test_a_block_without_an_objective() -> None:

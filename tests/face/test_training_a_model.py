@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from face_models import EQUATION, LATENT, PIXELS, by_block, by_objects, images, networks
+from face_models import EQUATION, LATENT, PIXELS, Encoder, by_block, by_objects, images, networks
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -88,7 +88,7 @@ def test_a_lone_tensor_belongs_to_the_only_data() -> None:
     assert len({float(v.detach()) for v in values}) == 1
     assert torch.isfinite(model.train_step(x).loss)
     assert model.objective.per_example(x).shape == (len(x),)
-    two = sd.Model("maximize log p(x|y)", sd.Normal("p(x|y)", lambda y: (y, torch.ones_like(y))))
+    two = sd.Model("maximize log p(x|y)", sd.Normal("p(x|y)", Encoder()))
     assert set(two.variables) == {"x", "y"}
     with pytest.raises(
         DataError, match=r"a Tensor is given without its name\nwrite `objective\(.=..., .=...\)"
