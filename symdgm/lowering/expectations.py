@@ -11,6 +11,7 @@ from symdgm.errors import NotSupportedError
 from symdgm.expressions.expectations import Binder
 from symdgm.expressions.laws import Law
 from symdgm.expressions.names import base, spelled
+from symdgm.expressions.scope import free_names
 from symdgm.lowering.estimators import CERTAIN, ENUMERATION, MINIBATCH, PATHWISE, Estimator, choose
 from symdgm.lowering.plan import Kind, PlanNode
 
@@ -50,7 +51,7 @@ def lower_expectation(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode
         drawn = binder.variables or law.values
         estimator = choose(law)
         _record(lowering, node, law, estimator, drawn, linear)
-        scope, axis = _bind(lowering, law, drawn, estimator, scope)
+        scope, axis = _bind(lowering, law, drawn, estimator, scope, node)
         if axis is not None:
             averaged.append((estimator, axis))
     value = lowering.lower(node.body, scope)
@@ -85,12 +86,34 @@ def _count(lowering: Lowering, law: Law, drawn: tuple[Basic, ...]) -> int:
     return next((lowering.counts[name] for name in names if name in lowering.counts), 1)
 
 
+def _refuse_other_rows(lowering: Lowering, law: Law, drawn: tuple[Basic, ...], node: Basic) -> None:
+    """Refuse an expectation over data whose body reads other data, which come from the same rows.
+
+    Raises:
+        NotSupportedError: the rows of a batch are draws of all data variables together.
+    """
+    others = [
+        n
+        for n in lowering.bound.data
+        if any(spelled(v) == n for v in free_names(node.body)) and n not in map(spelled, drawn)
+    ]
+    if others:
+        every = ", ".join([*map(spelled, drawn), *others])
+        head = law.node.args[0]
+        raise NotSupportedError(
+            f"the expectation over `{law.node}` averages the rows of a batch, but `{', '.join(others)}` come "
+            "from the same rows and are not drawn by it",
+            hint=f"draw them together: `E_{head}({every})[...]`",
+        )
+
+
 def _bind(
-    lowering: Lowering, law: Law, drawn: tuple[Basic, ...], estimator: Estimator, scope: Scope
+    lowering: Lowering, law: Law, drawn: tuple[Basic, ...], estimator: Estimator, scope: Scope, node: Basic
 ) -> tuple[Scope, PlanNode | None]:
     """The scope in which the drawn variables have values, and the node whose axis is averaged away."""
     plan = lowering.plan
     if estimator is MINIBATCH:
+        _refuse_other_rows(lowering, law, drawn, node)
         observed = {v: plan.node(Kind.OBSERVE, detail=(spelled(v),), origin=v) for v in drawn}
         return replace(scope, values={**scope.values, **observed}), next(iter(observed.values()))
     parameters = lowering.law(law, scope)
