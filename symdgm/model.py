@@ -14,6 +14,7 @@ from symdgm import training
 from symdgm.binding import Scalars
 from symdgm.binding.classify import declared_node
 from symdgm.binding.observations import collect, read_data
+from symdgm.binding.papers import as_papers_mean
 from symdgm.block import build
 from symdgm.derivation import Derivation
 from symdgm.distributions import Distribution
@@ -71,7 +72,7 @@ class Model(nn.Module):
         **names: Any,
     ) -> None:
         super().__init__()
-        reading = reading_of(text)
+        reading = as_papers_mean(reading_of(text), names, parse)
         self.text: Basic = reading.expression
         if is_block(reading.expression):
             declared = [(declared_node(d, parse), d) for d in distributions_of(distributions)]

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from symdgm.binding import Bound, BoundFacts, Environment, Excerpt, Scalars, Written, bind
 from symdgm.binding.classify import classify, declared_node, refuse_unused
-from symdgm.binding.observations import check_batch, check_count, check_values, collect, read_data
+from symdgm.binding.observations import check_batch, check_count, check_values, collect, read_data, respelled
+from symdgm.binding.papers import as_papers_mean
 from symdgm.derivation import Derivation, assemble
 from symdgm.distributions import Distribution
 from symdgm.errors import OptionError, SymdgmError, suggest
@@ -76,7 +77,7 @@ class Objective:
         validate: bool = True,
         **names: Any,
     ) -> None:
-        reading = reading_of(equation)
+        reading = as_papers_mean(reading_of(equation), names, parse)
         declared = [(declared_node(d, parse), d) for d in distributions_of(distributions)]
         environment = classify([statement_of(reading.expression).body], declared, names, parse, OPTIONS)
         self._build(reading, environment, samples, analytic, validate)
@@ -202,7 +203,7 @@ class Objective:
     def read(self, values: Mapping[str, object]) -> dict[str, Tensor]:
         """The data as checked tensors; on an accelerator, values are looked at the first time only."""
         anchor = self._anchor()
-        data = read_data(values, self.data, anchor)
+        data = read_data(respelled(values, self.data, parse), self.data, anchor)
         check_batch(data)
         if self.validate and (
             _on_cpu(data) or self.runner.key(data, Output.MEAN) not in self.runner.programs
@@ -213,7 +214,7 @@ class Objective:
     def check(self, values: Mapping[str, object]) -> None:
         """Check names, batch sizes, dtypes and supports of data; see `__call__` for the errors."""
         anchor = self._anchor()
-        data = read_data(values, self.data, anchor)
+        data = read_data(respelled(values, self.data, parse), self.data, anchor)
         check_batch(data)
         check_values(self.bound.environment, data, anchor)
 
