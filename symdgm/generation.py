@@ -86,21 +86,24 @@ class Generator:
         for parent in map(spelled, factor.givens):
             if parent not in values:
                 self._draw(parent, values, n, self._parent(parent, factor), mean=False, path=(*path, name))
-        given = {v: values[v] for v in map(spelled, factor.givens)}
-        if mean and name in self.observed:
-            values.update(self._mean(factor.distribution, given, n))
-        else:
-            values.update(self._drawn(factor.distribution, given, n))
+        # By place: a distribution and its parsed node may spell one variable in two ways, x_1_2 and x_{1,2}.
+        distribution = factor.distribution
+        given = {d: values[spelled(v)] for d, v in zip(distribution.given, factor.givens, strict=True)}
+        at_mean = mean and name in self.observed
+        found = self._mean(distribution, given, n) if at_mean else self._drawn(factor, given, n)
+        names = zip(distribution.variables, factor.variables, strict=True)
+        values.update({spelled(v): found[d] for d, v in names})
 
     def _mean(self, distribution: Distribution, given: Mapping[str, Tensor], n: int) -> dict[str, Tensor]:
         means = distribution.mean(given)
         return means if given else {k: v.expand(n, *v.shape[1:]) for k, v in means.items()}
 
-    def _drawn(self, distribution: Distribution, given: Mapping[str, Tensor], n: int) -> dict[str, Tensor]:
+    def _drawn(self, factor: Factor, given: Mapping[str, Tensor], n: int) -> dict[str, Tensor]:
         """A draw; constants alone take the event shape that was seen in an evaluation."""
+        distribution = factor.distribution
         if given:
             return distribution.sample(given)
-        event = self.events.get(distribution.variables[0])
+        event = self.events.get(spelled(factor.variables[0]))
         if isinstance(distribution, Family) and distribution.event_shape is None and event is not None:
             parameters = distribution.parameters_at()
             return {distribution.variables[0]: distribution.draw(parameters, torch.Size((n, *event)), None)}

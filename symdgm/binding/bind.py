@@ -18,6 +18,7 @@ from symdgm.expressions.applications import Apply, Density, call
 from symdgm.expressions.arithmetic import Times
 from symdgm.expressions.expectations import Binder, CrossEntropy, DivergenceBetween, Entropy, Expect
 from symdgm.expressions.names import Name, spelled
+from symdgm.expressions.statements import Definition
 
 PI, SIGMA = Name("pi"), Name("sigma")
 """Names that mean the number and the sigmoid where they are not bound (LANGUAGE.md 8.24)."""
@@ -250,7 +251,7 @@ class _Reader:
         binders = []
         for binder in node.binders:
             law = self._binder_law(binder, scope)
-            ordered = self._drawn(binder.variables or values_of(law), law)
+            ordered = self._drawn(binder.variables or _written_values(binder.law) or values_of(law), law)
             binders.append(Binder(Tuple(*(() if ordered == values_of(law) else ordered)), law))
             if not isinstance(resolve(self.environment, law), DataLaw):
                 self.latent.update(dict.fromkeys(ordered, law))
@@ -321,6 +322,12 @@ class _Reader:
     def _cross_entropy(self, node: Basic, scope: frozenset[Basic]) -> Basic:
         left = self._law(node.args[0], scope)
         return CrossEntropy(left, self._compared("a cross-entropy", left, node.args[1], scope))
+
+
+def _written_values(law: Basic) -> tuple[Basic, ...]:
+    """What a law is written over, ``z'`` of ``q(z'|x)``; nothing for a bare name or an expression."""
+    values = values_of(law) if isinstance(law, Apply | Density) else ()
+    return values if all(isinstance(v, (*ATOMS, Definition)) for v in values) else ()
 
 
 def _names(variables: tuple[Basic, ...]) -> str:

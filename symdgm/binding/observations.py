@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Number
 
 import torch
+from sympy import Basic
 from torch import Tensor
 
 from symdgm.binding.environment import Environment
 from symdgm.distributions import Family
-from symdgm.errors import DataError, OptionError, ShapeError, SupportError, suggest
+from symdgm.errors import DataError, OptionError, ShapeError, SupportError, SymdgmError, suggest
 from symdgm.expressions.names import spelled
 
 
@@ -39,6 +40,39 @@ def collect(
         f"a {type(values).__name__} is given without its name",
         hint=f"write `{called}({example})`" if wanted else "the objective has no data: leave it out",
     )
+
+
+def respelled(
+    values: Mapping[str, object], wanted: Sequence[str], read: Callable[[str], Basic]
+) -> dict[str, object]:
+    """Values under the spellings of the formula: ``x_1_2`` is ``x_{1,2}``, and ``φ`` is ``phi``.
+
+    Args:
+        values: by name, in any spelling.
+        wanted: the names of the observed variables; another name stays as it is.
+        read: text → node.
+
+    Raises:
+        DataError: one variable is given under two spellings.
+    """
+    found: dict[str, object] = {}
+    given: dict[str, str] = {}
+    for name, value in values.items():
+        key = name if name in wanted else _spelling(name, read)
+        key = key if key in wanted else name
+        if key in found:
+            raise DataError(
+                f"`{given[key]}` and `{name}` are two spellings of one variable", hint="leave one out"
+            )
+        found[key], given[key] = value, name
+    return found
+
+
+def _spelling(name: str, read: Callable[[str], Basic]) -> str:
+    try:
+        return spelled(read(name))
+    except SymdgmError:  # no name of the language: refused as unknown data, with the names that there are
+        return name
 
 
 def read_data(

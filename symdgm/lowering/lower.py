@@ -83,7 +83,8 @@ class Lowering:
     def law(self, law: Law, scope: Scope) -> PlanNode:
         """The parameters of a law at its givens."""
         factor = self.bound.environment.factors[law.identity]
-        given = dict(zip(map(spelled, factor.givens), law.givens, strict=True))
+        # By place: the declaration and the parsed node may spell one variable in two ways, x_1_2 and x_{1,2}.
+        given = dict(zip(factor.distribution.given, law.givens, strict=True))
         networks = [
             self._network(source, [given[name] for name in source.arguments], law.node, scope)
             for source in sources_of(factor.distribution)

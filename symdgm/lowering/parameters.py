@@ -34,6 +34,10 @@ def emit_law(writer: Writer, node: PlanNode) -> Operand:
         parameters = {name: parameters[name] for name in _canonical(distribution, set(parameters))}
     axes = tuple(a for a in writer.axes if any(a in p.axes for p in parameters.values()))
     variables = [spelled(v) for v in factor.variables]
+    if isinstance(distribution, Deterministic):
+        # By place: the declaration and the parsed node may spell one variable in two ways.
+        values = [parameters[name] for name in distribution.variables]
+        parameters = dict(zip(variables, values, strict=True))
     event = None
     if isinstance(distribution, Family):
         tensors = {k: (writer.value(p), len(p.axes)) for k, p in parameters.items() if not p.number}
