@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,6 +14,7 @@ from symdgm.lowering.laws import LawValues, event_shape, number_operand
 from symdgm.lowering.networks import read_outputs
 from symdgm.lowering.operands import ATOM, Operand
 from symdgm.lowering.plan import PlanNode
+from symdgm.lowering.ranges import ParameterRange
 from symdgm.lowering.sources import sources_of
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ def emit_law(writer: Writer, node: PlanNode) -> Operand:
     if isinstance(distribution, Family):
         tensors = {k: (writer.value(p), len(p.axes)) for k, p in parameters.items() if not p.number}
         event = event_shape(distribution, tensors, writer.environment.shapes.get(variables[0]))
+        _check_range(writer, node, distribution, parameters)
     writer.laws[node] = LawValues(parameters, event, axes, distribution, variables[0])
     if event is not None:
         writer.agree(variables[0], event, distribution.described)
@@ -50,6 +53,16 @@ def emit_law(writer: Writer, node: PlanNode) -> Operand:
             shape = writer.value(parameters[variable]).shape[len(parameters[variable].axes) :]
             writer.agree(variable, shape, distribution.described)
     return next(iter(parameters.values()))
+
+
+def _check_range(
+    writer: Writer, node: PlanNode, distribution: Family, parameters: Mapping[str, Operand]
+) -> None:
+    """Refuse what networks gave out of the range of a parameter; a diagnosis looks again."""
+    texts = {name: p.text for name, p in parameters.items() if not p.number}
+    found = ParameterRange(distribution, texts, node.origin)
+    found.check(writer.script.run)
+    writer.ranges.append(found)
 
 
 def _canonical(distribution: Family, found: set[str]) -> tuple[str, ...]:
