@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from symdgm.binding import Bound, BoundFacts, Environment, Excerpt, Scalars, Written, bind
 from symdgm.binding.classify import classify, declared_node, refuse_unused
-from symdgm.binding.observations import check_batch, check_count, check_values, collect, read_data, respelled
+from symdgm.binding.observations import check_batch, check_draws, check_values, collect, read_data, respelled
 from symdgm.binding.papers import as_papers_mean
 from symdgm.derivation import Derivation, assemble
 from symdgm.distributions import Distribution
@@ -144,7 +144,7 @@ class Objective:
 
     @property
     def code(self) -> str:
-        """The PyTorch that the last evaluation ran.
+        """The PyTorch that the last evaluation ran; it returns means, unless only `per_example` was run.
 
         Raises:
             SymdgmError: nothing was evaluated yet, so that no shapes are known.
@@ -167,10 +167,12 @@ class Objective:
 
         Raises:
             DataError: data are missing or have unknown names.
+            OptionError: ``n`` is given with data, or is no whole number from 1.
             ShapeError: shapes, batch sizes or dtypes do not fit together.
             SupportError: a value lies outside the support of its distribution.
         """
-        return self.evaluate(self.read(collect(values, data, self.data)), n=check_count(n))[0]
+        tensors = self.read(collect(values, data, self.data))
+        return self.evaluate(tensors, n=check_draws(n, tensors))[0]
 
     def terms(self, values: object = None, /, *, n: int = 1, **data: object) -> dict[str, Tensor]:
         """Each term by its mathematical name, without sign and scalar factors; the batch mean, ``[]``.
@@ -180,19 +182,20 @@ class Objective:
             n: see `__call__`.
             data: see `__call__`.
         """
-        return self.evaluate(self.read(collect(values, data, self.data)), n=check_count(n))[1]
+        tensors = self.read(collect(values, data, self.data))
+        return self.evaluate(tensors, n=check_draws(n, tensors))[1]
 
     def per_example(self, values: object = None, /, *, n: int = 1, **data: object) -> Tensor:
-        """The value of each example, ``[batch]``.
+        """The value of each example, ``[batch]``; where it is the same for all, it is repeated.
 
         Args:
             values: see `__call__`, whose errors it raises.
             n: see `__call__`.
             data: see `__call__`.
         """
-        return self.evaluate(
-            self.read(collect(values, data, self.data)), n=check_count(n), output=Output.EXAMPLES
-        )[0]
+        tensors = self.read(collect(values, data, self.data))
+        value = self.evaluate(tensors, n=check_draws(n, tensors), output=Output.EXAMPLES)[0]
+        return value.expand(next((len(v) for v in tensors.values()), n))
 
     def evaluate(
         self, data: Mapping[str, Tensor], *, n: int = 1, output: Output = Output.MEAN
@@ -228,7 +231,7 @@ class Objective:
         """
         tensors = self.read(collect(values, data, self.data))
         with RandomState.capture(self._device(tensors)).replayed():
-            program = self.runner.program(tensors, check_count(n))
+            program = self.runner.program(tensors, check_draws(n, tensors))
         return self.runner.arguments(program, tensors, n)
 
     def parameters(self) -> list[nn.Parameter]:

@@ -116,6 +116,20 @@ def check_count(n: int) -> int:
     return n
 
 
+def check_draws(n: int, data: Mapping[str, Tensor]) -> int:
+    """A number of draws, which only an objective without data takes.
+
+    Raises:
+        OptionError: if there are data, or the number is no whole number from 1.
+    """
+    if check_count(n) != 1 and data:
+        raise OptionError(
+            f"`n={n}` is given with data, whose rows say how many examples there are",
+            hint="leave it out; more draws are `samples=...` of the objective",
+        )
+    return n
+
+
 def _tensor(name: str, value: object, like: Tensor | None) -> Tensor:
     if isinstance(value, Tensor):
         return value
