@@ -8,8 +8,10 @@ from sympy import Basic, Tuple
 from sympy.core.symbol import Str
 
 from symdgm.binding.bound import Bound
+from symdgm.binding.carets import locate
 from symdgm.binding.environment import Environment, is_data_name, listing
 from symdgm.binding.factors import ATOMS, DataLaw, Match, assign, reference, values_of
+from symdgm.binding.joint_draws import single
 from symdgm.binding.resolve import is_inline_law, resolve, resolve_bare
 from symdgm.binding.unsupported import refuse
 from symdgm.binding.written import Excerpt, Written
@@ -84,7 +86,7 @@ class _Reader:
         return result
 
     def _pointed(self, error: SymdgmError, node: Basic) -> SymdgmError:
-        span = self.text.spans.get(node)
+        span = locate(self.text, self.path, node)
         return error if span is None or not self.text.source else error.at(self.text.source, span)
 
     def data_names(self) -> tuple[str, ...]:
@@ -249,7 +251,7 @@ class _Reader:
 
     def _expect(self, node: Basic, scope: frozenset[Basic]) -> Basic:
         binders = []
-        for binder in node.binders:
+        for binder in single(self.environment, node.binders, self.resolutions):
             law = self._binder_law(binder, scope)
             ordered = self._drawn(binder.variables or _written_values(binder.law) or values_of(law), law)
             binders.append(Binder(Tuple(*(() if ordered == values_of(law) else ordered)), law))
