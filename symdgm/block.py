@@ -16,8 +16,8 @@ from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.arithmetic import Times
 from symdgm.expressions.names import Name, Subscripted, spelled
 from symdgm.expressions.scope import replace
-from symdgm.expressions.statements import Abbreviation, Block, Definition
-from symdgm.families import FAMILIES, parameters_of
+from symdgm.expressions.statements import Abbreviation, Block, Definition, Proportional
+from symdgm.families import FAMILIES, family_of, parameters_of
 from symdgm.parsing import parse
 from symdgm.statement import is_factor, is_objective, statement_of
 from symdgm.written_factors import Builder, check_sides
@@ -92,7 +92,8 @@ def sort(reading: Written) -> Statements:
         try:
             _put(statement, found)
         except SymdgmError as error:
-            raise error.at(reading.source, reading.spans.get(statement)) from None
+            place = statement.args[1] if is_factor(statement) else statement
+            raise error.at(reading.source, reading.spans.get(place)) from None
     if len(found.objectives) != 1:
         span = reading.spans.get(found.objectives[1]) if found.objectives else None
         raise NotSupportedError(
@@ -120,17 +121,27 @@ def _put(statement: Basic, found: Statements) -> None:
     elif is_objective(statement):
         found.objectives.append(statement)
     elif is_factor(statement):
+        family_of(statement.args[1])
         check_sides(*statement.args)
         found.factors.append(statement)
     elif isinstance(statement, Definition) and isinstance(statement.args[1], Times):
         found.factorisations.append(statement)
     else:
         raise NotSupportedError(
-            f"the statement `{statement}` is read, but a model cannot be built from it yet",
+            f"the statement `{statement}` is read{_kind(statement)}, but a model cannot be built from it yet",
             hint="a factor is written by a family, such as `p(z) = Normal(z; 0, 1)`, an objective by "
             "`maximize` or `minimize`; "
             f"families: {', '.join(FAMILIES)}",
         )
+
+
+def _kind(statement: Basic) -> str:
+    """What a statement is that no model is built from."""
+    if isinstance(statement, Proportional):
+        return " as an unnormalised density"
+    if isinstance(statement, Definition) and isinstance(statement.args[0], Name | Subscripted):
+        return f" as a deterministic value, `{statement.args[0]}`"
+    return ""
 
 
 def _written_out(statements: Statements) -> Statements:

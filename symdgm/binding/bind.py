@@ -13,7 +13,7 @@ from symdgm.binding.environment import Environment, is_data_name, listing
 from symdgm.binding.factors import ATOMS, DataLaw, Match, assign, reference, values_of
 from symdgm.binding.joint_draws import single
 from symdgm.binding.resolve import is_inline_law, resolve, resolve_bare
-from symdgm.binding.unsupported import refuse
+from symdgm.binding.unsupported import refuse, refuse_family
 from symdgm.binding.written import Excerpt, Written
 from symdgm.errors import NameResolutionError, NotSupportedError, SymdgmError, suggest
 from symdgm.expressions.applications import Apply, Density, call
@@ -198,6 +198,8 @@ class _Reader:
         return [*factors, *self.environment.networks, *self.environment.scalars]
 
     def _density(self, node: Basic, scope: frozenset[Basic]) -> Basic:
+        if not self.environment.named(node.args[0]):
+            refuse_family(node)
         law = resolve(self.environment, node)
         if isinstance(law, DataLaw):
             raise NotSupportedError(
