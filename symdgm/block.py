@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sympy import Basic
+from torch import Tensor
 
 from symdgm.binding import Environment, Excerpt, Written
 from symdgm.binding.classify import classify, is_shape
@@ -60,23 +61,28 @@ def build(
         spelled(v) for d in statements.factors for v in (*values_of(d.args[0]), *givens_of(d.args[0]))
     }
     shapes = {k: v for k, v in names.items() if spelled(read[k]) in variables and is_shape(v)}
-    others = {k: v for k, v in names.items() if k not in shapes}
     formulas = [
         p.args[1] if isinstance(p, Definition) else p
         for d in statements.factors
         for p in parameters_of(d.args[1])
     ]
+    whole = {spelled(f) for f in formulas if isinstance(f, Name | Subscripted)}
+    tensors = {
+        k: v for k, v in names.items() if spelled(read[k]) in whole and isinstance(v, Tensor) and v.dim()
+    }
+    others = {k: v for k, v in names.items() if k not in shapes and k not in tensors}
     environment = classify([statement_of(objective).body, *formulas], declared, others, parse, options)
-    builder = Builder(reading, environment, {spelled(read[k]): v for k, v in shapes.items()})
+    by_name = {spelled(read[k]): v for k, v in tensors.items()}
+    builder = Builder(reading, environment, {spelled(read[k]): v for k, v in shapes.items()}, by_name)
     factors = [*((f.node, f.distribution) for f in environment.factors)]
     factors += [(definition.args[0], builder.build(definition)) for definition in statements.factors]
     shaped = classify([], factors, shapes, parse, options)
-    whole = Environment(
+    joined = Environment(
         shaped.factors, environment.networks, environment.scalars, {**environment.shapes, **shaped.shapes}
     )
     for factorisation in statements.factorisations:
-        _check_factorisation(factorisation, whole, reading)
-    return Excerpt(objective, reading), whole
+        _check_factorisation(factorisation, joined, reading)
+    return Excerpt(objective, reading), joined
 
 
 def sort(reading: Written) -> Statements:

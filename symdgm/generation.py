@@ -107,6 +107,12 @@ class Generator:
         if isinstance(distribution, Family) and distribution.event_shape is None and event is not None:
             parameters = distribution.parameters_at()
             return {distribution.variables[0]: distribution.draw(parameters, torch.Size((n, *event)), None)}
+        if isinstance(distribution, Family) and distribution.event_shape is None and not distribution.sources:
+            name = distribution.variables[0]
+            raise ShapeError(
+                f"the event shape of `{name}` is not known yet",
+                hint=f"declare it where the model is built, as by `{name}=16`, or evaluate once",
+            )
         return distribution.sample(n=n)
 
     def _generative(self, name: str) -> Factor:

@@ -69,6 +69,12 @@ def classify(
             networks[name] = value
         elif is_scalar(value):
             scalars[name] = value
+        elif name not in applied and isinstance(value, Tensor | str):
+            is_a = f"it has shape {list(value.shape)}" if isinstance(value, Tensor) else "it is a str"
+            raise OptionError(
+                f"`{keyword}` must be one number; {is_a}",
+                hint="give a number, a 0-d tensor, an nn.Parameter, or a function of the training step",
+            )
         else:
             raise OptionError(
                 f"`{keyword}` is bound to {type(value).__name__}, which has no meaning in this formula",

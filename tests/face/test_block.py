@@ -201,6 +201,19 @@ def test_what_a_block_cannot_mean(old: str, new: str, error: type[Exception], wo
         assert text[problem.span[0] :].startswith(under), text[problem.span[0] :]
 
 
+def test_tensors_are_parameters_of_factors() -> None:
+    logits = nn.Parameter(torch.randn(4))
+    model = sd.Model("p(y) = Categorical(y; logits = pi0)\nmaximize log p(y)", pi0=logits)
+    y = torch.tensor([0, 3, 3])
+    assert torch.allclose(model.objective(y=y), logits.log_softmax(0)[y].mean())
+    assert any(p is logits for p in model.parameters())
+    loc = torch.arange(3.0)
+    mixed = sd.Model("p(x|z) = Normal(x; m, z^2)\nmaximize log p(x|z)", m=loc)
+    x, z = torch.randn(2, 3), torch.full((2, 3), 2.0)
+    expected = torch.distributions.Normal(loc, 4.0).log_prob(x).sum(-1).mean()
+    assert torch.allclose(mixed.objective(x=x, z=z), expected)
+
+
 @pytest.mark.parametrize(
     "start",
     [r"\max_{\theta, \phi}", r"\theta^* = \arg\max_\theta", "argmax_{theta, phi}", "L = max_{phi}", "argmax"],
