@@ -16,9 +16,9 @@ from symdgm.errors import (
     DataError,
     FileMismatchError,
     NonFiniteError,
-    ParameterError,
     NotSupportedError,
     OptionError,
+    ParameterError,
     SymdgmError,
 )
 from symdgm.training.randomness import draw_seed
