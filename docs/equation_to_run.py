@@ -47,7 +47,7 @@ CALL = """
 vae = sd.Model(text, enc=encoder, dec=decoder,
                beta=1, z=16)
 vae.fit(images, epochs=150)
-vae.sample(60)"""
+vae.sample(60, mean=True)["x"]"""
 """The Python around the equation."""
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sympy import Basic
+from torch import Tensor
 
 from symdgm.binding import Environment, Excerpt, Written
 from symdgm.binding.classify import classify, is_shape
@@ -16,11 +17,11 @@ from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.arithmetic import Times
 from symdgm.expressions.names import Name, Subscripted, spelled
 from symdgm.expressions.scope import replace
-from symdgm.expressions.statements import Abbreviation, Block, Definition
-from symdgm.families import FAMILIES, parameters_of
+from symdgm.expressions.statements import Abbreviation, Block, Definition, Proportional
+from symdgm.families import FAMILIES, family_of, parameters_of
 from symdgm.parsing import parse
 from symdgm.statement import is_factor, is_objective, statement_of
-from symdgm.written_factors import Builder
+from symdgm.written_factors import Builder, check_sides
 
 
 @dataclass
@@ -60,23 +61,28 @@ def build(
         spelled(v) for d in statements.factors for v in (*values_of(d.args[0]), *givens_of(d.args[0]))
     }
     shapes = {k: v for k, v in names.items() if spelled(read[k]) in variables and is_shape(v)}
-    others = {k: v for k, v in names.items() if k not in shapes}
     formulas = [
         p.args[1] if isinstance(p, Definition) else p
         for d in statements.factors
         for p in parameters_of(d.args[1])
     ]
+    whole = {spelled(f) for f in formulas if isinstance(f, Name | Subscripted)}
+    tensors = {
+        k: v for k, v in names.items() if spelled(read[k]) in whole and isinstance(v, Tensor) and v.dim()
+    }
+    others = {k: v for k, v in names.items() if k not in shapes and k not in tensors}
     environment = classify([statement_of(objective).body, *formulas], declared, others, parse, options)
-    builder = Builder(reading, environment, {spelled(read[k]): v for k, v in shapes.items()})
+    by_name = {spelled(read[k]): v for k, v in tensors.items()}
+    builder = Builder(reading, environment, {spelled(read[k]): v for k, v in shapes.items()}, by_name)
     factors = [*((f.node, f.distribution) for f in environment.factors)]
     factors += [(definition.args[0], builder.build(definition)) for definition in statements.factors]
     shaped = classify([], factors, shapes, parse, options)
-    whole = Environment(
+    joined = Environment(
         shaped.factors, environment.networks, environment.scalars, {**environment.shapes, **shaped.shapes}
     )
     for factorisation in statements.factorisations:
-        _check_factorisation(factorisation, whole, reading)
-    return Excerpt(objective, reading), whole
+        _check_factorisation(factorisation, joined, reading)
+    return Excerpt(objective, reading), joined
 
 
 def sort(reading: Written) -> Statements:
@@ -92,7 +98,8 @@ def sort(reading: Written) -> Statements:
         try:
             _put(statement, found)
         except SymdgmError as error:
-            raise error.at(reading.source, reading.spans.get(statement)) from None
+            place = statement.args[1] if is_factor(statement) else statement
+            raise error.at(reading.source, reading.spans.get(place)) from None
     if len(found.objectives) != 1:
         span = reading.spans.get(found.objectives[1]) if found.objectives else None
         raise NotSupportedError(
@@ -120,16 +127,27 @@ def _put(statement: Basic, found: Statements) -> None:
     elif is_objective(statement):
         found.objectives.append(statement)
     elif is_factor(statement):
+        family_of(statement.args[1])
+        check_sides(*statement.args)
         found.factors.append(statement)
     elif isinstance(statement, Definition) and isinstance(statement.args[1], Times):
         found.factorisations.append(statement)
     else:
         raise NotSupportedError(
-            f"the statement `{statement}` is read, but a model cannot be built from it yet",
+            f"the statement `{statement}` is read{_kind(statement)}, but a model cannot be built from it yet",
             hint="a factor is written by a family, such as `p(z) = Normal(z; 0, 1)`, an objective by "
             "`maximize` or `minimize`; "
             f"families: {', '.join(FAMILIES)}",
         )
+
+
+def _kind(statement: Basic) -> str:
+    """What a statement is that no model is built from."""
+    if isinstance(statement, Proportional):
+        return " as an unnormalised density"
+    if isinstance(statement, Definition) and isinstance(statement.args[0], Name | Subscripted):
+        return f" as a deterministic value, `{statement.args[0]}`"
+    return ""
 
 
 def _written_out(statements: Statements) -> Statements:

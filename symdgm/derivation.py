@@ -86,15 +86,21 @@ def _objects(bound: Bound) -> list[Step]:
 def _estimation(estimates: Sequence[Estimate]) -> list[Step]:
     steps = []
     for estimate in estimates:
-        kind, why = estimate.estimator.kind, estimate.estimator.why
-        if estimate.nonlinear and kind is not Kind.EQUALITY:
-            kind, why = (
-                Kind.BIASED,
-                f"{why}; but a nonlinear function of it is taken, so the value is biased (Jensen)",
-            )
+        kind, why = _kind(estimate)
         change = Change(estimate.expectation, estimate.expectation.body, f"is {_how(estimate)}")
         steps.append(Step(estimate.estimator.name, kind, why, (change,), estimate.expectation))
     return steps
+
+
+def _kind(estimate: Estimate) -> tuple[Kind, str]:
+    """What an estimate is to its place in the equation, and why."""
+    kind, why = estimate.estimator.kind, estimate.estimator.why
+    if kind is Kind.EQUALITY or not estimate.nonlinear:
+        return kind, why
+    if estimate.logged:
+        why = f"{why}; the log of a mean is taken: a lower bound on the log of the expectation (Jensen)"
+        return Kind.LOWER_BOUND, why
+    return Kind.BIASED, f"{why}; but a nonlinear function of it is taken, so the value is biased (Jensen)"
 
 
 def _how(estimate: Estimate) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sympy import Basic, Rational, sqrt
 
 from symdgm.binding.factors import values_of
+from symdgm.binding.unsupported import LAWS
 from symdgm.distributions import (
     Bernoulli,
     Beta,
@@ -37,7 +38,7 @@ from symdgm.distributions import (
     VonMises,
     VonMisesFisher,
 )
-from symdgm.errors import NameResolutionError, ParameterError, suggest
+from symdgm.errors import NameResolutionError, NotSupportedError, ParameterError, suggest
 from symdgm.expressions.applications import Apply, Density, call
 from symdgm.expressions.arithmetic import Power
 from symdgm.expressions.names import spelled
@@ -78,16 +79,22 @@ def is_family(node: Basic) -> bool:
     """Whether a right-hand side is a family with parameters, ``Normal(z; 0, 1)``, known or unknown."""
     if isinstance(node, Density) and node.parameters:
         return True
-    return isinstance(node, Density | Apply) and spelled(node.args[0]) in FAMILIES
+    return isinstance(node, Density | Apply) and spelled(node.args[0]) in (*FAMILIES, *LAWS)
 
 
 def family_of(node: Basic) -> type[Family]:
     """The family that a right-hand side names.
 
     Raises:
+        NotSupportedError: a family of the literature that this version does not have.
         NameResolutionError: there is none of that name; the nearest one is named.
     """
     name = spelled(node.args[0])
+    if name not in FAMILIES and name in LAWS:
+        raise NotSupportedError(
+            f"the family `{name}` is known, but not supported yet",
+            hint=f"supported: {', '.join(f'`{n}`' for n in FAMILIES)}",
+        )
     if name not in FAMILIES:
         raise NameResolutionError(f"no family is called `{name}`", hint=suggest(name, FAMILIES))
     return FAMILIES[name]

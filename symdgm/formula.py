@@ -41,7 +41,9 @@ class Formula(nn.Module):
         bound: Bound = bind(Tuple(*formulas.values()), environment, text, observed=given)
         _check_given(bound, given)
         terms = tuple(Term(node, 1, (), node) for node in bound.expression.args)
-        frozen = freeze(bound, Derivation(bound.expression, (), terms), BoundFacts(environment), {})
+        frozen = freeze(
+            bound, Derivation(bound.expression, (), terms), BoundFacts(environment, bound.expression), {}
+        )
         register(self, {name: environment.networks[name] for name in bound.networks})
         for name, parameter in environment.scalars.parameters().items():
             if name in bound.scalars:

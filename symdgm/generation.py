@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from symdgm.binding import Environment, Factor
+from symdgm.binding.observations import check_count, check_event
 from symdgm.distributions import Data, Distribution, Family
 from symdgm.errors import DataError, NameResolutionError, ShapeError, suggest
 from symdgm.expressions.names import spelled
@@ -28,6 +29,7 @@ class Generator:
         self.factors = [f for f in environment.factors if not isinstance(f.distribution, Data)]
         self.events = {**events, **environment.shapes}
         self.observed = observed
+        self.environment = environment
 
     def sample(self, n: int | None, given: Mapping[str, Tensor], *, mean: bool) -> dict[str, Tensor]:
         """Draw the observed variables and all their ancestors.
@@ -40,7 +42,7 @@ class Generator:
         Returns:
             Variable → ``[n, *event]``, in the order in which they were drawn, after what was given.
         """
-        self._check_names(given)
+        self._check_given(given)
         count = _count(n, given)
         values = dict(given)
         for name in self.observed:
@@ -84,24 +86,33 @@ class Generator:
         for parent in map(spelled, factor.givens):
             if parent not in values:
                 self._draw(parent, values, n, self._parent(parent, factor), mean=False, path=(*path, name))
-        given = {v: values[v] for v in map(spelled, factor.givens)}
-        if mean and name in self.observed:
-            values.update(self._mean(factor.distribution, given, n))
-        else:
-            values.update(self._drawn(factor.distribution, given, n))
+        # By place: a distribution and its parsed node may spell one variable in two ways, x_1_2 and x_{1,2}.
+        distribution = factor.distribution
+        given = {d: values[spelled(v)] for d, v in zip(distribution.given, factor.givens, strict=True)}
+        at_mean = mean and name in self.observed
+        found = self._mean(distribution, given, n) if at_mean else self._drawn(factor, given, n)
+        names = zip(distribution.variables, factor.variables, strict=True)
+        values.update({spelled(v): found[d] for d, v in names})
 
     def _mean(self, distribution: Distribution, given: Mapping[str, Tensor], n: int) -> dict[str, Tensor]:
         means = distribution.mean(given)
         return means if given else {k: v.expand(n, *v.shape[1:]) for k, v in means.items()}
 
-    def _drawn(self, distribution: Distribution, given: Mapping[str, Tensor], n: int) -> dict[str, Tensor]:
+    def _drawn(self, factor: Factor, given: Mapping[str, Tensor], n: int) -> dict[str, Tensor]:
         """A draw; constants alone take the event shape that was seen in an evaluation."""
+        distribution = factor.distribution
         if given:
             return distribution.sample(given)
-        event = self.events.get(distribution.variables[0])
+        event = self.events.get(spelled(factor.variables[0]))
         if isinstance(distribution, Family) and distribution.event_shape is None and event is not None:
             parameters = distribution.parameters_at()
             return {distribution.variables[0]: distribution.draw(parameters, torch.Size((n, *event)), None)}
+        if isinstance(distribution, Family) and distribution.event_shape is None and not distribution.sources:
+            name = distribution.variables[0]
+            raise ShapeError(
+                f"the event shape of `{name}` is not known yet",
+                hint=f"declare it where the model is built, as by `{name}=16`, or evaluate once",
+            )
         return distribution.sample(n=n)
 
     def _generative(self, name: str) -> Factor:
@@ -135,21 +146,33 @@ class Generator:
         if len(found) == 1:
             return found[0]
         listed = ", ".join(f"`{f.node}`" for f in self.factors)
+        hint = f"bound: {listed}; or pass `{name}=...`" if listed else "nothing is bound that could be drawn"
         what = "no factor" if not found else "more than one factor"
-        raise NameResolutionError(f"{what} {verb} `{name}`", hint=f"bound: {listed}; or pass `{name}=...`")
+        raise NameResolutionError(f"{what} {verb} `{name}`", hint=hint)
 
-    def _check_names(self, given: Mapping[str, Tensor]) -> None:
+    def _check_given(self, given: Mapping[str, Tensor]) -> None:
+        """Refuse unknown names, and values of another event shape than was declared or seen."""
         known = {spelled(v) for f in self.factors for v in (*f.variables, *f.givens)}
-        for name in given:
+        for name, value in given.items():
             if name not in known:
                 raise DataError(f"the model has no variable `{name}`", hint=suggest(name, known))
+            check_event(self.environment, name, value)
+            seen = self.events.get(name)
+            if seen is not None and value.shape[1:] != seen:
+                raise ShapeError(
+                    f"`{name}` has the event shape {list(value.shape[1:])}, but {list(seen)} was evaluated",
+                    hint="every variable is [n, *event]",
+                )
 
 
 def _count(n: int | None, given: Mapping[str, Tensor]) -> int:
     """How many are drawn: what is asked for must agree with what is given."""
     sizes = {name: len(value) if value.dim() else 0 for name, value in given.items()}
-    wanted = {*sizes.values(), *(() if n is None else (n,))}
-    if len(wanted) > 1 or 0 in wanted:
+    empty = [name for name, size in sizes.items() if size == 0]
+    if empty:
+        raise ShapeError(f"`{empty[0]}` has no rows", hint=f"pass `{empty[0]}=...` as [n, *event]")
+    wanted = {*sizes.values(), *(() if n is None else (check_count(n),))}
+    if len(wanted) > 1:
         listed = ", ".join(f"`{name}` has {size}" for name, size in sizes.items())
         asked = "" if n is None else f"n={n}, "
         raise ShapeError(

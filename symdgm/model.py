@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from symdgm import training
 from symdgm.binding import Scalars
 from symdgm.binding.classify import declared_node
+from symdgm.binding.observations import collect, read_data
+from symdgm.binding.papers import as_papers_mean
 from symdgm.block import build
 from symdgm.derivation import Derivation
 from symdgm.distributions import Distribution
@@ -20,7 +22,7 @@ from symdgm.errors import NotSupportedError, SymdgmError
 from symdgm.expressions.node import Node
 from symdgm.expressions.notation import latex, unicode
 from symdgm.generation import Generator
-from symdgm.objective import OPTIONS, Objective, distributions_of, reading_of
+from symdgm.objective import OPTIONS, Objective, code_of, distributions_of, reading_of
 from symdgm.parsing import parse
 from symdgm.runtime import diagnose
 from symdgm.statement import is_block
@@ -70,7 +72,7 @@ class Model(nn.Module):
         **names: Any,
     ) -> None:
         super().__init__()
-        reading = reading_of(text)
+        reading = as_papers_mean(reading_of(text), names, parse)
         self.text: Basic = reading.expression
         if is_block(reading.expression):
             declared = [(declared_node(d, parse), d) for d in distributions_of(distributions)]
@@ -102,22 +104,33 @@ class Model(nn.Module):
     @property
     def code(self) -> str:
         """The PyTorch that runs; see `Objective.code`."""
-        return self.objective.code
+        return code_of(self.objective, "model.loss")
 
     @property
     def scalars(self) -> Scalars:
         """The scalars by name; see `Objective.scalars`."""
         return self.objective.scalars
 
-    def terms(
-        self, values: Mapping[str, object] | None = None, /, *, n: int = 1, **data: object
-    ) -> dict[str, Tensor]:
+    def terms(self, values: object = None, /, *, n: int = 1, **data: object) -> dict[str, Tensor]:
         """Each term by its own mathematical name; see `Objective.terms`."""
         return self.objective.terms(values, n=n, **data)
 
-    def loss(self, values: Mapping[str, object] | None = None, /, *, n: int = 1, **data: object) -> Tensor:
-        """What is minimised, ``[]``: the objective, or its negative where it is maximised."""
+    def loss(self, values: object = None, /, *, n: int = 1, **data: object) -> Tensor:
+        """What is minimised, ``[]``: the objective, or its negative where it is maximised.
+
+        Networks are in the mode in which they are: training mode at first, evaluation mode after `fit`;
+        ``model.train()`` and ``model.eval()`` change it.
+
+        Args:
+            values: see `Objective.__call__`, whose errors it raises.
+            n: see `Objective.__call__`.
+            data: see `Objective.__call__`.
+        """
         return self._signed(self.objective(values, n=n, **data))
+
+    def forward(self, values: object = None, /, *, n: int = 1, **data: object) -> Tensor:
+        """The loss, so that ``model(x=batch)`` is a loss like that of any module; see `loss`."""
+        return self.loss(values, n=n, **data)
 
     def __repr__(self) -> str:
         factors = "\n".join(f"  {f.distribution!r}" for f in self.objective.bound.environment.factors)
@@ -130,6 +143,8 @@ class Model(nn.Module):
 
     def fit(self, data: object, **options: Any) -> History:
         """Train on data; all options are those of `symdgm.training.fit`.
+
+        Networks are in training mode within its steps, and in evaluation mode afterwards.
 
         Args:
             data: tensors or arrays ``[N, *event]``, a tuple or dict of them, a Dataset, or a DataLoader.
@@ -144,10 +159,18 @@ class Model(nn.Module):
         self._stepper = Stepper(self, **options)
         return self._stepper
 
-    def train_step(self, values: Mapping[str, object] | None = None, /, **data: object) -> Evaluation:
-        """One step on a batch, for a loop of one's own; the evaluation is that from before the step."""
+    def train_step(self, values: object = None, /, **data: object) -> Evaluation:
+        """One step on a batch, for a loop of one's own; the evaluation is that from before the step.
+
+        The networks are put into training mode, and stay in it.
+
+        Args:
+            values: see `Objective.__call__`, whose errors it raises.
+            data: see `Objective.__call__`.
+        """
         stepper = self._stepper if self._stepper is not None else self.configure()
-        batch = self.objective.read({**(values or {}), **data})
+        batch = self.objective.read(collect(values, data, self.variables, "model.train_step"))
+        self.train_mode(True)
         return stepper(batch)[""]
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -165,7 +188,7 @@ class Model(nn.Module):
     # Generating.
 
     def sample(
-        self, n: int | None = None, *, mean: bool = False, seed: int | None = None, **given: Tensor
+        self, n: int | None = None, *, mean: bool = False, seed: int | None = None, **given: object
     ) -> dict[str, Tensor]:
         """Draw from the generative model, ancestors first.
 
@@ -179,12 +202,14 @@ class Model(nn.Module):
             Variable → ``[n, *event]``, latent and given variables included.
 
         Raises:
-            DataError: a variable that the model does not have.
+            DataError: a variable that the model does not have, or a value that is no tensor.
+            OptionError: ``n`` is no whole number from 1.
             NameResolutionError: no factor, or more than one, generates a variable.
             ShapeError: the numbers of rows do not agree, or the event shape of a variable is not known yet.
         """
+        fixed = read_data(given, tuple(given), next(self.parameters(), None))
         with torch.no_grad(), seeded(seed, self._device()):
-            return self._generator().sample(n, given, mean=mean)
+            return self._generator().sample(n, fixed, mean=mean)
 
     def reconstruct(
         self, x: Tensor, *, mean: bool = True, seed: int | None = None, **given: Tensor

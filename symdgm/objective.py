@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from symdgm.binding import Bound, BoundFacts, Environment, Excerpt, Scalars, Written, bind
 from symdgm.binding.classify import classify, declared_node, refuse_unused
-from symdgm.binding.observations import check_batch, check_values, read_data
+from symdgm.binding.observations import check_batch, check_draws, check_values, collect, read_data, respelled
+from symdgm.binding.papers import as_papers_mean
 from symdgm.derivation import Derivation, assemble
 from symdgm.distributions import Distribution, Joint
 from symdgm.errors import OptionError, SymdgmError, suggest
@@ -76,7 +77,7 @@ class Objective:
         validate: bool = True,
         **names: Any,
     ) -> None:
-        reading = reading_of(equation)
+        reading = as_papers_mean(reading_of(equation), names, parse)
         declared = [(declared_node(d, parse), d) for d in distributions_of(distributions)]
         environment = classify([statement_of(reading.expression).body], declared, names, parse, OPTIONS)
         self._build(reading, environment, samples, analytic, validate)
@@ -118,7 +119,7 @@ class Objective:
         self.label, self.direction, body = statement.label, statement.direction, statement.body
         self.bound: Bound = bind(body, environment, reading)
         self.validate = validate
-        facts = BoundFacts(environment)
+        facts = BoundFacts(environment, self.bound.expression)
         rewriting = derive(self.bound.expression, facts, analytic=analytic)
         frozen = freeze(self.bound, rewriting, facts, _counts(samples, self.bound))
         self.term_names = _term_names(self.bound, [t.name for t in rewriting.terms])
@@ -143,45 +144,37 @@ class Objective:
 
     @property
     def code(self) -> str:
-        """The PyTorch that the last evaluation ran.
+        """The PyTorch that the last evaluation ran; it returns means, unless only `per_example` was run.
 
         Raises:
             SymdgmError: nothing was evaluated yet, so that no shapes are known.
         """
-        program = self.runner.last()
-        if program is None:
-            example = ", ".join(f"{name}=batch" for name in self.data) or "n=64"
-            raise SymdgmError(
-                "the code depends on shapes, which no evaluation has shown yet",
-                hint=f"evaluate once: `objective({example})`",
-            )
-        return program.text
+        return code_of(self, "objective")
 
     @property
     def signature(self) -> str:
         """The digest of the equation's structure: equal for equations that mean the same."""
         return signature(self.expression)
 
-    def __call__(
-        self, values: Mapping[str, object] | None = None, /, *, n: int = 1, **data: object
-    ) -> Tensor:
+    def __call__(self, values: object = None, /, *, n: int = 1, **data: object) -> Tensor:
         """The value, averaged over the batch, ``[]``; differentiable.
 
         Args:
-            values: the data as a dict, for variables whose names are no Python identifiers.
+            values: the data as a dict, for names that are no Python identifiers; or the value of the only
+                observed variable.
             n: the number of draws, where there are no data.
             data: the observed variables, each ``[batch, *event]``.
 
         Raises:
             DataError: data are missing or have unknown names.
+            OptionError: ``n`` is given with data, or is no whole number from 1.
             ShapeError: shapes, batch sizes or dtypes do not fit together.
             SupportError: a value lies outside the support of its distribution.
         """
-        return self.evaluate(self.read({**(values or {}), **data}), n=_count(n))[0]
+        tensors = self.read(collect(values, data, self.data))
+        return self.evaluate(tensors, n=check_draws(n, tensors))[0]
 
-    def terms(
-        self, values: Mapping[str, object] | None = None, /, *, n: int = 1, **data: object
-    ) -> dict[str, Tensor]:
+    def terms(self, values: object = None, /, *, n: int = 1, **data: object) -> dict[str, Tensor]:
         """Each term by its mathematical name, without sign and scalar factors; the batch mean, ``[]``.
 
         Args:
@@ -189,19 +182,20 @@ class Objective:
             n: see `__call__`.
             data: see `__call__`.
         """
-        return self.evaluate(self.read({**(values or {}), **data}), n=_count(n))[1]
+        tensors = self.read(collect(values, data, self.data))
+        return self.evaluate(tensors, n=check_draws(n, tensors))[1]
 
-    def per_example(
-        self, values: Mapping[str, object] | None = None, /, *, n: int = 1, **data: object
-    ) -> Tensor:
-        """The value of each example, ``[batch]``.
+    def per_example(self, values: object = None, /, *, n: int = 1, **data: object) -> Tensor:
+        """The value of each example, ``[batch]``; where it is the same for all, it is repeated.
 
         Args:
             values: see `__call__`, whose errors it raises.
             n: see `__call__`.
             data: see `__call__`.
         """
-        return self.evaluate(self.read({**(values or {}), **data}), n=_count(n), output=Output.EXAMPLES)[0]
+        tensors = self.read(collect(values, data, self.data))
+        value = self.evaluate(tensors, n=check_draws(n, tensors), output=Output.EXAMPLES)[0]
+        return value.expand(next((len(v) for v in tensors.values()), n))
 
     def evaluate(
         self, data: Mapping[str, Tensor], *, n: int = 1, output: Output = Output.MEAN
@@ -212,7 +206,7 @@ class Objective:
     def read(self, values: Mapping[str, object]) -> dict[str, Tensor]:
         """The data as checked tensors; on an accelerator, values are looked at the first time only."""
         anchor = self._anchor()
-        data = read_data(values, self.data, anchor)
+        data = read_data(respelled(values, self.data, parse), self.data, anchor)
         check_batch(data)
         if self.validate and (
             _on_cpu(data) or self.runner.key(data, Output.MEAN) not in self.runner.programs
@@ -223,13 +217,11 @@ class Objective:
     def check(self, values: Mapping[str, object]) -> None:
         """Check names, batch sizes, dtypes and supports of data; see `__call__` for the errors."""
         anchor = self._anchor()
-        data = read_data(values, self.data, anchor)
+        data = read_data(respelled(values, self.data, parse), self.data, anchor)
         check_batch(data)
         check_values(self.bound.environment, data, anchor)
 
-    def inputs(
-        self, values: Mapping[str, object] | None = None, /, *, n: int = 1, **data: object
-    ) -> dict[str, Any]:
+    def inputs(self, values: object = None, /, *, n: int = 1, **data: object) -> dict[str, Any]:
         """The arguments with which `code` repeats an evaluation: ``exec(code)``, ``objective(**inputs)``.
 
         Args:
@@ -237,9 +229,9 @@ class Objective:
             n: see `__call__`.
             data: see `__call__`.
         """
-        tensors = self.read({**(values or {}), **data})
+        tensors = self.read(collect(values, data, self.data))
         with RandomState.capture(self._device(tensors)).replayed():
-            program = self.runner.program(tensors, _count(n))
+            program = self.runner.program(tensors, check_draws(n, tensors))
         return self.runner.arguments(program, tensors, n)
 
     def parameters(self) -> list[nn.Parameter]:
@@ -277,6 +269,18 @@ def reading_of(equation: str | Node) -> Written:
     return read(equation)
 
 
+def code_of(objective: Objective, called: str) -> str:
+    """The code that an objective ran last; ``called`` is what a first evaluation is asked of."""
+    program = objective.runner.last()
+    if program is None:
+        example = ", ".join(f"{name}=batch" for name in objective.data) or "n=64"
+        raise SymdgmError(
+            "the code depends on shapes, which no evaluation has shown yet",
+            hint=f"evaluate once: `{called}({example})`",
+        )
+    return program.text
+
+
 def distributions_of(values: tuple[object, ...]) -> list[Distribution]:
     """Positional arguments as distributions; a product is taken apart into its factors."""
     found: list[Distribution] = []
@@ -305,12 +309,6 @@ def _counts(samples: int | Mapping[str, int], bound: Bound) -> dict[str, int]:
                 f"`samples` names `{name}`, which is no variable of a distribution", hint=suggest(name, drawn)
             )
     return counts
-
-
-def _count(n: int) -> int:
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise OptionError(f"`n` is {n!r}", hint="write a whole number of draws, 1 or more")
-    return n
 
 
 def _refuse_unused(bound: Bound, names: Mapping[str, object]) -> None:

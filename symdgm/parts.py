@@ -8,6 +8,7 @@ from typing import final
 from torch import nn
 
 from symdgm.binding import Bound
+from symdgm.distributions.reach import modules_within
 
 
 @final
@@ -15,7 +16,7 @@ class Shelf(nn.Module):
     """Modules under the names of the mathematics: ``factors.q(z|x).network.weight``.
 
     Args:
-        children: name → what is bound to it; what is no module is left out.
+        children: name → what is bound to it; of a function, the modules that it uses.
 
     Example:
         >>> list(Shelf({"p(x|z)": nn.Linear(1, 1)}).state_dict())
@@ -32,11 +33,13 @@ def register(parent: nn.Module, children: Mapping[str, object]) -> None:
 
     Args:
         parent: a module.
-        children: name → what is bound to it; what is no module is left out.
+        children: name → what is bound to it; of a function, the modules that it uses.
     """
     for name, child in children.items():
         if isinstance(child, nn.Module):
             parent.add_module(_free(name.replace(".", "_"), parent), child)
+        for inner, module in modules_within(child).items():
+            parent.add_module(_free(f"{name}_uses_{inner}".replace(".", "_"), parent), module)
 
 
 def _free(name: str, parent: nn.Module) -> str:

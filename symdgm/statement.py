@@ -6,8 +6,14 @@ from dataclasses import dataclass
 
 from sympy import Basic
 
+from symdgm.expressions.names import Name, Subscripted
+from symdgm.expressions.scope import free_names, heads
 from symdgm.expressions.statements import Block, Definition, Labeled, Optimize
 from symdgm.families import is_family
+from symdgm.names import GREEK
+
+DIRECTIONS = {"maximize": "maximize", "argmax": "maximize", "minimize": "minimize", "argmin": "minimize"}
+"""What is done, for each way to write it."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,7 @@ def statement_of(expression: Basic) -> Statement:
         if label is None and isinstance(body, Definition | Labeled) and not is_factor(body):
             label, body = body.args
         elif direction is None and _is_plain(body):
-            direction, body = str(body.args[0].name), body.args[1]
+            direction, body = DIRECTIONS[body.direction], body.args[1]
         else:
             return Statement(body, label, direction)
 
@@ -53,5 +59,15 @@ def is_block(expression: Basic) -> bool:
 
 
 def _is_plain(node: Basic) -> bool:
-    """Whether a node says to maximise or minimise over everything."""
-    return isinstance(node, Optimize) and not node.args[2] and node.direction in ("maximize", "minimize")
+    """Whether a node says to maximise or minimise over everything: with no player, or with one who owns all.
+
+    Subscripts such as ``theta, phi`` own all if they are Greek names of nothing else, and if no
+    network or distribution is written with another one (LANGUAGE.md 8.12).
+    """
+    if not isinstance(node, Optimize):
+        return False
+    players, body = set(node.args[2].args), node.args[1]
+    called = heads(body)
+    tags = {i for h in called if isinstance(h, Subscripted) for i in h.indices if isinstance(i, Name)}
+    owners = tags <= players and not players & (called | free_names(body))
+    return not players or (owners and all(isinstance(p, Name) and p.text in GREEK for p in players))

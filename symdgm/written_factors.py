@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import final
 
 from sympy import Basic, Number
+from torch import Tensor
 
 from symdgm.binding import Environment, Written
 from symdgm.binding.factors import givens_of, values_of
@@ -13,7 +14,7 @@ from symdgm.distributions import Distribution, Family
 from symdgm.errors import NameResolutionError, ParameterError, SymdgmError
 from symdgm.expressions.applications import Apply
 from symdgm.expressions.arithmetic import Minus
-from symdgm.expressions.names import spelled
+from symdgm.expressions.names import Name, Subscripted, spelled
 from symdgm.families import OPTIONS, SYMBOL, family_of, formulas_of, parameters_of
 from symdgm.formula import Formula, Rearranged
 
@@ -26,12 +27,20 @@ class Builder:
         reading: the block, for carets.
         environment: the networks and scalars that parameters name.
         shapes: variable → its event shape.
+        tensors: name → a tensor that is a parameter as it is.
     """
 
-    def __init__(self, reading: Written, environment: Environment, shapes: Mapping[str, object]) -> None:
+    def __init__(
+        self,
+        reading: Written,
+        environment: Environment,
+        shapes: Mapping[str, object],
+        tensors: Mapping[str, Tensor],
+    ) -> None:
         self.reading = reading
         self.environment = environment
         self.shapes = shapes
+        self.tensors = tensors
 
     def build(self, definition: Basic) -> Distribution:
         """The distribution of a statement.
@@ -48,7 +57,7 @@ class Builder:
 
     def _build(self, left: Basic, right: Basic) -> Distribution:
         family, given = family_of(right), tuple(map(spelled, givens_of(left)))
-        _check_sides(left, right)
+        check_sides(left, right)
         sole = self._sole_network(family, right)
         if sole is not None:
             return family(str(left), self._applied(sole, given))
@@ -59,9 +68,10 @@ class Builder:
             if name in formulas
         }
         plain = {name: self._plain(formula, given) for name, formula in formulas.items()}
-        numbers = {name: value for name, value in plain.items() if isinstance(value, float)}
+        numbers = {name: value for name, value in plain.items() if isinstance(value, float | Tensor)}
         if all(value is not None for value in plain.values()):
-            shape = self.shapes.get(spelled(values_of(left)[0])) if len(numbers) == len(plain) else None
+            constant = all(isinstance(value, float) for value in plain.values())
+            shape = self.shapes.get(spelled(values_of(left)[0])) if constant else None
             return family(str(left), event_shape=shape, **plain, **options)  # type: ignore[arg-type]
         compound = {name: formula for name, formula in formulas.items() if name not in numbers}
         formula = Formula(compound, given, self.environment, self.reading)
@@ -101,8 +111,10 @@ class Builder:
             )
         return Rearranged(self._network(node), tuple(map(given.index, arguments)))
 
-    def _plain(self, node: Basic, given: tuple[str, ...]) -> float | Callable[..., object] | None:
-        """A number, or a network of just what is given; None for any other formula."""
+    def _plain(self, node: Basic, given: tuple[str, ...]) -> float | Tensor | Callable[..., object] | None:
+        """A number, a tensor, or a network of just what is given; None for any other formula."""
+        if isinstance(node, Name | Subscripted) and spelled(node) in self.tensors:
+            return self.tensors[spelled(node)]
         if isinstance(node, Number):
             return float(node)
         if isinstance(node, Minus) and isinstance(node.args[0], Number):
@@ -121,7 +133,20 @@ def _option(name: str, node: Basic) -> float:
     return -value if isinstance(node, Minus) else value
 
 
-def _check_sides(left: Basic, right: Basic) -> None:
+def check_sides(left: Basic, right: Basic) -> None:
+    """Refuse a statement whose two sides are over different variables.
+
+    Raises:
+        NameResolutionError: it says so, and shows where the parameters stand.
+    """
+    names, over = values_of(left), values_of(right)
+    if len(over) > len(names) and over[: len(names)] == names:
+        family = right.args[0]
+        variables, parameters = (", ".join(map(str, part)) for part in (names, over[len(names) :]))
+        raise NameResolutionError(
+            f"`{right}` separates the parameters from the variable by a comma",
+            hint=f"parameters come after `;`: `{family}({variables}; {parameters})`",
+        )
     if values_of(right) != values_of(left) or givens_of(right):
         raise NameResolutionError(
             f"the left side is over {_listed(tuple(map(str, values_of(left))))}, but the family is over "

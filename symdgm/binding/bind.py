@@ -8,16 +8,19 @@ from sympy import Basic, Tuple
 from sympy.core.symbol import Str
 
 from symdgm.binding.bound import Bound
+from symdgm.binding.carets import locate
 from symdgm.binding.environment import Environment, is_data_name, listing
 from symdgm.binding.factors import ATOMS, DataLaw, Match, assign, reference, values_of
+from symdgm.binding.joint_draws import single
 from symdgm.binding.resolve import is_inline_law, resolve, resolve_bare
-from symdgm.binding.unsupported import refuse
+from symdgm.binding.unsupported import refuse, refuse_family
 from symdgm.binding.written import Excerpt, Written
 from symdgm.errors import NameResolutionError, NotSupportedError, SymdgmError, suggest
 from symdgm.expressions.applications import Apply, Density, call
 from symdgm.expressions.arithmetic import Times
 from symdgm.expressions.expectations import Binder, CrossEntropy, DivergenceBetween, Entropy, Expect
 from symdgm.expressions.names import Name, spelled
+from symdgm.expressions.statements import Definition
 
 PI, SIGMA = Name("pi"), Name("sigma")
 """Names that mean the number and the sigmoid where they are not bound (LANGUAGE.md 8.24)."""
@@ -83,7 +86,7 @@ class _Reader:
         return result
 
     def _pointed(self, error: SymdgmError, node: Basic) -> SymdgmError:
-        span = self.text.spans.get(node)
+        span = locate(self.text, self.path, node)
         return error if span is None or not self.text.source else error.at(self.text.source, span)
 
     def data_names(self) -> tuple[str, ...]:
@@ -195,6 +198,8 @@ class _Reader:
         return [*factors, *self.environment.networks, *self.environment.scalars]
 
     def _density(self, node: Basic, scope: frozenset[Basic]) -> Basic:
+        if not self.environment.named(node.args[0]):
+            refuse_family(node)
         law = resolve(self.environment, node)
         if isinstance(law, DataLaw):
             raise NotSupportedError(
@@ -248,9 +253,9 @@ class _Reader:
 
     def _expect(self, node: Basic, scope: frozenset[Basic]) -> Basic:
         binders = []
-        for binder in node.binders:
+        for binder in single(self.environment, node.binders, self.resolutions):
             law = self._binder_law(binder, scope)
-            ordered = self._drawn(binder.variables or values_of(law), law)
+            ordered = self._drawn(binder.variables or _written_values(binder.law) or values_of(law), law)
             binders.append(Binder(Tuple(*(() if ordered == values_of(law) else ordered)), law))
             if not isinstance(resolve(self.environment, law), DataLaw):
                 self.latent.update(dict.fromkeys(ordered, law))
@@ -321,6 +326,12 @@ class _Reader:
     def _cross_entropy(self, node: Basic, scope: frozenset[Basic]) -> Basic:
         left = self._law(node.args[0], scope)
         return CrossEntropy(left, self._compared("a cross-entropy", left, node.args[1], scope))
+
+
+def _written_values(law: Basic) -> tuple[Basic, ...]:
+    """What a law is written over, ``z'`` of ``q(z'|x)``; nothing for a bare name or an expression."""
+    values = values_of(law) if isinstance(law, Apply | Density) else ()
+    return values if all(isinstance(v, (*ATOMS, Definition)) for v in values) else ()
 
 
 def _names(variables: tuple[Basic, ...]) -> str:

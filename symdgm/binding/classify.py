@@ -55,20 +55,27 @@ def classify(
     networks: dict[str, Callable[..., object]] = {}
     scalars: dict[str, object] = {}
     shapes: dict[str, torch.Size] = {}
+    _refuse_spelled_twice(names, read)
     for keyword, value in names.items():
         node = read(keyword)
         name = spelled(node)
         if isinstance(value, Distribution):
             parts = value.factors if isinstance(value, Joint) else (value,)
             factors += [(_renamed(node, declared_node(part, read)), part) for part in parts]
-        elif is_shape(value) and any(name in (*d.variables, *d.given) for _, d in factors):
+        elif is_shape(value) and any(node in (*values_of(f), *givens_of(f)) for f, _ in factors):
             shapes[name] = torch.Size((value,) if isinstance(value, int) else value)  # type: ignore[arg-type]
         elif name not in mentioned:
             raise _unused(keyword, [*options, *sorted(mentioned - _keys(names, read))])
-        elif name in applied and callable(value) and not _is_number(value):
+        elif name in applied and callable(value) and not is_number(value):
             networks[name] = value
         elif is_scalar(value):
             scalars[name] = value
+        elif name not in applied and isinstance(value, Tensor | str):
+            is_a = f"it has shape {list(value.shape)}" if isinstance(value, Tensor) else "it is a str"
+            raise OptionError(
+                f"`{keyword}` must be one number; {is_a}",
+                hint="give a number, a 0-d tensor, an nn.Parameter, or a function of the training step",
+            )
         else:
             raise OptionError(
                 f"`{keyword}` is bound to {type(value).__name__}, which has no meaning in this formula",
@@ -116,13 +123,24 @@ def _keys(names: Mapping[str, object], read: Read) -> set[str]:
     return {spelled(read(keyword)) for keyword in names}
 
 
+def _refuse_spelled_twice(names: Iterable[str], read: Read) -> None:
+    seen: dict[str, str] = {}
+    for keyword in names:
+        first = seen.setdefault(spelled(read(keyword)), keyword)
+        if first != keyword:
+            raise OptionError(
+                f"`{first}` and `{keyword}` are two spellings of one name, which is bound twice",
+                hint="leave one out",
+            )
+
+
 def _called(expressions: Iterable[Basic]) -> set[str]:
     """The names of functions and distributions, with and without their subscripts."""
     found = {head for e in expressions for head in heads(e)}
     return {spelled(h) for h in found} | {spelled(h.head) for h in found if isinstance(h, Subscripted)}
 
 
-def _is_number(value: Callable[..., object]) -> bool:
+def is_number(value: Callable[..., object]) -> bool:
     """Whether what can be called is a number all the same: a tensor, or a function of ``step``."""
     if isinstance(value, Tensor | nn.Module):
         return isinstance(value, Tensor)

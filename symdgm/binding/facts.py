@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
-from sympy import Basic, Number
+from sympy import Basic, Number, preorder_traversal
 
 from symdgm.binding.environment import Environment
-from symdgm.binding.factors import Match, givens_of, product, values_of
+from symdgm.binding.factors import ATOMS, Match, givens_of, product, values_of
 from symdgm.binding.gradients import is_fixed, is_pathwise
 from symdgm.distributions import Bernoulli, Categorical, Data, Deterministic, Family, OneHotCategorical
 from symdgm.expressions.applications import Apply, Density
@@ -29,10 +30,12 @@ class BoundFacts:
 
     Args:
         environment: what is bound.
+        formula: the bound formula; no parameter is called as one of its names.
         parameter_names: name → (law, parameter), for every name that was handed out.
     """
 
     environment: Environment
+    formula: Basic | None = None
     parameter_names: dict[Basic, tuple[Law, str]] = field(default_factory=dict)
     _given: dict[tuple[int, Basic, str], Basic] = field(default_factory=dict)
 
@@ -94,7 +97,12 @@ class BoundFacts:
         variables = {
             spelled(v) for f in self.environment.factors for v in (*values_of(f.node), *givens_of(f.node))
         }
-        return variables | set(self.environment.scalars) | set(self.environment.networks)
+        return variables | self._written | set(self.environment.scalars) | set(self.environment.networks)
+
+    @cached_property
+    def _written(self) -> set[str]:
+        """All names of the formula: data, variables that an expectation binds, functions."""
+        return {spelled(n) for n in preorder_traversal(self.formula) if isinstance(n, ATOMS)}
 
     def _described(self, match: Match) -> Law:
         distribution = match.factor.distribution

@@ -2,16 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Number
 
 import torch
+from sympy import Basic
 from torch import Tensor
 
 from symdgm.binding.environment import Environment
 from symdgm.distributions import Family
-from symdgm.errors import DataError, ShapeError, SupportError, suggest
+from symdgm.errors import DataError, OptionError, ShapeError, SupportError, SymdgmError, suggest
 from symdgm.expressions.names import spelled
+
+
+def collect(
+    values: object, keywords: Mapping[str, object], wanted: Sequence[str], called: str = "objective"
+) -> dict[str, object]:
+    """What a call was given, by name; a lone value belongs to the only observed variable.
+
+    Args:
+        values: nothing, a mapping by name, or the value of the only variable.
+        keywords: values by name.
+        wanted: the names of the observed variables.
+        called: what was called, for the hint.
+
+    Raises:
+        DataError: a lone value that could belong to several variables, or to none.
+    """
+    if values is None:
+        return dict(keywords)
+    if isinstance(values, Mapping):
+        return {**values, **keywords}
+    if len(wanted) == 1 and not keywords:
+        return {wanted[0]: values}
+    example = ", ".join(f"{name}=..." for name in wanted)
+    raise DataError(
+        f"a {type(values).__name__} is given without its name",
+        hint=f"write `{called}({example})`" if wanted else "the objective has no data: leave it out",
+    )
+
+
+def respelled(
+    values: Mapping[str, object], wanted: Sequence[str], read: Callable[[str], Basic]
+) -> dict[str, object]:
+    """Values under the spellings of the formula: ``x_1_2`` is ``x_{1,2}``, and ``φ`` is ``phi``.
+
+    Args:
+        values: by name, in any spelling.
+        wanted: the names of the observed variables; another name stays as it is.
+        read: text → node.
+
+    Raises:
+        DataError: one variable is given under two spellings.
+    """
+    found: dict[str, object] = {}
+    given: dict[str, str] = {}
+    for name, value in values.items():
+        key = name if name in wanted else _spelling(name, read)
+        key = key if key in wanted else name
+        if key in found:
+            raise DataError(
+                f"`{given[key]}` and `{name}` are two spellings of one variable", hint="leave one out"
+            )
+        found[key], given[key] = value, name
+    return found
+
+
+def _spelling(name: str, read: Callable[[str], Basic]) -> str:
+    try:
+        return spelled(read(name))
+    except SymdgmError:  # no name of the language: refused as unknown data, with the names that there are
+        return name
 
 
 def read_data(
@@ -42,6 +103,31 @@ def read_data(
                 hint=f"pass `{name}=...`, [batch, *event]",
             )
     return {name: _tensor(name, values[name], like) for name in wanted}
+
+
+def check_count(n: int) -> int:
+    """A number of draws, which must be a whole number from 1.
+
+    Raises:
+        OptionError: if it is not.
+    """
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise OptionError(f"`n` is {n!r}", hint="write a whole number of draws, 1 or more")
+    return n
+
+
+def check_draws(n: int, data: Mapping[str, Tensor]) -> int:
+    """A number of draws, which only an objective without data takes.
+
+    Raises:
+        OptionError: if there are data, or the number is no whole number from 1.
+    """
+    if check_count(n) != 1 and data:
+        raise OptionError(
+            f"`n={n}` is given with data, whose rows say how many examples there are",
+            hint="leave it out; more draws are `samples=...` of the objective",
+        )
+    return n
 
 
 def _tensor(name: str, value: object, like: Tensor | None) -> Tensor:
@@ -93,7 +179,7 @@ def check_values(environment: Environment, data: Mapping[str, Tensor], like: Ten
     """
     for name, value in data.items():
         _check_kind(name, value, like)
-        _check_event(environment, name, value)
+        check_event(environment, name, value)
         _check_support(environment, name, value)
 
 
@@ -113,7 +199,7 @@ def _check_kind(name: str, value: Tensor, like: Tensor | None) -> None:
         )
 
 
-def _check_event(environment: Environment, name: str, value: Tensor) -> None:
+def check_event(environment: Environment, name: str, value: Tensor) -> None:
     """Refuse another event shape than was declared, by a keyword or by a distribution."""
     shape, owner = environment.shapes.get(name), "was declared"
     for factor in environment.factors:

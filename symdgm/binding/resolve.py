@@ -52,6 +52,9 @@ def resolve_bare(environment: Environment, head: Basic, over: Sequence[Basic] | 
     about = "" if over is None else f" over {', '.join(f'`{v}`' for v in over)} alone"
     if not found:
         hint = f"bound: {listing(named)}; write the one that is meant"
+        if over is not None:
+            missing = reference(head, over, ())
+            hint += f', or bind it, as by `sd.Normal("{missing}", loc=0.0, scale=1.0, event_shape=...)`'
         raise NameResolutionError(f"`{head}` has no factor{about}", hint=hint)
     raise NameResolutionError(
         f"`{head}` is the name of more than one factor{about}: {listing(found)}",

@@ -131,6 +131,15 @@ def _scheduled(name: str, schedule: Schedule, step: int) -> float | Tensor:
     return _number(name, value)
 
 
+def _real(name: str, value: Tensor) -> Tensor:
+    """A real tensor as it is; a whole one as a floating copy, since whole numbers have no negative powers."""
+    if value.dtype == torch.bool or value.is_complex():
+        raise OptionError(
+            f"the scalar `{name}` cannot be a tensor of {value.dtype}", hint="give a real number"
+        )
+    return value if value.is_floating_point() else value.to(torch.get_default_dtype())
+
+
 def _number(name: str, value: object) -> float | Tensor:
     if isinstance(value, Tensor):
         if value.dim():
@@ -138,7 +147,7 @@ def _number(name: str, value: object) -> float | Tensor:
                 f"the scalar `{name}` is a tensor of shape {list(value.shape)}",
                 hint="give a number or a 0-d tensor",
             )
-        return value
+        return _real(name, value)
     if isinstance(value, bool) or not isinstance(value, Real):
         raise OptionError(
             f"the scalar `{name}` cannot be {type(value).__name__}",

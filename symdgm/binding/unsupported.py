@@ -9,7 +9,16 @@ from symdgm.expressions.applications import Call, Density, Indicator, Transposed
 from symdgm.expressions.calculus import DerivativeBy, IntegralOver
 from symdgm.expressions.expectations import DivergenceBetween, MutualInformation
 from symdgm.expressions.indices import Aggregate
-from symdgm.expressions.names import IndexRange, Labelled, Listing, Name, Placeholder, Relation, Subscripted
+from symdgm.expressions.names import (
+    IndexRange,
+    Labelled,
+    Listing,
+    Name,
+    Placeholder,
+    Relation,
+    Subscripted,
+    spelled,
+)
 from symdgm.expressions.statements import Abbreviation, Block, Definition, Labeled, Optimize, Proportional
 
 CONSTRUCTS: dict[type, str] = {
@@ -34,9 +43,17 @@ FUNCTIONS = ("tr", "det", "logdet", "diag", "digamma", "logsumexp")
 """The functions that cannot be computed."""
 SEVERAL = ("max", "min")
 """The functions of two or more arguments; all others take one."""
+READ = "`symdgm show` displays how it was read; the CHANGELOG says what is computed"
+ONE_PLAYER = "for one player, who owns all parameters, write `maximize ...` or `minimize ...` alone"
 LAWS = (
     "N", "Normal", "U", "Uniform", "Bernoulli", "Bern", "Categorical", "Cat", "OneHotCategorical", "Dir",
     "Dirichlet", "Gamma", "Beta", "Laplace", "Poisson", "Exponential", "Exp", "Gumbel", "Logistic",
+    "StudentT", "Cauchy", "HalfNormal", "HalfCauchy", "LogNormal", "LogitNormal", "MultivariateNormal", "MVN",
+    "LowRankMultivariateNormal", "InverseGamma", "Wishart", "InverseWishart", "LKJ", "Chi2", "Weibull",
+    "Pareto", "Kumaraswamy", "VonMises", "VonMisesFisher", "Binomial", "NegativeBinomial", "Multinomial",
+    "Geometric", "Delta", "Dirac", "RelaxedBernoulli", "RelaxedOneHotCategorical", "Concrete",
+    "GumbelSoftmax", "ContinuousBernoulli", "DiscretizedLogistic", "TruncatedNormal", "Mixture",
+    "MixtureOfGaussians", "GP", "DP", "BetaBernoulli", "StickBreaking",
 )  # fmt: skip
 """Names that mean a family of distributions where they are not bound (LANGUAGE.md 8.16)."""
 
@@ -56,7 +73,20 @@ def refuse(node: Basic) -> None:
     if what is not None:
         raise NotSupportedError(
             f"`{node}` is read as {what}, which this version cannot compute yet",
-            hint="`symdgm show` displays how it was read; the CHANGELOG says what is computed",
+            hint=ONE_PLAYER if isinstance(node, Optimize) else READ,
+        )
+
+
+def refuse_family(density: Basic) -> None:
+    """Refuse the density of a family, ``N(z | 0, I)``, inside a formula.
+
+    Raises:
+        NotSupportedError: if its name means a family.
+    """
+    if spelled(density.args[0]) in LAWS:
+        raise NotSupportedError(
+            f"`{density}` is read as a density by family, which this version cannot compute yet",
+            hint='bind it as a distribution, as in `sd.Normal("p(z)", loc=0.0, scale=1.0)`, and write `p(z)`',
         )
 
 

@@ -18,6 +18,10 @@ class Labelled(NamedTuple):
     images: Tensor
     labels: Tensor
 
+    def __repr__(self) -> str:
+        """One line with the sizes; a million pixels would flood a page."""
+        return f"Labelled(images {list(self.images.shape)}, labels {list(self.labels.shape)})"
+
 
 class Splits(NamedTuple):
     """A data set in its fixed split.
@@ -31,6 +35,11 @@ class Splits(NamedTuple):
     train: Labelled
     validation: Labelled
     test: Labelled
+
+    def __repr__(self) -> str:
+        """One line with the numbers of rows and the shape of an image."""
+        parts = ", ".join(f"{name} {len(part.labels)}" for name, part in zip(self._fields, self, strict=True))
+        return f"Splits({parts} rows, images {list(self.train.images.shape[1:])})"
 
 
 def split(images: Tensor, labels: Tensor, train: int, validation: int) -> Splits:

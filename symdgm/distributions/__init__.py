@@ -46,8 +46,9 @@
 
 A value is a tensor ``[*samples, batch, *event]``. Besides: `Declaration` (the head ``q(z|x)``),
 `Distribution` (the interface), `Family` (the interface from formulas), `NetworkSource` (a network and what it
-gives), `read_parameters` and `apply_over_leading_axes` (how a network is called and read), `importance` (the likelihood
-by weighted samples, with its error: `Estimate`), `ModelGraph` (the graph of a distribution, which draws itself).
+gives), `read_parameters` and `apply_over_leading_axes` (how a network is called and read), `importance` (the
+likelihood by weighted samples, with its error: `Estimate`), `ModelGraph` (the graph of a distribution, which
+draws itself).
 
 Example:
     >>> import torch

@@ -22,13 +22,13 @@ class Data(Distribution):
 
     Args:
         declaration: such as ``data(x)`` or ``p_data(x, y)``.
-        tensors: rows to sample from, by variable, each ``[N, *event]``; without them the distribution only
-            says which variables are observed.
+        tensors: rows to sample from, by variable, each ``[N, *event]``, or those of the only variable;
+            without them the distribution only says which variables are observed.
         named: the same by keyword.
 
     Raises:
         ParameterError: the declaration has conditions.
-        DataError: rows are given for some variables only, or their numbers differ.
+        DataError: rows are given for some variables only, or without their names, or their numbers differ.
 
     Example:
         >>> data = Data("data(x)", x=torch.tensor([[1.0], [3.0]]))
@@ -39,7 +39,11 @@ class Data(Distribution):
     family: ClassVar[str] = "Data"
 
     def __init__(
-        self, declaration: str | Declaration, tensors: Mapping[str, Tensor] | None = None, /, **named: Tensor
+        self,
+        declaration: str | Declaration,
+        tensors: Mapping[str, Tensor] | Tensor | None = None,
+        /,
+        **named: Tensor,
     ) -> None:
         super().__init__(declaration)
         self.described = f"{self.family} {self.declaration.text}"
@@ -48,7 +52,7 @@ class Data(Distribution):
                 f"{self.described} has conditions, which data does not",
                 hint="declare all observed variables: `data(x, y)`",
             )
-        rows = {**(tensors or {}), **named}
+        rows = {**self._by_variable(tensors), **named}
         self._has_rows = bool(rows)
         if rows:
             self._register_rows(read_values(rows, self.variables, self.described))
@@ -120,6 +124,19 @@ class Data(Distribution):
     def __repr__(self) -> str:
         shapes = ", ".join(f"{name} {show(rows.shape)}" for name, rows in self.rows.items())
         return f"{self.described} with {shapes}" if shapes else self.described
+
+    def _by_variable(self, tensors: object) -> Mapping[str, Tensor]:
+        if tensors is None:
+            return {}
+        if isinstance(tensors, Mapping):
+            return tensors
+        if isinstance(tensors, Tensor) and len(self.variables) == 1:
+            return {self.variables[0]: tensors}
+        example = ", ".join(f'"{name}": {name}' for name in self.variables)
+        raise DataError(
+            f"{self.described} got a {type(tensors).__name__} in place of rows by variable",
+            hint=f'write `Data("{self.declaration.text}", {{{example}}})`',
+        )
 
     def _register_rows(self, rows: Mapping[str, Tensor]) -> None:
         if len({len(tensor) if tensor.ndim else 0 for tensor in rows.values()} | {0}) != 2:

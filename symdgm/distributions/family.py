@@ -142,7 +142,7 @@ class Family(Parametric):
     def score(
         self, values: Mapping[str, Tensor], *, sample_axes: SampleAxes | None = None, check: bool = True
     ) -> tuple[Tensor, dict[str, int]]:
-        """The log-density, and the sample axes of the value, which follow from its event; see `Distribution`."""
+        """The log-density, and the sample axes of the value, which follow from its event."""
         given = read_values(values, self.variables + self.given, self.described)
         axes = batch_axes(self.variables + self.given, sample_axes, self.described)[self.variable]
         value = given.pop(self.variable)

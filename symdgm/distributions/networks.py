@@ -11,10 +11,16 @@ from torch import Tensor, nn
 
 from symdgm.distributions.leading_axes import apply_over_leading_axes
 from symdgm.distributions.outputs import Alternatives, read_parameters
+from symdgm.distributions.reach import modules_within
 from symdgm.errors import ParameterError
 
 Network = Callable[..., object]
-"""An `nn.Module` or a plain callable that maps the given variables to parameters."""
+"""An `nn.Module` or a plain callable that maps the given variables to parameters.
+
+The modules that a function reaches through its enclosing or global variables, its defaults or
+`functools.partial` are trained, moved and saved as if they were bound; a deep copy of a distribution goes on
+using the originals.
+"""
 
 
 @dataclass(frozen=True)
@@ -142,10 +148,16 @@ def _binds(network: Network, count: int) -> bool:
 def register_network(
     owner: nn.Module, name: str, network: Network, given: tuple[str, ...], text: str
 ) -> None:
-    """Keep a network as an attribute of a distribution, after a look at whether it can be called at all."""
+    """Keep a network as an attribute of a distribution, after a look at whether it can be called at all.
+
+    The modules that a function uses are kept with it, see `modules_within`.
+    """
     check_network(network, f"the network of {text}")
     check_arguments(network, given, text)
     setattr(owner, name, network)
     if isinstance(network, MethodType) and isinstance(network.__self__, nn.Module):
         # The method of a module: without its owner, the weights would be neither moved nor trained.
         setattr(owner, f"{name}_owner", network.__self__)
+        return
+    for inner, module in modules_within(network).items():
+        setattr(owner, f"{name}_uses_{inner}".replace(".", "_"), module)

@@ -77,13 +77,15 @@ class Parametric(Distribution):
 
     def __init__(
         self,
-        declaration: str | Declaration,
+        declaration: str | Declaration = "",
         network: Network | None = None,
         /,
         *,
         event_shape: Shape | None = None,
         **parameters: ParameterValue,
     ) -> None:
+        if not declaration:
+            raise _undeclared(self.family, parameters)
         super().__init__(declaration)
         self.described = f"{self.family} {self.declaration.text}"
         self._check_one_variable()
@@ -283,6 +285,20 @@ class Parametric(Distribution):
         tensors = self._fixed_tensors()
         like = next(iter(tensors.values()), anchor)
         return tensors | {name: like.new_tensor(number) for name, number in self._numbers.items()}
+
+
+def _undeclared(family: str, keywords: Mapping[str, object]) -> ParameterError:
+    """The error for a missing declaration; that of ``var=``, ``cond_var=``, ``name=`` is written out."""
+    values, given = (_joined(keywords.get(key)) for key in ("var", "cond_var"))
+    bar = f"|{given}" if given else ""
+    text = f"{keywords.get('name', 'p')}({values}{bar})" if values else "q(z|x)"
+    return ParameterError(
+        f"this {family} has no declaration of its name and variables", hint=f'it is written "{text}", first'
+    )
+
+
+def _joined(names: object) -> str:
+    return ",".join(map(str, names)) if isinstance(names, list | tuple) else str(names or "")
 
 
 def _tensor_attribute(name: str) -> str:

@@ -169,11 +169,11 @@ def check_less(low: Tensor, high: Tensor, names: tuple[str, str], owner: str) ->
         )
 
 
-def check_unit(parameter: Tensor, name: str, owner: str) -> None:
+def check_unit(parameter: Tensor, name: str, owner: str, ending: str = "sigmoid") -> None:
     """Refuse a probability outside the closed unit interval."""
     least, most = bounds(parameter)
     if not (least >= 0 and most <= 1):
-        hint = "end the network in `sigmoid`, or give logits"
+        hint = f"end the network in `{ending}`, or give logits"
         raise _out_of_range(least, most, name, owner, "in [0, 1]", hint)
 
 
@@ -190,7 +190,7 @@ def check_logits(parameter: Tensor, name: str, owner: str) -> None:
 
 def check_simplex(parameter: Tensor, name: str, owner: str) -> None:
     """Refuse probabilities that are negative or whose last axis does not sum to one."""
-    check_unit(parameter, name, owner)
+    check_unit(parameter, name, owner, "softmax(-1)")
     worst = _worst_sum(parameter)
     if worst is not None:
         raise ParameterError(

@@ -3,6 +3,7 @@
 from symdgm.lowering.emit import FUNCTION, Emission, Output, emit
 from symdgm.lowering.expectations import Estimate
 from symdgm.lowering.freeze import Frozen, freeze
+from symdgm.lowering.ranges import LabelRange, ParameterRange
 from symdgm.lowering.statements import Statement, compiled, environment
 
 __all__ = [
@@ -10,7 +11,9 @@ __all__ = [
     "Emission",
     "Estimate",
     "Frozen",
+    "LabelRange",
     "Output",
+    "ParameterRange",
     "Statement",
     "compiled",
     "emit",

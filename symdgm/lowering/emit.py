@@ -16,6 +16,7 @@ from symdgm.expressions.expectations import CrossEntropy, DivergenceBetween, Ent
 from symdgm.lowering.freeze import Frozen, Root
 from symdgm.lowering.naming import literal
 from symdgm.lowering.operands import ATOM, Operand
+from symdgm.lowering.ranges import LabelRange, ParameterRange
 from symdgm.lowering.reductions import event_shaped
 from symdgm.lowering.statements import Statement, function_text
 from symdgm.lowering.writer import Writer
@@ -41,6 +42,8 @@ class Emission:
         inputs: the names of its arguments, in order.
         statements: its statements, for looking at intermediate values.
         events: the event shape of each variable, as far as it was seen.
+        labels: the observed variables whose values are classes.
+        ranges: the parameters that may leave their range.
         result: the value and the terms of this evaluation.
     """
 
@@ -48,6 +51,8 @@ class Emission:
     inputs: tuple[str, ...]
     statements: tuple[Statement, ...]
     events: Mapping[str, torch.Size]
+    labels: tuple[LabelRange, ...]
+    ranges: tuple[ParameterRange, ...]
     result: tuple[Tensor, dict[str, Tensor]]
 
 
@@ -76,6 +81,7 @@ def emit(
     Raises:
         ShapeError: shapes of values, parameters and outputs of networks that do not fit together.
         ParameterError: a network does not return what its distribution needs.
+        SupportError: an observed class that the parameters do not have.
         EstimatorError: a finite variable has too many states.
         NonFiniteError: an operation on numbers has no finite value.
     """
@@ -86,7 +92,8 @@ def emit(
     others = [i for i in writer.used if i not in writer.positional]
     text = function_text(FUNCTION, docstring, data, others, writer.script.statements, "value, terms")
     events = {name: shape for name, (shape, _) in writer.events.items()}
-    return Emission(text, tuple(writer.used), tuple(writer.script.statements), events, result)
+    statements, labels, ranges = writer.script.statements, writer.labels, writer.ranges
+    return Emission(text, tuple(writer.used), tuple(statements), events, tuple(labels), tuple(ranges), result)
 
 
 def _term(writer: Writer, root: Root, name: str, output: Output) -> Operand:

@@ -11,6 +11,7 @@ from symdgm.errors import NotSupportedError
 from symdgm.expressions.expectations import Binder
 from symdgm.expressions.laws import Law
 from symdgm.expressions.names import base, spelled
+from symdgm.expressions.scope import free_names
 from symdgm.lowering.estimators import CERTAIN, ENUMERATION, FIXED, MINIBATCH, PATHWISE, Estimator, choose
 from symdgm.lowering.plan import Kind, PlanNode
 
@@ -28,6 +29,7 @@ class Estimate:
         estimator: how that law is averaged over.
         count: the number of draws.
         nonlinear: whether a nonlinear function of the estimate is taken.
+        logged: whether that function is a logarithm, and linear from there on.
     """
 
     expectation: Basic
@@ -35,28 +37,35 @@ class Estimate:
     estimator: Estimator
     count: int
     nonlinear: bool = False
+    logged: bool = False
 
 
-def lower_expectation(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode:
-    """The average of the body over the variables, the innermost first.
+def lower_expectation(lowering: Lowering, node: Basic, scope: Scope, *, log: bool = False) -> PlanNode:
+    """The average of the body over the variables, the innermost first; or its logarithm.
+
+    Args:
+        lowering: the plan while it is built.
+        node: the expectation.
+        scope: where it stands.
+        log: whether the log of the average is wanted, of a body that is positive.
 
     Raises:
         NotSupportedError: an expectation over a joint.
         EstimatorError: a law without a sound estimator.
     """
-    linear, averaged = scope.linear, []
+    outside, averaged = scope, []
     for binder in node.binders:
         law = _law(lowering, binder)
         drawn = binder.variables or law.values
         estimator = choose(law)
-        _record(lowering, node, law, estimator, drawn, linear)
-        scope, axis = _bind(lowering, law, drawn, estimator, scope)
+        _record(lowering, node, law, estimator, drawn, outside)
+        scope, axis = _bind(lowering, law, drawn, estimator, scope, node)
         if axis is not None:
             averaged.append((estimator, axis))
-    value = lowering.lower(node.body, scope)
+    value = lowering.log(node.body, scope) if log else lowering.lower(node.body, scope)
     value = lowering.plan.node(Kind.REDUCE, value, detail=("scalar", "event"), origin=node)
     for estimator, axis in reversed(averaged):
-        value = _averaged(lowering, value, estimator, axis, node)
+        value = _averaged(lowering, value, estimator, axis, node, "log " if log else "")
     return value
 
 
@@ -71,11 +80,12 @@ def _law(lowering: Lowering, binder: Binder) -> Law:
 
 
 def _record(
-    lowering: Lowering, node: Basic, law: Law, estimator: Estimator, drawn: tuple[Basic, ...], linear: bool
+    lowering: Lowering, node: Basic, law: Law, estimator: Estimator, drawn: tuple[Basic, ...], scope: Scope
 ) -> None:
     count = _count(lowering, law, drawn) if estimator in (PATHWISE, FIXED) else 1
-    key = (law.node, law.identity, drawn, linear, node)
-    lowering.estimates.setdefault(key, Estimate(node, law, estimator, count, not linear))
+    key = (law.node, law.identity, drawn, scope.linear, scope.logged, node)
+    estimate = Estimate(node, law, estimator, count, not scope.linear, scope.logged)
+    lowering.estimates.setdefault(key, estimate)
 
 
 def _count(lowering: Lowering, law: Law, drawn: tuple[Basic, ...]) -> int:
@@ -85,12 +95,34 @@ def _count(lowering: Lowering, law: Law, drawn: tuple[Basic, ...]) -> int:
     return next((lowering.counts[name] for name in names if name in lowering.counts), 1)
 
 
+def _refuse_other_rows(lowering: Lowering, law: Law, drawn: tuple[Basic, ...], node: Basic) -> None:
+    """Refuse an expectation over data whose body reads other data, which come from the same rows.
+
+    Raises:
+        NotSupportedError: the rows of a batch are draws of all data variables together.
+    """
+    others = [
+        n
+        for n in lowering.bound.data
+        if any(spelled(v) == n for v in free_names(node.body)) and n not in map(spelled, drawn)
+    ]
+    if others:
+        every = ", ".join([*map(spelled, drawn), *others])
+        head = law.node.args[0]
+        raise NotSupportedError(
+            f"the expectation over `{law.node}` averages the rows of a batch, but `{', '.join(others)}` come "
+            "from the same rows and are not drawn by it",
+            hint=f"draw them together: `E_{head}({every})[...]`",
+        )
+
+
 def _bind(
-    lowering: Lowering, law: Law, drawn: tuple[Basic, ...], estimator: Estimator, scope: Scope
+    lowering: Lowering, law: Law, drawn: tuple[Basic, ...], estimator: Estimator, scope: Scope, node: Basic
 ) -> tuple[Scope, PlanNode | None]:
     """The scope in which the drawn variables have values, and the node whose axis is averaged away."""
     plan = lowering.plan
     if estimator is MINIBATCH:
+        _refuse_other_rows(lowering, law, drawn, node)
         observed = {v: plan.node(Kind.OBSERVE, detail=(spelled(v),), origin=v) for v in drawn}
         return replace(scope, values={**scope.values, **observed}), next(iter(observed.values()))
     parameters = lowering.law(law, scope)
@@ -145,12 +177,13 @@ def _entries(
 
 
 def _averaged(
-    lowering: Lowering, value: PlanNode, estimator: Estimator, axis: PlanNode, node: Basic
+    lowering: Lowering, value: PlanNode, estimator: Estimator, axis: PlanNode, node: Basic, log: str
 ) -> PlanNode:
+    """The average over an axis, or the log of that of the exponentials, where ``log`` says so."""
     plan = lowering.plan
     if estimator is ENUMERATION:
         weight = plan.node(Kind.WEIGHT, axis.args[0], axis, origin=axis.args[0].origin)
-        return plan.node(Kind.REDUCE, value, weight, axis, detail=("weighted sum",), origin=node)
+        return plan.node(Kind.REDUCE, value, weight, axis, detail=(f"{log}weighted sum",), origin=node)
     if estimator is MINIBATCH:
-        return plan.node(Kind.REDUCE, value, detail=("mean", "batch"), origin=node)
-    return plan.node(Kind.REDUCE, value, axis, detail=("mean over draws",), origin=node)
+        return plan.node(Kind.REDUCE, value, detail=(f"{log}mean", "batch"), origin=node)
+    return plan.node(Kind.REDUCE, value, axis, detail=(f"{log}mean over draws",), origin=node)

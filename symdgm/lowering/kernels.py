@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 
 from symdgm.lowering.operands import ATOM, UNARY, Operand
-
-Kernel = Callable[[Operand, Operand], tuple[str, int]]
-"""From the value and the parameter, aligned by axis, to the log-density, and how tightly its text binds."""
 
 
 def bernoulli_logits(x: Operand, logits: Operand) -> tuple[str, int]:
@@ -16,20 +13,25 @@ def bernoulli_logits(x: Operand, logits: Operand) -> tuple[str, int]:
     return f'-binary_cross_entropy_with_logits({logits.text}, {target}, reduction="none")', UNARY
 
 
-def index_logits(y: Operand, logits: Operand) -> tuple[str, int]:
-    """The entry of a class, where y has an axis of length one for the classes."""
-    return f"torch.take_along_dim({logits.at(ATOM)}.log_softmax(-1), {y.text}, -1)[..., 0]", ATOM
+@dataclass(frozen=True)
+class Lookup:
+    """Classes to look up in a table; `torch.gather` refuses a class that the table does not have.
+
+    Args:
+        table: the parameters, the classes last.
+        index: the numbers of classes, with a last axis of length one.
+        spread: what expands the table over the axes that only the index has, or nothing.
+    """
+
+    table: Operand
+    index: str
+    spread: str
+
+    def entry(self, function: str = "") -> str:
+        """The entries of the table, after a function over its classes."""
+        return f"{self.table.at(ATOM)}{function}{self.spread}.gather(-1, {self.index})[..., 0]"
 
 
-def index_probs(y: Operand, probs: Operand) -> tuple[str, int]:
-    """The logarithm of `picked`."""
-    return f"{picked(y, probs)}.log()", ATOM
-
-
-def picked(y: Operand, probs: Operand) -> str:
-    """The probability of a class, where y has an axis of length one for the classes."""
-    return f"torch.take_along_dim({probs.text}, {y.text}, -1)[..., 0]"
-
-
-INDEXED: dict[str, Kernel] = {"logits": index_logits, "probs": index_probs}
-"""The kernels of a categorical law, whose values are numbers of classes."""
+def log_entry(lookup: Lookup, parameter: str) -> str:
+    """The log-probabilities of classes; the logarithm of probabilities comes last."""
+    return f"{lookup.entry()}.log()" if parameter == "probs" else lookup.entry(".log_softmax(-1)")

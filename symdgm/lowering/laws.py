@@ -92,7 +92,7 @@ def event_shape(
             tail = tensor.shape[tensor.dim() - rank :][: distribution.event_rank]
         if core or leading:
             elements[name] = core
-    found = same_elements({k: v for k, v in elements.items() if v} or elements, distribution.described)
+    found = same_elements(elements, distribution.described)
     known = [s for s in (distribution.event_shape, declared) if s is not None]
     if found is None and (known or not tail):
         return known[0] if known else None

@@ -16,12 +16,13 @@ from symdgm.expressions.folding import fold
 from symdgm.expressions.names import spelled
 from symdgm.expressions.scope import replace
 from symdgm.lowering.family_objects import element_log_density
-from symdgm.lowering.kernels import INDEXED, bernoulli_logits, picked
+from symdgm.lowering.kernels import Lookup, bernoulli_logits, log_entry
 from symdgm.lowering.laws import LawValues
 from symdgm.lowering.opaque import opaque_log_density
-from symdgm.lowering.operands import ATOM, Operand
+from symdgm.lowering.operands import ATOM, Axis, Operand
 from symdgm.lowering.parameters import full_number, spread
 from symdgm.lowering.plan import Kind, PlanNode
+from symdgm.lowering.ranges import LabelRange
 
 if TYPE_CHECKING:
     from symdgm.lowering.writer import Writer
@@ -65,6 +66,8 @@ def log_density(writer: Writer, law_node: PlanNode, value_node: PlanNode, origin
         law = writer.laws[law_node]
         value = _value(writer, law, value_node)
         event = _check_value(writer, law, value)
+        if law.family.family == "Categorical":
+            _check_labels(writer, law, value_node, value, origin)
         operand = writer.event_sum(_elements(writer, law, value, event))
         writer.densities[key] = writer.named(_hint(law_node, origin), operand, origin)
     return writer.densities[key]
@@ -108,13 +111,25 @@ def _elements(writer: Writer, law: LawValues, value: Operand, event: torch.Size)
     return changed(element, rank=len(event))
 
 
+def _check_labels(
+    writer: Writer, law: LawValues, node: PlanNode, value: Operand, origin: Basic | None
+) -> None:
+    """Refuse a class that the parameters do not have, and remember how many classes an observation has."""
+    ((name, parameter),) = law.parameters.items()
+    observed = node.kind is Kind.OBSERVE
+    variable = node.word() if observed else value.text
+    labels = LabelRange(variable, law.family, name, int(writer.value(parameter).shape[-1]), origin)
+    labels.check(writer.value(value))
+    if observed:
+        writer.labels.append(labels)
+
+
 def _element(writer: Writer, law: LawValues, value: Operand) -> Operand:
     """The log-density of an element: by a fused kernel, or by the formula at its constants."""
     (name, *others) = law.parameters
     if law.family.family == "Categorical":
-        index, table = _indexed(writer, law, value, name)
-        text, level = INDEXED[name](index, table)
-        return Operand(text, level, _joint_axes(writer, value, law.parameters[name]), value.rank)
+        text = log_entry(_lookup(writer, law, value, name), name)
+        return Operand(text, ATOM, _joint_axes(writer, value, law.parameters[name]), value.rank)
     logits = law.parameters[name]
     fused = law.family.family == "Bernoulli" and name == "logits" and not logits.number
     if fused and logits.rank == value.rank and set(value.axes) <= set(logits.axes):
@@ -124,19 +139,32 @@ def _element(writer: Writer, law: LawValues, value: Operand) -> Operand:
     formulas = family(law.family.family, (name, *others))
     assert formulas is not None
     special = fold(replace(formulas.log_density, law.constants(formulas.symbols)))
-    symbols = {formulas.symbols[k]: p for k, p in law.parameters.items()}
+    event = torch.Size(writer.value(value).shape[len(value.axes) :])
+    symbols = {
+        formulas.symbols[k]: p if p.number or not p.rank else spread(writer, law, k, event)
+        for k, p in law.parameters.items()
+    }
     return writer.formula(special, {VALUE: value, **symbols})
 
 
-def _indexed(writer: Writer, law: LawValues, value: Operand, name: str) -> tuple[Operand, Operand]:
-    """Numbers of classes with an axis for the classes, and the table to take from, aligned."""
+def _lookup(writer: Writer, law: LawValues, value: Operand, name: str) -> Lookup:
+    """Numbers of classes with an axis for the classes, and the table to take from, over the same axes."""
     index = Operand(f"{value.at(ATOM)}[..., None]", ATOM, value.axes, value.rank + 1)
     axes = _joint_axes(writer, value, law.parameters[name])
     table = spread(writer, law, name, torch.Size(writer.value(value).shape[len(value.axes) :]))
-    return writer.lead(index, axes), writer.lead(table, axes)
+    expanded = [_expansion(writer, o, axes) for o in (index, table)]
+    return Lookup(writer.lead(table, axes), f"{writer.lead(index, axes).at(ATOM)}{expanded[0]}", expanded[1])
 
 
-def _joint_axes(writer: Writer, *operands: Operand) -> tuple[object, ...]:
+def _expansion(writer: Writer, operand: Operand, axes: tuple[Axis, ...]) -> str:
+    """What gives an operand the axes that it lacks their full length: `torch.gather` does not broadcast."""
+    if operand.axes == axes:
+        return ""
+    sizes = ["-1" if a in operand.axes else writer.size(a) for a in axes]
+    return f".expand({', '.join([*sizes, *['-1'] * operand.rank])})"
+
+
+def _joint_axes(writer: Writer, *operands: Operand) -> tuple[Axis, ...]:
     return tuple(a for a in writer.axes if any(a in o.axes for o in operands))
 
 
@@ -144,8 +172,10 @@ def _probability(writer: Writer, law: LawValues, value: Operand) -> Operand:
     """The probability of each element of a state."""
     probs = law.parameters["probs"]
     if law.family.family == "Categorical":
-        index, table = _indexed(writer, law, value, "probs")
-        return Operand(picked(index, table), ATOM, _joint_axes(writer, value, probs), value.rank)
+        text = _lookup(writer, law, value, "probs").entry()
+        return Operand(text, ATOM, _joint_axes(writer, value, probs), value.rank)
+    if not probs.number and probs.rank:
+        probs = spread(writer, law, "probs", torch.Size(writer.value(value).shape[len(value.axes) :]))
     taken = writer.combine("mul", [value, probs])
     if law.family.family == "OneHotCategorical":
         return Operand(f"{taken.at(ATOM)}.sum(-1)", ATOM, taken.axes, taken.rank - 1)

@@ -18,6 +18,7 @@ from symdgm.expressions.families import PI
 from symdgm.expressions.laws import Law
 from symdgm.expressions.names import Labelled, Name, Subscripted, spelled
 from symdgm.lowering.expectations import Estimate, lower_expectation
+from symdgm.lowering.logarithms import lower_log, splits
 from symdgm.lowering.plan import Kind, Plan, PlanNode
 from symdgm.lowering.sources import function_source, is_opaque, network_name, sources_of
 from symdgm.lowering.stable import stable
@@ -36,16 +37,22 @@ class Scope:
         active: the draws of the expectations around it, which an inner one must not repeat.
         linear: whether the value enters the objective linearly, so that an unbiased estimate
             of it leaves no bias.
+        logged: whether its logarithm enters linearly, so that an unbiased estimate leaves a lower bound.
     """
 
     values: Mapping[Basic, PlanNode] = field(default_factory=dict)
     stream: int = 0
     active: frozenset[tuple[object, ...]] = frozenset()
     linear: bool = True
+    logged: bool = False
 
     def nonlinear(self) -> Scope:
         """The same place inside a nonlinear function: what is estimated here is biased outside."""
-        return replace(self, linear=False)
+        return replace(self, linear=False, logged=False)
+
+    def logarithm(self) -> Scope:
+        """The same place inside a logarithm, which is concave."""
+        return replace(self, linear=False, logged=self.linear or self.logged)
 
 
 class Lowering:
@@ -66,7 +73,7 @@ class Lowering:
         self.readings: dict[PlanNode, NetworkSource] = {}
         self.estimates: dict[tuple[object, ...], Estimate] = {}
         self._names: dict[tuple[int, int], str] = {}
-        self._streams: dict[Basic, int] = {}
+        self.streams: dict[Basic, int] = {}
 
     def lower(self, node: Basic, scope: Scope) -> PlanNode:
         """The plan node of an expression.
@@ -86,7 +93,8 @@ class Lowering:
         if is_opaque(factor.distribution):
             nodes = [self.lower(g, scope.nonlinear()) for g in law.givens]
             return self.plan.node(Kind.OPAQUE, *nodes, detail=(law.identity,), origin=law.node)
-        given = dict(zip(map(spelled, factor.givens), law.givens, strict=True))
+        # By place: the declaration and the parsed node may spell one variable in two ways, x_1_2 and x_{1,2}.
+        given = dict(zip(factor.distribution.given, law.givens, strict=True))
         networks = [
             self._network(source, [given[name] for name in source.arguments], law.node, scope)
             for source in sources_of(factor.distribution)
@@ -159,12 +167,12 @@ class Lowering:
         lowered = []
         for factor in factors:
             lowered.append(self.lower(factor, scope))
-            scope = replace(scope, stream=scope.stream + streams(factor, self._streams))
+            scope = replace(scope, stream=scope.stream + streams(factor, self.streams))
         return lowered
 
     def _quotient(self, node: Basic, scope: Scope) -> PlanNode:
         numerator, denominator = node.args
-        after = replace(scope, stream=scope.stream + streams(numerator, self._streams))
+        after = replace(scope, stream=scope.stream + streams(numerator, self.streams))
         operands = [self.lower(numerator, scope), self.lower(denominator, after.nonlinear())]
         return self.apply("div", node, operands)
 
@@ -174,13 +182,13 @@ class Lowering:
         if vector is not None:
             return self.event_sum(self._squared(vector, node, scope), node)
         count = copies(node)
-        if count is not None and streams(base, self._streams):
+        if count is not None and streams(base, self.streams):
             return self.apply("mul", node, self._independent((base,) * count, scope))
         return self.apply("pow", node, [self.lower(a, scope.nonlinear()) for a in (base, exponent)])
 
     def _squared(self, base: Basic, node: Basic, scope: Scope) -> PlanNode:
         """The square of each element; that of an expectation multiplies two independent estimates."""
-        if streams(base, self._streams):
+        if streams(base, self.streams):
             return self.apply("mul", node, self._independent((base, base), scope))
         return self.apply("pow", node, [self.lower(base, scope), self.lower(TWO, scope)])
 
@@ -222,6 +230,16 @@ class Lowering:
         return self.plan.node(Kind.LOG_DENSITY, *operands, origin=node)
 
     def _call(self, node: Basic, scope: Scope) -> PlanNode:
+        if node.function == "log" and splits(self, node.args[1]):
+            return self.log(node.args[1], scope.logarithm())
+        return self.plain_call(node, scope)
+
+    def log(self, node: Basic, scope: Scope) -> PlanNode:
+        """The logarithm of an expression, where ``scope`` stands inside of it."""
+        return lower_log(self, node, scope)
+
+    def plain_call(self, node: Basic, scope: Scope) -> PlanNode:
+        """A function of its arguments as they are."""
         function, arguments = node.function, node.args[1:]
         law = self.facts.law(arguments[0]) if function == "log" else None
         if law is not None:
@@ -233,6 +251,8 @@ class Lowering:
         if function == "sum":
             return self.event_sum(self.lower(arguments[0], scope), node)
         inside = scope if function == "sg" else scope.nonlinear()
+        if function == "log":
+            inside = scope.logarithm()
         return self.apply(function, node, [self.lower(a, inside) for a in arguments])
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from symdgm.distributions import NetworkSource
 from symdgm.distributions.shapes import show
-from symdgm.errors import ShapeError, SymdgmError
+from symdgm.errors import ShapeError, SupportError, SymdgmError
 from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.names import spelled
 from symdgm.lowering.naming import literal
@@ -92,9 +92,14 @@ def read_outputs(writer: Writer, network: PlanNode, source: NetworkSource) -> di
     """The outputs of a call as one of its readers names them: by name, or in their order."""
     called = writer.called[network]
     names = tuple(source.read(called.raw))
-    if set(names) == set(called.outputs):
+    if set(names) == set(called.outputs) and _is_by_name(called.raw):
         return {name: called.outputs[name] for name in names}
     return dict(zip(names, called.outputs.values(), strict=True))
+
+
+def _is_by_name(raw: object) -> bool:
+    """Whether a network named what it returned; a plain tuple is read in the order of each reader."""
+    return isinstance(raw, Mapping) or (isinstance(raw, tuple) and bool(getattr(raw, "_fields", ())))
 
 
 def _input(writer: Writer, node: PlanNode) -> Operand:
@@ -143,15 +148,31 @@ def run_call(writer: Writer, text: str, inputs: list[Operand]) -> Any:
         return writer.script.run(text)
     except (SymdgmError, torch.OutOfMemoryError):
         raise
-    except RuntimeError as error:
-        shapes = ", ".join(f"{i.text} {show(writer.value(i).shape)}" for i in inputs if not i.number)
-        raise ShapeError(
-            f"the network failed in `{text}` with {shapes}: {error}",
-            hint="check the shape of its input",
-        ) from error
+    except (RuntimeError, IndexError, ValueError) as error:
+        raise _explained(writer, text, inputs, error) from error
     except Exception as error:
         error.add_note(f"while computing `{text}`")
         raise
+
+
+def _explained(writer: Writer, call: str, inputs: list[Operand], error: Exception) -> SymdgmError:
+    """The failure of a network with what it was given."""
+    tensors = {i.text: writer.value(i) for i in inputs if not i.number}
+    given = ", ".join(f"{text} {show(value.shape)}{_range(value)}" for text, value in tensors.items())
+    problem = f"the network failed in `{call}` with {given}: {error}"
+    whole = any(not value.is_floating_point() for value in tensors.values())
+    if isinstance(error, IndexError) and whole:
+        return SupportError(problem, hint="check the range of its input, such as the size of an embedding")
+    if isinstance(error, ValueError):
+        return ShapeError(problem, hint="check its input; BatchNorm needs several rows while it is trained")
+    return ShapeError(problem, hint="check the shape of its input")
+
+
+def _range(value: Tensor) -> str:
+    """The values of an integer input, which may be places in a table."""
+    if value.is_floating_point() or not value.numel():
+        return ""
+    return f" of values in [{int(value.min())}, {int(value.max())}]"
 
 
 def _unpack(

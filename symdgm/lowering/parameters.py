@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,6 +15,7 @@ from symdgm.lowering.laws import LawValues, event_shape, number_operand
 from symdgm.lowering.networks import read_outputs
 from symdgm.lowering.operands import ATOM, Operand
 from symdgm.lowering.plan import PlanNode
+from symdgm.lowering.ranges import ParameterRange
 from symdgm.lowering.sources import sources_of
 from symdgm.lowering.torch_laws import TORCH
 
@@ -33,9 +35,14 @@ def emit_law(writer: Writer, node: PlanNode) -> Operand:
         for name, value in distribution.constants.items():
             known = number_operand(value) if isinstance(value, float) else _tensor(writer, factor.index, name)
             parameters[name] = known
+        _check_range(writer, node, distribution, parameters)
         parameters = _canonical(writer, distribution, parameters)
     axes = tuple(a for a in writer.axes if any(a in p.axes for p in parameters.values()))
     variables = [spelled(v) for v in factor.variables]
+    if isinstance(distribution, Deterministic):
+        # By place: the declaration and the parsed node may spell one variable in two ways.
+        values = [parameters[name] for name in distribution.variables]
+        parameters = dict(zip(variables, values, strict=True))
     event = None
     if isinstance(distribution, Family):
         tensors = {k: (writer.value(p), len(p.axes)) for k, p in parameters.items() if not p.number}
@@ -62,6 +69,16 @@ def _canonical(writer: Writer, distribution: Family, found: dict[str, Operand]) 
         prefix = found[name].text.removesuffix(f"_{name}")
         converted = writer.named(f"{prefix}_{wanted}", converted)
     return {wanted if n == name else n: converted if n == name else found[n] for n in names}
+
+
+def _check_range(
+    writer: Writer, node: PlanNode, distribution: Family, parameters: Mapping[str, Operand]
+) -> None:
+    """Refuse what networks gave out of the range of a parameter; a diagnosis looks again."""
+    texts = {name: p.text for name, p in parameters.items() if not p.number}
+    found = ParameterRange(distribution, texts, node.origin)
+    found.check(writer.script.run)
+    writer.ranges.append(found)
 
 
 def _tensor(writer: Writer, factor: int, parameter: str) -> Operand:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from symdgm.errors import ShapeError
-from symdgm.lowering.operands import ATOM, BATCH, Axis, Operand
+from symdgm.lowering.logdensities import log_density
+from symdgm.lowering.operands import ATOM, BATCH, SUM, Axis, Operand
 from symdgm.lowering.plan import PlanNode
 
 if TYPE_CHECKING:
@@ -26,8 +27,30 @@ def emit_reduce(writer: Writer, node: PlanNode) -> Operand:
         if states not in value.axes:
             return value
         return _over(writer.combine("mul", [weight, value]), states, "sum")
-    axis: Axis = BATCH if operation == "mean" else node.args[1]
-    return _over(value, axis, "mean") if axis in value.axes else value
+    if operation == "log weighted sum":
+        return _log_weighted_sum(writer, node, value)
+    axis: Axis = BATCH if node.detail[1:] else node.args[1]
+    if axis not in value.axes:
+        return value
+    if operation.startswith("log"):
+        size = writer.size(axis)
+        total = _over(value, axis, "logsumexp")
+        return Operand(f"{total.text} - math.log({size})", SUM, total.axes)
+    return _over(value, axis, "mean")
+
+
+def _log_weighted_sum(writer: Writer, node: PlanNode, value: Operand) -> Operand:
+    """``log sum_k w_k exp(v_k)`` over states; from probabilities directly, so that a zero has a gradient."""
+    weight, states = node.args[1:]
+    if states not in value.axes:
+        return value
+    law = weight.args[0]
+    if "probs" not in writer.laws[law].parameters:
+        log = log_density(writer, law, states, weight.origin)
+        return _over(writer.combine("add", [log, value]), states, "logsumexp")
+    (w, v), axes, _ = writer.aligned([writer.operands[weight], value])
+    index, rest = axes.index(states), tuple(a for a in axes if a is not states)
+    return Operand(f"log_weighted_sum({w.text}, {v.text}, {index})", ATOM, rest)
 
 
 def event_shaped(operand: Operand) -> ShapeError:

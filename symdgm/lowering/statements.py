@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 import tokenize
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ import torch
 from sympy import Basic
 from torch.nn import functional
 
+from symdgm.errors import ShapeError
 from symdgm.lowering.layout import comment, laid_out, quoted
 from symdgm.lowering.naming import Names
 
@@ -33,7 +35,14 @@ XLOGY = """def xlogy(x, y):
     # x log y, which is 0 where both are 0; the gradient of torch.xlogy is NaN there
     return x * torch.where((x == 0) & (y == 0), 1, y).log()
 """
-HELPERS = {"xlogy": XLOGY}
+LOG_WEIGHTED_SUM = """def log_weighted_sum(weight, value, dim):
+    # log sum_k weight_k exp(value_k); a weight of zero counts nothing, but has a gradient
+    top = value.detach().where(weight > 0, -math.inf).amax(dim, keepdim=True)
+    top = top.where(top.isfinite(), 0)
+    scaled = (value - top).clamp(max=math.log(torch.finfo(value.dtype).max) - 1).exp()
+    return (weight * scaled).sum(dim).log() + top.squeeze(dim)
+"""
+HELPERS = {"xlogy": XLOGY, "log_weighted_sum": LOG_WEIGHTED_SUM}
 """Functions that generated code defines for itself, by name."""
 
 
@@ -86,9 +95,19 @@ class Script:
         return eval(compile(text, "<symdgm>", "eval"), self.values)
 
     def assign(self, hint: str, text: str, origin: Basic | None = None) -> str:
-        """Write and run ``name = text`` under a fresh name."""
+        """Write and run ``name = text`` under a fresh name.
+
+        Raises:
+            ShapeError: tensors whose events do not fit together.
+        """
         name = self.names.fresh(hint)
-        self.values[name] = self.run(text)
+        try:
+            self.values[name] = self.run(text)
+        except RuntimeError as error:
+            used = dict.fromkeys(re.findall(r"[A-Za-z_]\w*", text))
+            tensors = {n: v for n in used if isinstance(v := self.values.get(n), torch.Tensor)}
+            shapes = ", ".join(f"`{n}` {list(v.shape)}" for n, v in tensors.items())
+            raise ShapeError(f"`{text}` cannot be computed: {error}", hint=f"shapes: {shapes}") from error
         self.record(f"{name} = {text}", (name,), origin)
         return name
 

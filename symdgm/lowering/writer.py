@@ -27,6 +27,7 @@ from symdgm.lowering.operands import ATOM, BATCH, UNARY, Axis, Operand, aligned,
 from symdgm.lowering.operations import LAST_AXIS, number, write
 from symdgm.lowering.parameters import emit_law, emit_parameter
 from symdgm.lowering.plan import Kind, PlanNode, ordered, uses
+from symdgm.lowering.ranges import LabelRange, ParameterRange
 from symdgm.lowering.reductions import emit_reduce
 from symdgm.lowering.stable import stable
 from symdgm.lowering.statements import Script, environment
@@ -62,6 +63,8 @@ class Writer:
         self.axes: list[Axis] = [BATCH]
         self.lengths: dict[PlanNode, int] = {}
         self.events: dict[str, tuple[torch.Size, str]] = {}
+        self.labels: list[LabelRange] = []
+        self.ranges: list[ParameterRange] = []
         self.used: dict[str, None] = {}
         self.positional = {i for key, i in arguments.items() if key.startswith("data:")}
         self._agree_declared()
@@ -131,7 +134,7 @@ class Writer:
         if not operand.rank:
             return operand
         dims = "-1" if operand.rank == 1 else str(tuple(range(-operand.rank, 0)))
-        if operand.level == UNARY and operand.text.startswith("-"):
+        if operand.text.startswith("-") and _is_call(operand.text[1:]):
             return Operand(f"{operand.text}.sum({dims})", UNARY, operand.axes, 0)
         return Operand(f"{operand.at(ATOM)}.sum({dims})", ATOM, operand.axes, 0)
 
@@ -181,15 +184,29 @@ class Writer:
         return self.named("shared", operand, node.origin) if shared else operand
 
 
+def _is_call(text: str) -> bool:
+    """Whether a text is a name or one call of a function, so that a method may follow without brackets."""
+    name, bracket, rest = text.partition("(")
+    if not name.isidentifier():
+        return False
+    depth = len(bracket)
+    for i, character in enumerate(rest):
+        depth += {"(": 1, ")": -1}.get(character, 0)
+        if not depth:
+            return i == len(rest) - 1
+    return not bracket
+
+
 def _checked_number(operand: Operand, script: Script) -> Operand:
     """An operand of exact numbers, unless Python finds no finite real value for it."""
     try:
         value = script.run(operand.text)
+        finite = isinstance(value, Real) and math.isfinite(value)
     except (ArithmeticError, ValueError) as error:
-        value, why = None, f": {error}"
+        finite, why = False, f": {error}"
     else:
         why = ""
-    if not isinstance(value, Real) or not math.isfinite(value):
+    if not finite:
         raise NonFiniteError(
             f"`{operand.text}` has no finite real value{why}", hint="look at the numbers here"
         )

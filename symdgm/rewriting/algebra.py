@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sympy import Basic, Integer, Number, Rational
 
 from symdgm.expressions.applications import Apply, Call, Density, call
@@ -22,14 +24,37 @@ def chain_rule(node: Basic, facts: Facts) -> Basic | None:
 
 
 def log_of_product(node: Basic, facts: Facts) -> Basic | None:
-    """``log(a b / c) = log a + log b - log c`` where densities are among the factors."""
+    """``log(a b / c) = log a + log b - log c`` where densities are among the factors.
+
+    Only factors that cannot be negative are split off; the log of a product of two negative numbers is real.
+    """
     if not (isinstance(node, Call) and node.function == "log"):
         return None
     factors = _signed_factors(node.args[1], 1, facts)
-    if len(factors) < 2 or not any(_is_density(f, facts) for _, f in factors):
+    positive = [(sign, f) for sign, f in factors if _is_positive(f, facts)]
+    if len(factors) < 2 or not any(_is_density(f, facts) for _, f in positive):
         return None
-    terms = [call("log", f) if sign > 0 else Minus(call("log", f)) for sign, f in factors]
-    return Plus(*terms)
+    terms = [call("log", f) if sign > 0 else Minus(call("log", f)) for sign, f in positive]
+    rest = [(sign, f) for sign, f in factors if (sign, f) not in positive]
+    if rest:
+        terms.append(call("log", _product(rest)))
+    return Plus(*terms) if len(terms) > 1 else terms[0]
+
+
+def _is_positive(node: Basic, facts: Facts) -> bool:
+    if isinstance(node, Call) and node.function in ("exp", "sigmoid", "softplus", "softmax"):
+        return True
+    return _is_density(node, facts) or (isinstance(node, Number) and bool(node > 0))
+
+
+def _product(factors: Sequence[tuple[int, Basic]]) -> Basic:
+    """The product of factors, those of negative sign below the line."""
+    above = [f for sign, f in factors if sign > 0] or [Integer(1)]
+    below = [f for sign, f in factors if sign < 0]
+    top = Times(*above) if len(above) > 1 else above[0]
+    if not below:
+        return top
+    return Quotient(top, Times(*below) if len(below) > 1 else below[0])
 
 
 def log_of_power(node: Basic, facts: Facts) -> Basic | None:

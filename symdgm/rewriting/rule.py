@@ -17,11 +17,12 @@ class Kind(Enum):
     EQUALITY = "equality"
     UNBIASED = "unbiased estimator"
     BIASED = "biased estimator"
+    LOWER_BOUND = "estimator of a lower bound"
 
     @property
     def sign(self) -> str:
         """The sign between the two sides."""
-        return "=" if self is Kind.EQUALITY else "≈"
+        return {Kind.EQUALITY: "=", Kind.LOWER_BOUND: "≳"}.get(self, "≈")
 
 
 @dataclass(frozen=True)

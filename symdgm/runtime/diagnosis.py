@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from symdgm.errors import NonFiniteError, SymdgmError
+from symdgm.errors import NonFiniteError, ParameterError, SymdgmError
 from symdgm.expressions.notation import unicode
 from symdgm.lowering import Statement, environment
-from symdgm.runtime.runner import Runner
+from symdgm.runtime.runner import Program, Runner
 
 
 def diagnose(runner: Runner, data: Mapping[str, Tensor], n: int = 1) -> SymdgmError:
@@ -24,8 +24,8 @@ def diagnose(runner: Runner, data: Mapping[str, Tensor], n: int = 1) -> SymdgmEr
         n: the number of draws, where there are no data.
 
     Returns:
-        The error to raise: the bad input or weight, else the term, the first bad intermediate and its
-        variable.
+        The error to raise: the bad input, else parameters out of their range, else the term, the first
+        bad intermediate and its variable, with bad weights.
     """
     program = runner.program(data, n)
     arguments = runner.arguments(program, data, n)
@@ -40,12 +40,25 @@ def diagnose(runner: Runner, data: Mapping[str, Tensor], n: int = 1) -> SymdgmEr
         for statement in program.statements:
             exec(compile(statement.text, "<symdgm>", "exec"), values)
             found = found or next(((statement, name) for name in statement.names if _bad(values[name])), None)
+    out_of_range = _out_of_range(runner, program, values)
+    if out_of_range is not None:
+        return out_of_range
     if found is None:
         return NonFiniteError(
             "the objective is not finite, but no intermediate value is bad when the step is repeated",
             hint="a network of its own randomness, or an overflow in the sum of the terms",
         )
     return _explained(*found, values)
+
+
+def _out_of_range(runner: Runner, program: Program, values: dict[str, Any]) -> SymdgmError | None:
+    """What is wrong with parameters that are finite, yet out of their range."""
+    for law in program.ranges:
+        try:
+            law.check(lambda text: eval(compile(text, "<symdgm>", "eval"), values))
+        except ParameterError as error:
+            return runner.frozen.bound.point(error, law.origin) if law.origin else error
+    return None
 
 
 def _explained(statement: Statement, name: str, values: Mapping[str, Any]) -> NonFiniteError:

@@ -14,7 +14,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from symdgm.lowering import FUNCTION, Emission, Frozen, Output, Statement, compiled, emit
+from symdgm.errors import SupportError
+from symdgm.lowering import (
+    FUNCTION,
+    Emission,
+    Frozen,
+    LabelRange,
+    Output,
+    ParameterRange,
+    Statement,
+    compiled,
+    emit,
+)
 from symdgm.lowering.naming import Names, identifier
 
 MAX_PROGRAMS = 32
@@ -36,12 +47,16 @@ class Program:
         function: what the source defines.
         inputs: its arguments: identifier and what it is, such as ``("x", "data:x")``.
         statements: its statements one by one.
+        labels: the observed variables whose values are classes.
+        ranges: the parameters that may leave their range.
     """
 
     text: str
     function: Callable[..., tuple[Tensor, dict[str, Tensor]]]
     inputs: tuple[tuple[str, str], ...]
     statements: tuple[Statement, ...]
+    labels: tuple[LabelRange, ...]
+    ranges: tuple[ParameterRange, ...]
 
     @cached_property
     def needs_like(self) -> bool:
@@ -70,40 +85,55 @@ class Runner:
         self.docstring = docstring
         self.anchor = anchor
         self.programs: dict[Hashable, Program] = {}
+        self.latest: dict[Output, Program] = {}
         self.events: dict[str, torch.Size] = {}
         self.identifiers = _identifiers(frozen)
         self._making = threading.RLock()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in vars(self).items() if k not in ("programs", "_making")}
+        return {k: v for k, v in vars(self).items() if k not in ("programs", "latest", "_making")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, programs={}, _making=threading.RLock())
+        vars(self).update(state, programs={}, latest={}, _making=threading.RLock())
 
     def __call__(
         self, data: Mapping[str, Tensor], *, n: int = 1, output: Output = Output.MEAN
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The value and the terms; see `Program`."""
-        key = self.key(data, output)
+        """The value and the terms; see `Program`.
+
+        Raises:
+            SupportError: an observed class that the parameters do not have.
+        """
+        key = self.key(data, output, n)
         program = self.programs.get(key)
         if program is None:
             with self._making:
                 if key not in self.programs:
                     return self._first(key, data, n, output)
                 program = self.programs[key]
-        return program.function(**self.arguments(program, data, n))
+        self.latest[output] = program
+        try:
+            return program.function(**self.arguments(program, data, n))
+        except (RuntimeError, IndexError) as error:
+            self._explain(program, data, error)
+            raise
 
-    def key(self, data: Mapping[str, Tensor], output: Output) -> Hashable:
-        """What a function is specialised to: event shapes, dtypes and devices; never the batch's size."""
-        return (output, *((k, v.shape[1:], v.dtype, v.device) for k, v in data.items()))
+    def key(self, data: Mapping[str, Tensor], output: Output, n: int = 1) -> Hashable:
+        """What a function is specialised to: event shapes, dtypes and devices; of the batch, whether it is 1.
+
+        A network that squeezes returns other axes for one example than for several.
+        """
+        size = next((len(v) for v in data.values()), n)
+        return (output, size == 1, *((k, v.shape[1:], v.dtype, v.device) for k, v in data.items()))
 
     def program(self, data: Mapping[str, Tensor], n: int = 1, output: Output = Output.MEAN) -> Program:
         """The function for a kind of input; it is made, without gradients, if there is none yet."""
-        key = self.key(data, output)
+        key = self.key(data, output, n)
         with self._making:
             if key not in self.programs:
                 with torch.no_grad():
                     self._first(key, data, n, output)
+            self.latest[output] = self.programs[key]
             return self.programs[key]
 
     def arguments(self, program: Program, data: Mapping[str, Tensor], n: int = 1) -> dict[str, Any]:
@@ -112,8 +142,8 @@ class Runner:
         return {identifier: self._read(what, data, n, like) for identifier, what in program.inputs}
 
     def last(self) -> Program | None:
-        """The function that was made last."""
-        return next(reversed(self.programs.values()), None)
+        """The function of means that ran last, or that of another output where there was none."""
+        return next((self.latest[o] for o in Output if o in self.latest), None)
 
     def _first(
         self, key: Hashable, data: Mapping[str, Tensor], n: int, output: Output
@@ -125,8 +155,29 @@ class Runner:
         while len(self.programs) >= MAX_PROGRAMS:
             del self.programs[next(iter(self.programs))]
         self.events.update(emission.events)
-        self.programs[key] = Program(emission.text, _function(emission.text), inputs, emission.statements)
+        self.programs[key] = Program(
+            emission.text,
+            _function(emission.text),
+            inputs,
+            emission.statements,
+            emission.labels,
+            emission.ranges,
+        )
+        self.latest[output] = self.programs[key]
         return emission.result
+
+    def _explain(self, program: Program, data: Mapping[str, Tensor], error: Exception) -> None:
+        """Raise what is wrong with the labels, if that is why PyTorch failed.
+
+        After such a failure on an accelerator nothing can be read back, so only the CPU's labels are seen.
+        """
+        for labels in program.labels:
+            if data[labels.variable].device.type == "cpu":
+                try:
+                    labels.check(data[labels.variable])
+                except SupportError as found:
+                    bound = self.frozen.bound
+                    raise (bound.point(found, labels.origin) if labels.origin else found) from error
 
     def _emit(self, data: Mapping[str, Tensor], n: int, output: Output) -> Emission:
         like = self._like(data)

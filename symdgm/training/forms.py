@@ -38,15 +38,27 @@ def _parts(data: object, variables: Sequence[str]) -> Mapping[str, object]:
     if isinstance(data, Mapping):
         _check_names([str(name) for name in data], variables)
         return data
+    if isinstance(data, (tuple, list)) and any(isinstance(part, (float, int, list)) for part in data):
+        raise DataError(
+            f"the data are a {type(data).__name__} of numbers or lists, not of tensors",
+            hint="convert them first, by `torch.tensor(data)`",
+        )
     parts = list(data) if isinstance(data, (tuple, list)) else [data]
     if len(parts) != len(variables):
         names = ", ".join(f"`{name}`" for name in variables) or "none"
         raise DataError(
             f"the data have {_count(len(parts), 'part')}, the model has "
             f"{_count(len(variables), 'data variable')}: {names}",
-            hint=f"name them: {{{', '.join(f'{name!r}: ...' for name in variables)}}}",
+            hint=_hint(len(parts), variables),
         )
     return dict(zip(variables, parts, strict=True))
+
+
+def _hint(parts: int, variables: Sequence[str]) -> str:
+    if len(variables) == 1 and parts > 1:
+        name = variables[0]
+        return f"the model has no second variable: give `{name}` alone, as in `fit({name})`"
+    return f"name them: {{{', '.join(f'{name!r}: ...' for name in variables)}}}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -21,6 +21,12 @@ def test_every_digit_is_in_exactly_one_part():
     ]
 
 
+def test_a_split_prints_in_one_line():
+    data = digits()
+    assert repr(data) == "Splits(train 1397, validation 200, test 200 rows, images [64])"
+    assert repr(data.test) == "Labelled(images [200, 64], labels [200])"
+
+
 def test_the_split_is_fixed_and_mixed():
     images, labels = load_digits(return_X_y=True)
     data = digits()

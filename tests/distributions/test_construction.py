@@ -17,6 +17,20 @@ from symdgm.errors import NotSupportedError, OptionError, ParameterError, ShapeE
 X = {"x": torch.randn(5, 4, generator=torch.Generator().manual_seed(0))}
 
 
+@pytest.mark.parametrize(
+    ("keywords", "written"),
+    [
+        ({"var": ["z"], "cond_var": ["x", "y"], "name": "q"}, "q(z|x,y)"),
+        ({"var": ["z"], "loc": 0.0, "scale": 1.0}, "p(z)"),
+        ({"loc": 0.0, "scale": 1.0}, "q(z|x)"),
+    ],
+)
+def test_a_declaration_is_a_text(keywords: dict[str, object], written: str) -> None:
+    with pytest.raises(ParameterError, match="this Normal has no declaration") as caught:
+        sd.Normal(**keywords)  # type: ignore[arg-type]
+    assert f'it is written "{written}"' in str(caught.value)
+
+
 class Encoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()

@@ -129,9 +129,15 @@ FAILURES = [
     ("Normal(z; 0, 1)", "N(z; 0, 1, 2)", ParameterError, "takes 2 parameters (mean, variance), not 3", "N(z"),
     ("Normal(z; 0, 1)", "Normal(z)", ParameterError, "Normal has no parameters", "Normal"),
     ("Normal(z; 0, 1)", "Normal(z; 0)", ParameterError, "scale", "Normal"),
+    ("Normal(z; 0, 1)", "Laplace(z; 0, 1)", NotSupportedError, "`Laplace` is known, but not", "Laplace"),
+    ("Normal(z; 0, 1)", "Gamma(z, 0, 1)", NotSupportedError, "`Gamma` is known, but not", "Gamma"),
+    ("maximize", "h = dec(z)\n    maximize", NotSupportedError, "as a deterministic value, `h`", "h = dec"),
+    ("maximize", "p(z) propto exp(z)\n    maximize", NotSupportedError, "as an unnormalised", "p(z) propto"),
     ("Normal(z; 0, 1)", "Normal(z; 0, 1, scale=2)", ParameterError, "its parameter `scale` twice", "Normal"),
     ("Normal(z; 0, 1)", "Normal(z; 0, width=2)", ParameterError, "width", "Normal"),
     ("Normal(z; 0, 1)", "Normal(w; 0, 1)", NameResolutionError, "the left side is over `z`, but", "Normal"),
+    ("Normal(z; enc(x))", "Normal(z, enc(x))", NameResolutionError, "by a comma", "Normal(z, enc"),
+    ("Normal(z; 0, 1)", "Normal(z, 0, 1)", NameResolutionError, "by a comma", "Normal(z, 0"),
     ("Normal(z; enc(x))", "N(z; enc(x))", ParameterError, "N takes a mean and a variance, but", "N(z; enc"),
     (
         "Normal(z; enc(x))",
@@ -193,6 +199,43 @@ def test_what_a_block_cannot_mean(old: str, new: str, error: type[Exception], wo
     if under:
         assert problem.span is not None
         assert text[problem.span[0] :].startswith(under), text[problem.span[0] :]
+
+
+def test_tensors_are_parameters_of_factors() -> None:
+    logits = nn.Parameter(torch.randn(4))
+    model = sd.Model("p(y) = Categorical(y; logits = pi0)\nmaximize log p(y)", pi0=logits)
+    y = torch.tensor([0, 3, 3])
+    assert torch.allclose(model.objective(y=y), logits.log_softmax(0)[y].mean())
+    assert any(p is logits for p in model.parameters())
+    loc = torch.arange(3.0)
+    mixed = sd.Model("p(x|z) = Normal(x; m, z^2)\nmaximize log p(x|z)", m=loc)
+    x, z = torch.randn(2, 3), torch.full((2, 3), 2.0)
+    expected = torch.distributions.Normal(loc, 4.0).log_prob(x).sum(-1).mean()
+    assert torch.allclose(mixed.objective(x=x, z=z), expected)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [r"\max_{\theta, \phi}", r"\theta^* = \arg\max_\theta", "argmax_{theta, phi}", "L = max_{phi}", "argmax"],
+)
+def test_one_player_who_owns_all(start: str) -> None:
+    assert torch.equal(loss_of(BLOCK.replace("maximize", start)), loss_of(BLOCK))
+
+
+def test_one_player_of_tagged_networks() -> None:
+    tagged = BLOCK.replace("E_q(z|x)", "E_q_phi(z|x)").replace("log p(x|z)", "log p_theta(x|z)")
+    assert torch.equal(loss_of(tagged.replace("maximize", "max_{theta, phi}")), loss_of(BLOCK))
+    for players in ("phi", "theta, G", "beta", "G"):
+        with pytest.raises(
+            NotSupportedError, match=r"a game, or an optimisation.*\n.*\n.*\n.*`maximize"
+        ) as caught:
+            loss_of(tagged.replace("maximize", f"max_{{{players}}}"))
+        assert "one player" in str(caught.value.hint)
+
+
+def test_the_place_of_parameters_is_shown() -> None:
+    with pytest.raises(NameResolutionError, match=r"after `;`: `Normal\(z; enc\(x\)\)`"):
+        loss_of(BLOCK.replace("Normal(z; enc", "Normal(z, enc"))
 
 
 def test_a_block_without_an_objective() -> None:

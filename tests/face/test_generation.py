@@ -6,7 +6,7 @@ from face_models import BLOCK, LATENT, PIXELS, Encoder, by_block, by_objects, im
 from torch import Tensor, nn
 
 import symdgm as sd
-from symdgm.errors import DataError, NameResolutionError, NotSupportedError, ShapeError
+from symdgm.errors import DataError, NameResolutionError, NotSupportedError, OptionError, ShapeError
 
 
 def conditional() -> sd.Model:
@@ -61,7 +61,7 @@ def test_means_are_means() -> None:
 def test_an_event_shape_is_learnt_from_an_evaluation() -> None:
     enc, dec = networks()
     model = sd.Model(BLOCK, enc=enc, dec=dec, beta=1.0)
-    with pytest.raises(ShapeError, match="event_shape="):
+    with pytest.raises(ShapeError, match="z=16"):
         model.sample(2)
     model.loss(x=images())
     assert model.sample(2)["x"].shape == (2, PIXELS)
@@ -148,6 +148,39 @@ def test_what_cannot_be_sampled() -> None:
     )
     with pytest.raises(NotSupportedError, match="no data to reconstruct"):
         draws.reconstruct(torch.zeros(1))
+
+
+def test_given_values_are_read_and_checked() -> None:
+    model = by_objects()
+    zeros = torch.zeros(3, LATENT)
+    from_array = model.sample(z=zeros.numpy().astype("float64"), mean=True)["x"]
+    assert torch.equal(from_array, model.sample(z=zeros, mean=True)["x"])
+    with pytest.raises(ShapeError, match=r"`z` has the event shape \[5\], but Normal p\(z\) is over \[3\]"):
+        model.sample(z=torch.zeros(3, 5))
+    with pytest.raises(DataError, match="`z` is int, not a tensor"):
+        model.sample(z=3)
+    for n in (0, -1, 1.5, True):
+        with pytest.raises(OptionError, match=r"`n` is .*\n.*1 or more"):
+            model.sample(n)  # type: ignore[arg-type]
+    with pytest.raises(ShapeError, match="`z` has no rows"):
+        model.sample(z=torch.zeros(0, LATENT))
+
+
+def test_event_shapes_that_only_an_evaluation_shows() -> None:
+    model = sd.Model(
+        "maximize E_q(z|x)[log p(x|z)]",
+        sd.Normal("q(z|x)", networks()[0]),
+        sd.Bernoulli("p(x|z)", networks()[1]),
+    )
+    model.loss(x=images())
+    with pytest.raises(ShapeError, match=r"`z` has the event shape \[5\], but \[3\] was evaluated"):
+        model.sample(z=torch.zeros(2, 5))
+
+
+def test_a_model_without_factors_generates_nothing() -> None:
+    model = sd.Model("minimize ||f(x)||^2", f=nn.Linear(2, 2))
+    with pytest.raises(NameResolutionError, match="no factor generates `x`\nnothing is bound"):
+        model.reconstruct(torch.ones(3, 2))
 
 
 def test_a_circle_of_factors_is_refused() -> None:

@@ -7,12 +7,20 @@ from pathlib import Path
 
 import pytest
 import torch
-from face_models import EQUATION, LATENT, PIXELS, by_block, by_objects, images, networks
+from face_models import EQUATION, LATENT, PIXELS, Encoder, by_block, by_objects, images, networks
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import symdgm as sd
-from symdgm.errors import FileMismatchError, NonFiniteError, NotSupportedError, OptionError
+from symdgm.errors import (
+    DataError,
+    FileMismatchError,
+    NonFiniteError,
+    NotSupportedError,
+    OptionError,
+    ParameterError,
+    SymdgmError,
+)
 from symdgm.training.randomness import draw_seed
 
 QUIET = {"epochs": 1, "batch_size": 8, "seed": 0, "progress": False}
@@ -51,6 +59,52 @@ def test_a_loop_of_ones_own_is_fit() -> None:
         evaluation = own.train_step(x=x)
     assert equal(weights(own), weights(fitted))
     assert set(evaluation.terms) == {"E_q(z|x)[log p(x|z)]", "KL[q || p]"}
+
+
+def test_steps_train_in_training_mode_after_fit() -> None:
+    modes: list[bool] = []
+
+    class Noted(nn.Linear):
+        def forward(self, z: Tensor) -> Tensor:
+            modes.append(self.training)
+            return super().forward(z)
+
+    parts = [sd.Normal("q(z|x)", networks()[0]), sd.Bernoulli("p(x|z)", Noted(LATENT, PIXELS))]
+    model = sd.Model("maximize E_q(z|x)[log p(x|z)]", *parts)
+    model.fit(images(), **QUIET)
+    assert not model.training
+    modes.clear()
+    model.train_step(x=images())
+    assert modes == [True]
+
+
+def test_a_lone_tensor_belongs_to_the_only_data() -> None:
+    model, x = by_objects(), images()
+    values = []
+    for given in ({"x": x}, x, x.numpy()):
+        torch.manual_seed(0)
+        values.append(model.loss(given))
+    torch.manual_seed(0)
+    values.append(model(x=x))
+    assert len({float(v.detach()) for v in values}) == 1
+    assert torch.isfinite(model.train_step(x).loss)
+    assert model.objective.per_example(x).shape == (len(x),)
+    two = sd.Model("maximize log p(x|y)", sd.Normal("p(x|y)", Encoder()))
+    assert set(two.variables) == {"x", "y"}
+    with pytest.raises(
+        DataError, match=r"a Tensor is given without its name\nwrite `objective\(.=..., .=...\)"
+    ):
+        two.loss(x)
+    with pytest.raises(DataError, match=r"without its name\nwrite `model.train_step\("):
+        two.train_step(x)
+    nothing = sd.Model("minimize ||theta||^2", theta=nn.Parameter(torch.ones(())))
+    with pytest.raises(DataError, match="has no data: leave it out"):
+        nothing.loss(x)
+
+
+def test_the_code_of_a_model_asks_for_a_loss() -> None:
+    with pytest.raises(SymdgmError, match=r"evaluate once: `model.loss\(x=batch\)`"):
+        _ = by_objects().code
 
 
 def test_a_plain_loop_is_a_loop_of_train_steps() -> None:
@@ -192,7 +246,7 @@ class Exploding(nn.Module):
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        ("zero scale", "the term `KL.q .. p.` is not finite: the first bad intermediate is `kl_q_p`"),
+        ("zero scale", r"scale of Normal q.z.x. has values in \[-?0, -?0\]; it must be positive"),
         ("exploding loc", "the first bad intermediate is `q_z_loc` of `q.z.x.`, which is infinite|NaN"),
         ("bad weight", "the weight `layer.weight` of `.*` is NaN in 1 of 48 entries"),
     ],
@@ -209,7 +263,7 @@ def test_what_is_not_finite_is_named(kind: str, words: str) -> None:
     ]
     model = sd.Model(EQUATION, *parts, beta=1.0)
     before = weights(model)
-    with pytest.raises(NonFiniteError, match=words):
+    with pytest.raises((NonFiniteError, ParameterError), match=words):
         model.fit(torch.ones(8, PIXELS), **QUIET)
     assert all(torch.equal(a, b) or a.isnan().any() for a, b in zip(weights(model), before, strict=True))
 

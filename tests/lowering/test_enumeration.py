@@ -120,6 +120,24 @@ def test_mixture_marginal_by_enumeration():
     agree(sd.Objective("log E_p(y)[p(x|y)]", *laws), mixture.log_prob(x).mean(), means, x=x)
 
 
+@pytest.mark.parametrize("by_probs", [False, True])
+@pytest.mark.parametrize("elements", [(), (2,)])
+def test_classes_are_looked_up_where_axes_differ(elements, by_probs):
+    """States times draws times batch: the table lacks axes of the index, or the index those of the table."""
+    torch.manual_seed(0)
+    x = torch.randn(BATCH, INPUTS, dtype=torch.float64)
+    logits = torch.randn(*elements, 3, dtype=torch.float64)
+    encoder = nn.Sequential(nn.Linear(INPUTS, 3 * max(len(elements) * 2, 1)), nn.Unflatten(1, (*elements, 3)))
+    encoder = encoder.double()
+    tables = {"probs": logits.softmax(-1)} if by_probs else {"logits": logits}
+    laws = [sd.Categorical("p(y)", event_shape=elements, **tables), sd.Categorical("q(y|x)", encoder)]
+    own = logits.log_softmax(-1)
+    under_p = (own.exp() * encoder(x).log_softmax(-1)).sum() / BATCH
+    under_q = (encoder(x).softmax(-1) * own).sum() / BATCH
+    agree(sd.Objective("E_p(y)[log q(y|x)]", *laws), under_p, encoder, x=x)
+    agree(sd.Objective("E_q(y|x)[log p(y)]", *laws), under_q, encoder, x=x)
+
+
 def test_too_many_states():
     q = sd.Bernoulli("q(y|x)", nn.Linear(INPUTS, 13))
     objective = sd.Objective("E_q(y|x)[||y||^2]", q)

@@ -1,11 +1,12 @@
 """What does not fit together is refused, with a caret under what is wrong."""
 
 import pytest
+import torch
 from lowering_cases import DATA, LATENT, Encoder, images
 from torch import nn
 
 import symdgm as sd
-from symdgm.errors import NonFiniteError, ParameterError, ShapeError
+from symdgm.errors import NonFiniteError, ParameterError, ShapeError, SupportError
 
 
 def standard(event=None):
@@ -148,6 +149,27 @@ def test_refusals_point_at_what_is_wrong(text, laws, names, error, words, under)
 def test_a_declared_shape_that_the_network_does_not_give():
     with pytest.raises(ShapeError, match=r"gives its variable the event shape \[3\], but \[4\] was declared"):
         sd.Objective("E_q(z|x)[||z||^2]", Q, z=4)(x=X)
+
+
+@pytest.mark.parametrize(
+    ("network", "value", "error", "words"),
+    [
+        (
+            nn.Embedding(4, 2),
+            torch.tensor([0, 9]),
+            SupportError,
+            r"failed in `f\(x\)` with x \[2\] of values in \[0, 9\]: index out of range",
+        ),
+        (nn.Flatten(2), torch.zeros(2, 3), ShapeError, r"with x \[2, 3\]: Dimension out of range"),
+        (nn.BatchNorm1d(3), torch.zeros(1, 3), ShapeError, r"with x \[1, 3\]: Expected more than 1 value"),
+        (nn.Linear(4, 2), torch.zeros(2, 3), ShapeError, r"with x \[2, 3\]: mat1 and mat2 shapes"),
+    ],
+)
+def test_what_a_network_refuses_is_shown_with_its_input(network, value, error, words):
+    with pytest.raises(error, match=words) as caught:
+        sd.Objective("||f(x)||^2", f=network)(x=value)
+    shown, caret = str(caught.value).split("\n")[-3:-1]
+    assert shown[caret.index("^") :].startswith("f(x)")
 
 
 def test_errors_of_networks_keep_their_kind():

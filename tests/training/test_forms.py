@@ -50,6 +50,9 @@ def test_data_never_carry_a_gradient():
 @pytest.mark.parametrize(
     ("data", "variables", "words"),
     [
+        ((X, Y), ["x"], r"the model has no second variable: give `x` alone, as in `fit\(x\)`"),
+        ([[0.0, 1.0], [1.0, 0.0]], ["x"], r"numbers or lists, not of tensors\nconvert them first"),
+        ([0.0, 1.0], ["x"], "numbers or lists, not of tensors"),
         ({"x": X, "lable": Y}, ["x", "label"], "no data variable `lable`\ndid you mean `label`"),
         ({"x": X}, ["x", "y"], "the data variable `y` is missing\ngiven: x"),
         ({}, ["x"], "the data variable `x` is missing\ngiven: nothing"),

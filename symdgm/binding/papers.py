@@ -1,0 +1,95 @@
+"""What papers write but the grammar reads in another way: ``sigma^2(x)``, and the identity of a normal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+
+from sympy import Basic, Integer, Tuple
+
+from symdgm.binding.classify import is_number
+from symdgm.binding.written import Excerpt, Written
+from symdgm.expressions.applications import Apply, Call, Density
+from symdgm.expressions.arithmetic import Power, Times
+from symdgm.expressions.names import Labelled, Name, Subscripted, spelled
+from symdgm.expressions.statements import Definition
+
+ATOMS = (Name, Subscripted, Labelled)
+IDENTITY = Name("I")
+"""The identity matrix, where the name is not bound."""
+NORMALS = ("N", "Normal")
+"""The families whose second parameter may be written as a diagonal matrix."""
+SCALES = ("scale", "variance")
+
+
+def as_papers_mean(text: Written, names: Mapping[str, object], read: Callable[[str], Basic]) -> Written:
+    r"""A text with two notations of papers written out.
+
+    ``\sigma^2(x)`` of a network is ``\sigma(x)^2``, not a product; in the last place of a normal,
+    ``\sigma^2 I`` and ``\mathrm{diag}(\sigma^2)`` are the variances on the diagonal, since the family is
+    diagonal.
+
+    Args:
+        text: what was read.
+        names: keyword → what it is bound to.
+        read: text → name node.
+    """
+    bound = {spelled(read(keyword)): value for keyword, value in names.items()}
+    networks = {name for name, value in bound.items() if callable(value) and not is_number(value)}
+    expression = _written_out(text.expression, networks, IDENTITY.text not in bound)
+    return text if expression == text.expression else Excerpt(expression, text)
+
+
+def _written_out(node: Basic, networks: Set[str], diagonal: bool) -> Basic:
+    arguments = tuple(_written_out(a, networks, diagonal) for a in node.args)
+    changed = node if arguments == node.args else node.func(*arguments)
+    if isinstance(changed, Times):
+        return _product(*_applied(changed.args, networks))
+    if diagonal and isinstance(changed, Density) and spelled(changed.args[0]) in NORMALS:
+        return Density(*changed.args[:3], Tuple(*_scaled(changed.parameters)))
+    return changed
+
+
+def _product(*factors: Basic) -> Basic:
+    return Times(*factors) if len(factors) > 1 else factors[0]
+
+
+def _applied(factors: Sequence[Basic], networks: Set[str]) -> Iterator[Basic]:
+    """The factors of a product, with a power of a network applied to the variable behind it."""
+    left = list(factors)
+    while left:
+        first = left.pop(0)
+        if (
+            left
+            and isinstance(left[0], ATOMS)
+            and isinstance(first, Power)
+            and _is_in(first.args[0], networks)
+        ):
+            yield Power(Apply(first.args[0], left.pop(0)), first.args[1])
+        else:
+            yield first
+
+
+def _is_in(head: Basic, networks: Set[str]) -> bool:
+    """Whether a name is that of a network, with or without its parameter subscript."""
+    short = head.head if isinstance(head, Subscripted) else head
+    return isinstance(head, ATOMS) and not networks.isdisjoint((spelled(head), spelled(short)))
+
+
+def _scaled(parameters: Sequence[Basic]) -> Iterator[Basic]:
+    for place, parameter in enumerate(parameters):
+        if isinstance(parameter, Definition):
+            key, value = parameter.args
+            yield Definition(key, _diagonal(value)) if spelled(key) in SCALES else parameter
+        else:
+            yield _diagonal(parameter) if place else parameter
+
+
+def _diagonal(matrix: Basic) -> Basic:
+    """The entries on the diagonal of ``I``, ``s I`` and ``diag(s)``."""
+    if matrix == IDENTITY:
+        return Integer(1)
+    if isinstance(matrix, Call) and matrix.function == "diag":
+        return matrix.args[1]
+    if isinstance(matrix, Times) and IDENTITY in matrix.args:
+        return _product(*(_diagonal(f) for f in matrix.args if f != IDENTITY))
+    return matrix
