@@ -157,7 +157,7 @@ class Objective:
         return signature(self.expression)
 
     def __call__(self, values: object = None, /, *, n: int = 1, **data: object) -> Tensor:
-        """The value, averaged over the batch, ``[]``; differentiable.
+        """The value, averaged over the batch, ``[]``; differentiable. Every call draws anew.
 
         Args:
             values: the data as a dict, for names that are no Python identifiers; or the value of the only
