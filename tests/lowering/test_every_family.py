@@ -184,7 +184,5 @@ def test_extremes_in_single_precision_are_those_of_the_distribution(family, para
 
 def test_a_matrix_without_its_axes_is_refused():
     p = sd.MultivariateNormal("p(x|y)", lambda y: (y, y))
-    with pytest.raises(
-        ShapeError, match=r"covariance_matrix of .* has shape \[5, 2\], without its 2 last axes"
-    ):
+    with pytest.raises(ShapeError, match=r"covariance_matrix of .* has shape \[5, 2\]"):
         sd.Objective("log p(x|y)", p, validate=False)(x=torch.zeros(5, 2), y=torch.zeros(5, 2))

@@ -128,7 +128,7 @@ X = images().float()
         ),
         (
             "KL[q||p]",
-            [sd.Normal("q(z|x)", lambda x: (x[:, :3], x[:, :2])), standard()],
+            [sd.Normal("q(z|x)", lambda x: (x[:, :3], x[:, :2].exp())), standard()],
             {},
             ShapeError,
             r"different event shapes: loc \[3\], scale \[2\]",
