@@ -152,7 +152,16 @@ class Lowering:
         if self._is_density_times_log(node):
             weight, log = node.args
             return self.apply("xlogy", node, [self.lower(weight, scope), self.lower(log.args[1], scope)])
+        if self._is_weighted_by_classes(node):
+            return self.apply("weighted", node, [self.lower(a, scope) for a in node.args])
         return self.apply("mul", node, self._independent(node.args, scope))
+
+    def _is_weighted_by_classes(self, node: Basic) -> bool:
+        """Whether it is ``softmax(l) a`` of a closed form, which is 0 for a class that is excluded."""
+        first = node.args[0]
+        if len(node.args) != 2 or not isinstance(first, Call) or first.function != "softmax":
+            return False
+        return first.args[1] in self.facts.parameter_names
 
     def _is_density_times_log(self, node: Basic) -> bool:
         """Whether it is ``a log b`` of a family's formula, which is 0 where both are 0."""

@@ -8,7 +8,8 @@ import keyword
 import re
 
 RESERVED = {
-    "torch", "math", "binary_cross_entropy_with_logits", "softplus", "logsigmoid", "xlogy", "objective",
+    "torch", "math", "binary_cross_entropy_with_logits", "softplus", "logsigmoid", "xlogy",
+    "weighted", "objective",
     "log_weighted_sum", "terms", "value", "n", "dtype", "device",
 }  # fmt: skip
 """Names that the generated code uses itself."""

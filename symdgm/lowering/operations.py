@@ -134,7 +134,15 @@ _SPECIAL: dict[str, Callable[..., str]] = {
     "max": _extreme("torch.maximum", "min"),
     "min": _extreme("torch.minimum", "max"),
 }
-LEVELS = {"add": SUM, "mul": PRODUCT, "div": PRODUCT, "neg": UNARY, "pow": POWER, "xlogy": ATOM}
+LEVELS = {
+    "add": SUM,
+    "mul": PRODUCT,
+    "div": PRODUCT,
+    "neg": UNARY,
+    "pow": POWER,
+    "xlogy": ATOM,
+    "weighted": ATOM,
+}
 LAST_AXIS = ("softmax", "log_softmax")
 """Functions over the last axis of an event."""
 
@@ -148,6 +156,7 @@ def write(name: str, operands: Sequence[Operand]) -> tuple[str, int]:
         "neg": lambda: negate(*operands),
         "pow": lambda: power(*operands),
         "xlogy": lambda: xlogy(*operands),
+        "weighted": lambda: f"weighted({operands[0].text}, {operands[1].text})",
         "identity": lambda: operands[0].text,
     }
     if name in writers:

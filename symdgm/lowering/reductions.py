@@ -26,7 +26,7 @@ def emit_reduce(writer: Writer, node: PlanNode) -> Operand:
         weight, states = writer.operands[node.args[1]], node.args[2]
         if states not in value.axes:
             return value
-        return _over(writer.combine("mul", [weight, value]), states, "sum")
+        return _over(writer.combine("weighted", [weight, value]), states, "sum")
     if operation == "log weighted sum":
         return _log_weighted_sum(writer, node, value)
     axis: Axis = BATCH if node.detail[1:] else node.args[1]

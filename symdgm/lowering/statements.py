@@ -42,7 +42,11 @@ LOG_WEIGHTED_SUM = """def log_weighted_sum(weight, value, dim):
     scaled = (value - top).clamp(max=math.log(torch.finfo(value.dtype).max) - 1).exp()
     return (weight * scaled).sum(dim).log() + top.squeeze(dim)
 """
-HELPERS = {"xlogy": XLOGY, "log_weighted_sum": LOG_WEIGHTED_SUM}
+WEIGHTED = """def weighted(weight, value):
+    # weight times value, and 0 where the weight is 0 and the value a log of 0
+    return weight * value.where((weight != 0) | value.isfinite(), 0)
+"""
+HELPERS = {"xlogy": XLOGY, "log_weighted_sum": LOG_WEIGHTED_SUM, "weighted": WEIGHTED}
 """Functions that generated code defines for itself, by name."""
 
 

@@ -222,7 +222,15 @@ def _operation(node: Basic, symbols: Mapping[Basic, Operand]) -> tuple[str, tupl
         return stable(node) or (node.function, tuple(node.args[1:]))
     if isinstance(node, Times) and len(node.args) == 2 and _is_log_of_probability(node.args[1], symbols):
         return "xlogy", (node.args[0], node.args[1].args[1])
+    if isinstance(node, Times) and len(node.args) == 2 and _is_log_softmax(node.args):
+        return "weighted", tuple(node.args)
     return _ARITHMETIC[type(node)], tuple(node.args)
+
+
+def _is_log_softmax(factors: tuple[Basic, ...]) -> bool:
+    """Whether the second factor is the log of class probabilities, which may be that of 0."""
+    form = stable(factors[1]) if isinstance(factors[1], Call) else None
+    return form is not None and form[0] == "log_softmax"
 
 
 def _is_log_of_probability(node: Basic, symbols: Mapping[Basic, Operand]) -> bool:

@@ -91,3 +91,38 @@ def test_one_row_of_classes_for_all_elements(parameter: str) -> None:
     closed, summed = (sd.Objective("H[a]", a, analytic=analytic)() for analytic in (True, False))
     torch.testing.assert_close(closed, 2 * td.Categorical(probs=row).entropy())
     torch.testing.assert_close(summed, closed)
+
+
+EXCLUDED = torch.tensor([0.3, 1.0, -torch.inf], dtype=torch.float64)
+"""Logits that exclude a class."""
+
+
+def entropy() -> Tensor:
+    p = EXCLUDED.softmax(-1)[:2]
+    return -(p * p.log()).sum()
+
+
+@pytest.mark.parametrize("family", [sd.Categorical, sd.OneHotCategorical])
+@pytest.mark.parametrize("parameter", ["logits", "probs"])
+@pytest.mark.parametrize("analytic", [True, False])
+def test_an_excluded_class_counts_nothing(family: type, parameter: str, analytic: bool) -> None:
+    made = nn.Parameter(EXCLUDED.clone() if parameter == "logits" else EXCLUDED.softmax(-1))
+    p = family("p(y)", **{parameter: made})
+    value = sd.Objective("H[p]", p, analytic=analytic)()
+    torch.testing.assert_close(value, entropy())
+    (gradient,) = torch.autograd.grad(value, made)
+    assert gradient[:2].isfinite().all()
+
+
+@pytest.mark.parametrize("analytic", [True, False])
+def test_the_divergence_of_laws_that_exclude_one_class(analytic: bool) -> None:
+    other = torch.tensor([0.0, 0.0, -torch.inf], dtype=torch.float64)
+    q, p = sd.Categorical("q(y)", logits=EXCLUDED), sd.Categorical("p(y)", logits=other)
+    value = sd.Objective("KL[q||p]", q, p, analytic=analytic)()
+    torch.testing.assert_close(value, torch.tensor(2.0).log().double() - entropy(), rtol=1e-6, atol=1e-6)
+
+
+def test_an_enumerated_state_of_probability_zero_counts_nothing() -> None:
+    h = sd.OneHotCategorical("p(y)", logits=EXCLUDED)
+    value = sd.Objective("E_p(y)[f(y)]", h, f=lambda y: y.sum(-1))()
+    torch.testing.assert_close(value, torch.tensor(1.0, dtype=torch.float64))
