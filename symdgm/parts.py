@@ -52,7 +52,7 @@ def _free(name: str, parent: nn.Module) -> str:
 
 def factors_of(bound: Bound) -> Shelf:
     """The distributions that a formula is bound to."""
-    return Shelf({str(f.node): f.distribution for f in bound.environment.factors})
+    return Shelf({str(f.node): f.distribution for f in bound.environment.factors if not f.derived})
 
 
 def networks_of(bound: Bound) -> Shelf:

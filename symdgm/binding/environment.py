@@ -34,9 +34,10 @@ class Environment:
 
     def named(self, head: Basic) -> list[Factor]:
         """The factors called ``head``; if there are none, without its parameter subscript."""
-        exact = [f for f in self.factors if f.head == head]
+        bound = [f for f in self.factors if not f.derived]
+        exact = [f for f in bound if f.head == head]
         short = None if exact or is_data_name(head) else without_parameters(head)
-        return exact if short is None else [f for f in self.factors if f.head == short]
+        return exact if short is None else [f for f in bound if f.head == short]
 
     def match(self, node: Basic) -> Match | None:
         """The one factor that a reference names, with its actual arguments.
@@ -44,12 +45,7 @@ class Environment:
         Raises:
             NameResolutionError: if more than one factor fits equally well.
         """
-        found = []
-        for factor in self.named(node.args[0]):
-            values = assign(factor.variables, values_of(node))
-            givens = assign(factor.givens, givens_of(node))
-            if values is not None and givens is not None:
-                found.append(Match(factor, values, givens))
+        found = _fitting(self.named(node.args[0]), node)
         if len(found) > 1:
             exact = [m for m in found if m.values == m.factor.variables and m.givens == m.factor.givens]
             found = exact or found
@@ -58,7 +54,12 @@ class Environment:
                 f"`{node}` fits more than one factor: {listing([m.factor for m in found])}",
                 hint="write the variables of the one that is meant, or bind the others under other names",
             )
-        return found[0] if found else None
+        return found[0] if found else self.match_derived(node)
+
+    def match_derived(self, node: Basic) -> Match | None:
+        """The marginal or posterior that was derived for a reference before."""
+        derived = [f for f in self.factors if f.derived and f.head == node.args[0]]
+        return next(iter(_fitting(derived, node)), None)
 
     def joint(self, node: Basic) -> list[Factor] | None:
         """The factors whose product is the joint that a reference names, in ancestral order."""
@@ -103,3 +104,14 @@ def is_data_name(head: Basic) -> bool:
 def listing(factors: Sequence[Factor]) -> str:
     """Factors as a list for an error message."""
     return ", ".join(f"`{f.node}`" for f in factors) or "none"
+
+
+def _fitting(factors: Sequence[Factor], node: Basic) -> list[Match]:
+    """The factors to which the arguments of a reference can be assigned."""
+    found = []
+    for factor in factors:
+        values = assign(factor.variables, values_of(node))
+        givens = assign(factor.givens, givens_of(node))
+        if values is not None and givens is not None:
+            found.append(Match(factor, values, givens))
+    return found

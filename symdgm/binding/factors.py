@@ -29,11 +29,13 @@ class Factor:
         index: its number in the environment, which is its identity: two factors may print alike.
         node: the declaration, such as ``q(z|x)``.
         distribution: the torch-backed distribution.
+        derived: whether it follows from other factors, which own its networks, instead of being bound.
     """
 
     index: int
     node: Basic
     distribution: Distribution
+    derived: bool = False
 
     @property
     def head(self) -> Basic:

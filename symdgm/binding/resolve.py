@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from sympy import Basic
 
+from symdgm.binding.derive_law import derive_law
 from symdgm.binding.environment import Environment, is_data_name, listing
 from symdgm.binding.factors import DataLaw, Factor, Match, givens_of, product, reference, values_of
 from symdgm.binding.unsupported import LAWS
@@ -21,7 +22,7 @@ def resolve(environment: Environment, node: Basic) -> Law:
 
     Raises:
         NameResolutionError: if nothing that is bound fits; the candidates are listed.
-        NotSupportedError: for a marginal or a posterior, which this version does not derive.
+        NotSupportedError: for a marginal or a posterior over what is not finite, which is not derived.
     """
     data = environment.data_law(node)
     if data is not None:
@@ -32,6 +33,9 @@ def resolve(environment: Environment, node: Basic) -> Law:
     factors = environment.joint(node)
     if factors:
         return factors
+    derived = derive_law(environment, node)
+    if derived is not None:
+        return derived
     raise _unresolved(environment, node)
 
 
@@ -105,7 +109,8 @@ def _unresolved(environment: Environment, node: Basic) -> NameResolutionError | 
     known = generated | {v for f in same for v in f.givens}
     if set(values_of(node)) <= generated and set(givens_of(node)) <= known:
         return NotSupportedError(
-            f"`{node}` is a marginal or a posterior of {listing(same)}, which this version does not derive",
+            f"`{node}` is a marginal or a posterior of {listing(same)}, which this version does not derive, "
+            "since what is left out is not finite",
             hint=f"write the joint by its factors, `{product(same)}`, and take an expectation over "
             "what is not observed",
         )
