@@ -3,7 +3,7 @@
 Beyond these it is refused at once, so that no text can hang the reader.
 """
 
-MAX_CHARACTERS = 65_536
+MAX_CHARACTERS = 32_768
 """Characters of a text."""
 
 MAX_DEPTH = 64

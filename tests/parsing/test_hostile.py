@@ -10,10 +10,14 @@ from corpora import cases, formulas
 
 from symdgm.errors import SymdgmError
 from symdgm.parsing import parse
+from symdgm.parsing.bounds import MAX_CHARACTERS
 from symdgm.parsing.refusals import mistakes
 
 SECONDS = 1.0
-"""Processor time that one text may take; a busy machine does not count."""
+"""Processor time that one text may take in this thread; a busy machine and other threads do not count."""
+
+TRIES = 3
+"""A garbage collection of everything the test process holds may fall into one try, not into three."""
 
 MUTATIONS = 20_000
 
@@ -45,12 +49,15 @@ REPEATED = [
 
 
 def attempt(text: str) -> None:
-    begin = time.process_time()
-    try:
-        parse(text)
-    except SymdgmError as error:
-        assert str(error)
-    assert time.process_time() - begin < SECONDS, text[:80]
+    for _ in range(TRIES):
+        begin = time.thread_time()
+        try:
+            parse(text)
+        except SymdgmError as error:
+            assert str(error)
+        if (seconds := time.thread_time() - begin) < SECONDS:
+            return
+    pytest.fail(f"{seconds:.2f} s for {text[:80]!r}")
 
 
 def mutated(rng: random.Random, text: str, texts: list[str]) -> str:
@@ -83,15 +90,15 @@ def test_random_characters() -> None:
 
 @pytest.mark.parametrize("part", REPEATED)
 def test_repetition(part: str) -> None:
-    for length in (2_000, 65_536, 1_000_000):
+    for length in (2_000, MAX_CHARACTERS, 1_000_000):
         attempt((part * (length // len(part) + 1))[:length])
         attempt((part * (length // len(part)))[: length - 1] + "x")
 
 
 @pytest.mark.parametrize("count", [500, 20_000])
 def test_many_different_indices(count: int) -> None:
-    attempt("".join(f"sum_a{i} " for i in range(count))[:65_536])
-    attempt(" + ".join(f"x_{i}" for i in range(count))[:65_536])
+    attempt("".join(f"sum_a{i} " for i in range(count))[:MAX_CHARACTERS])
+    attempt(" + ".join(f"x_{i}" for i in range(count))[:MAX_CHARACTERS])
 
 
 @pytest.mark.parametrize(

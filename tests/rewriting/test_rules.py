@@ -279,7 +279,7 @@ def test_a_thousand_terms_are_rewritten_in_a_moment():
     text = " + ".join(f"E_q(z|x)[{k} ||z||^2 + {k} log p(z)]" for k in range(1, 501))
     bound = sd.Objective("E_q(z|x)[||z||^2 + 2 log p(z)]", *laws()[:2]).bound
     expression = sd.parse(text)
-    start = time.perf_counter()
+    start = time.thread_time()
     found = derive(expression, BoundFacts(bound.environment))
     assert len(found.terms) == 1000
-    assert time.perf_counter() - start < 3  # measured: about half a second on a busy laptop core
+    assert time.thread_time() - start < 10  # a square of the length would take minutes
