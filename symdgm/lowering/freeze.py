@@ -9,6 +9,7 @@ from symdgm.binding import Bound, BoundFacts
 from symdgm.distributions import NetworkSource
 from symdgm.errors import SymdgmError
 from symdgm.lowering.expectations import Estimate
+from symdgm.lowering.handlers import LOWERINGS
 from symdgm.lowering.lower import Lowering, Scope
 from symdgm.lowering.plan import PlanNode
 from symdgm.rewriting import Derivation, Term
@@ -55,7 +56,7 @@ def freeze(bound: Bound, derivation: Derivation, facts: BoundFacts, counts: Mapp
         NotSupportedError: a construct that cannot be computed.
         EstimatorError: an expectation without a sound estimator.
     """
-    lowering = Lowering(bound, facts, counts)
+    lowering = Lowering(bound, facts, counts, LOWERINGS)
     roots = []
     for term in derivation.terms:
         try:

@@ -6,25 +6,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MethodType
 
-from sympy import Basic, Integer, Number, Rational
+from sympy import Basic, Number, Rational
 
 from symdgm.binding import Bound, BoundFacts
 from symdgm.distributions import NetworkSource
 from symdgm.errors import NotSupportedError
-from symdgm.expressions.applications import Apply, Call, Density, Inner, Norm
-from symdgm.expressions.arithmetic import Minus, Plus, Power, Quotient, Times
-from symdgm.expressions.expectations import Expect
 from symdgm.expressions.families import PI
 from symdgm.expressions.laws import Law
-from symdgm.expressions.names import Labelled, Name, Subscripted, spelled
-from symdgm.lowering.expectations import Estimate, lower_expectation
+from symdgm.expressions.names import spelled
+from symdgm.lowering.expectations import Estimate
 from symdgm.lowering.logarithms import lower_log, splits
 from symdgm.lowering.plan import Kind, Plan, PlanNode
 from symdgm.lowering.sources import function_source, is_opaque, network_name, sources_of
 from symdgm.lowering.stable import stable
-from symdgm.lowering.streams import copies, squared_norm, streams
 
-ONE, TWO = Integer(1), Integer(2)
+LowerNode = Callable[["Lowering", Basic, "Scope"], PlanNode]
+"""Lowers one node at the place where it stands."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +59,13 @@ class Lowering:
         bound: the bound formula.
         facts: what is bound, with the names of the parameters.
         counts: variable → number of draws.
+        lowerings: what lowers each kind of node.
     """
 
-    def __init__(self, bound: Bound, facts: BoundFacts, counts: Mapping[str, int]) -> None:
+    def __init__(
+        self, bound: Bound, facts: BoundFacts, counts: Mapping[str, int], lowerings: Mapping[type, LowerNode]
+    ) -> None:
+        self.lowerings = lowerings
         self.plan = Plan()
         self.bound = bound
         self.facts = facts
@@ -83,9 +84,9 @@ class Lowering:
         """
         if isinstance(node, Number):
             return self.plan.node(Kind.NUMBER, detail=(Rational(node),), origin=node)
-        if type(node) not in _LOWERINGS:
+        if type(node) not in self.lowerings:
             raise NotSupportedError(f"`{node}` cannot be computed as a number yet")
-        return _LOWERINGS[type(node)](self, node, scope)
+        return self.lowerings[type(node)](self, node, scope)
 
     def law(self, law: Law, scope: Scope) -> PlanNode:
         """The parameters of a law at its givens."""
@@ -109,7 +110,8 @@ class Lowering:
         """The sum over an event."""
         return self.plan.node(Kind.REDUCE, value, detail=("sum", "event"), origin=node)
 
-    def _name(self, node: Basic, scope: Scope) -> PlanNode:
+    def name(self, node: Basic, scope: Scope) -> PlanNode:
+        """A variable, a parameter of a law, a scalar or an observation."""
         if node in scope.values:
             return scope.values[node]
         if node in self.facts.parameter_names:
@@ -142,81 +144,8 @@ class Lowering:
             self._names[key], self.sources[name] = name, source
         return self._names[key]
 
-    def _plus(self, node: Basic, scope: Scope) -> PlanNode:
-        return self.apply("add", node, [self.lower(a, scope) for a in node.args])
-
-    def _minus(self, node: Basic, scope: Scope) -> PlanNode:
-        return self.apply("neg", node, [self.lower(node.args[0], scope)])
-
-    def _times(self, node: Basic, scope: Scope) -> PlanNode:
-        if self._is_density_times_log(node):
-            weight, log = node.args
-            return self.apply("xlogy", node, [self.lower(weight, scope), self.lower(log.args[1], scope)])
-        if self._is_weighted_by_classes(node):
-            return self.apply("weighted", node, [self.lower(a, scope) for a in node.args])
-        return self.apply("mul", node, self._independent(node.args, scope))
-
-    def _is_weighted_by_classes(self, node: Basic) -> bool:
-        """Whether it is ``softmax(l) a`` of a closed form, which is 0 for a class that is excluded."""
-        first = node.args[0]
-        if len(node.args) != 2 or not isinstance(first, Call) or first.function != "softmax":
-            return False
-        return first.args[1] in self.facts.parameter_names
-
-    def _is_density_times_log(self, node: Basic) -> bool:
-        """Whether it is ``a log b`` of a family's formula, which is 0 where both are 0."""
-        if len(node.args) != 2 or not isinstance(node.args[1], Call) or stable(node.args[1]) is not None:
-            return False
-        log = node.args[1]
-        probability = log.args[1] == 0 or any(name in self.facts.parameter_names for name in _names(log))
-        return log.function == "log" and probability
-
-    def _independent(self, factors: tuple[Basic, ...], scope: Scope) -> list[PlanNode]:
-        """Factors, each with draws of its own, so that the product of unbiased estimates stays unbiased."""
-        lowered = []
-        for factor in factors:
-            lowered.append(self.lower(factor, scope))
-            scope = replace(scope, stream=scope.stream + streams(factor, self.streams))
-        return lowered
-
-    def _quotient(self, node: Basic, scope: Scope) -> PlanNode:
-        numerator, denominator = node.args
-        after = replace(scope, stream=scope.stream + streams(numerator, self.streams))
-        operands = [self.lower(numerator, scope), self.lower(denominator, after.nonlinear())]
-        return self.apply("div", node, operands)
-
-    def _power(self, node: Basic, scope: Scope) -> PlanNode:
-        base, exponent = node.args
-        vector = squared_norm(node)
-        if vector is not None:
-            return self.event_sum(self._squared(vector, node, scope), node)
-        count = copies(node)
-        if count is not None and streams(base, self.streams):
-            return self.apply("mul", node, self._independent((base,) * count, scope))
-        return self.apply("pow", node, [self.lower(a, scope.nonlinear()) for a in (base, exponent)])
-
-    def _squared(self, base: Basic, node: Basic, scope: Scope) -> PlanNode:
-        """The square of each element; that of an expectation multiplies two independent estimates."""
-        if streams(base, self.streams):
-            return self.apply("mul", node, self._independent((base, base), scope))
-        return self.apply("pow", node, [self.lower(base, scope), self.lower(TWO, scope)])
-
-    def _norm(self, node: Basic, scope: Scope) -> PlanNode:
-        vector, order = node.args
-        scope = scope.nonlinear()
-        if order == TWO:
-            square = self.apply("pow", node, [self.lower(vector, scope), self.lower(TWO, scope)])
-            return self.apply("sqrt", node, [self.event_sum(square, node)])
-        if order == ONE:
-            return self.event_sum(self.apply("abs", node, [self.lower(vector, scope)]), node)
-        raise NotSupportedError(
-            f"the norm of order {order} cannot be computed yet", hint="write order 1 or 2"
-        )
-
-    def _inner(self, node: Basic, scope: Scope) -> PlanNode:
-        return self.event_sum(self.apply("mul", node, self._independent(node.args, scope)), node)
-
-    def _density(self, node: Basic, scope: Scope) -> PlanNode:
+    def density(self, node: Basic, scope: Scope) -> PlanNode:
+        """The density of a law, or the value of a function."""
         law = self.facts.law(node)
         if law is None:
             return self._function_value(node, scope)
@@ -238,7 +167,8 @@ class Lowering:
         operands = [self.law(law, scope), *(self.lower(v, scope.nonlinear()) for v in law.values)]
         return self.plan.node(Kind.LOG_DENSITY, *operands, origin=node)
 
-    def _call(self, node: Basic, scope: Scope) -> PlanNode:
+    def call(self, node: Basic, scope: Scope) -> PlanNode:
+        """A function of its arguments; a logarithm is taken apart where that is exact."""
         if node.function == "log" and splits(self, node.args[1]):
             return self.log(node.args[1], scope.logarithm())
         return self.plain_call(node, scope)
@@ -263,33 +193,3 @@ class Lowering:
         if function == "log":
             inside = scope.logarithm()
         return self.apply(function, node, [self.lower(a, inside) for a in arguments])
-
-
-def _names(node: Basic) -> list[Basic]:
-    """All names in an expression."""
-    found, stack = [], [node]
-    while stack:
-        part = stack.pop()
-        if isinstance(part, Name | Subscripted):
-            found.append(part)
-        else:
-            stack.extend(part.args)
-    return found
-
-
-_LOWERINGS: dict[type, Callable[[Lowering, Basic, Scope], PlanNode]] = {
-    Name: Lowering._name,
-    Subscripted: Lowering._name,
-    Labelled: Lowering._name,
-    Plus: Lowering._plus,
-    Minus: Lowering._minus,
-    Times: Lowering._times,
-    Quotient: Lowering._quotient,
-    Power: Lowering._power,
-    Norm: Lowering._norm,
-    Inner: Lowering._inner,
-    Apply: Lowering._density,
-    Density: Lowering._density,
-    Call: Lowering._call,
-    Expect: lower_expectation,
-}

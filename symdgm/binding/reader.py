@@ -1,0 +1,188 @@
+"""The walk over a formula that resolves its names, with what every reader of a construct needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+
+from sympy import Basic
+from sympy.core.symbol import Str
+
+from symdgm.binding.carets import locate
+from symdgm.binding.environment import Environment, listing
+from symdgm.binding.factors import ATOMS
+from symdgm.binding.resolve import is_inline_law
+from symdgm.binding.unsupported import refuse
+from symdgm.binding.written import Written
+from symdgm.errors import NameResolutionError, SymdgmError, suggest
+from symdgm.expressions.applications import Apply, Density, call
+from symdgm.expressions.arithmetic import Times
+from symdgm.expressions.names import Name, spelled
+
+PI, SIGMA = Name("pi"), Name("sigma")
+"""Names that mean the number and the sigmoid where they are not bound (LANGUAGE.md 8.24)."""
+
+
+ReadNode = Callable[["Reader", Basic, frozenset[Basic]], Basic]
+"""Reads one node in the scope in which it stands."""
+
+
+class Reader:
+    """One walk over a formula; ``scope`` holds the variables that are bound where it stands.
+
+    Args:
+        environment: what is bound.
+        text: where the formula was read, for carets.
+        observed: names of variables that need not be declared by a factor.
+        readers: what reads each kind of node; all others are read part by part.
+    """
+
+    def __init__(
+        self,
+        environment: Environment,
+        text: Written,
+        observed: Collection[str],
+        readers: Mapping[type, ReadNode],
+    ) -> None:
+        self.readers = readers
+        self.environment = environment
+        self.text = text
+        self.observed = observed
+        self.written: dict[Basic, Basic] = {}
+        self.resolutions: dict[Basic, Basic] = {}
+        self.free: dict[Basic, bool] = {}
+        self.latent: dict[Basic, Basic] = {}
+        self.places: dict[Basic, Basic] = {}
+        self.path: list[Basic] = []
+        self.scalars: dict[str, None] = {}
+        self.networks: dict[str, None] = {}
+
+    def read(self, node: Basic, scope: frozenset[Basic]) -> Basic:
+        """The node with its names resolved; an error gets a caret under it."""
+        self.path.append(node)
+        try:
+            refuse(node)
+            reader = self.readers.get(type(node))
+            result = reader(self, node, scope) if reader else self._children(node, scope)
+        except SymdgmError as error:
+            raise self.pointed(error, node) from error.__cause__
+        finally:
+            self.path.pop()
+        if result != node:
+            self.written.setdefault(result, node)
+        return result
+
+    def pointed(self, error: SymdgmError, node: Basic) -> SymdgmError:
+        """The error with a caret under a node on the way to the one that is read now."""
+        span = locate(self.text, self.path, node)
+        return error if span is None or not self.text.source else error.at(self.text.source, span)
+
+    def data_names(self) -> tuple[str, ...]:
+        """The observed variables; a name that could only be a scalar is refused."""
+        for node, is_argument in self.free.items():
+            if node in self.latent:
+                raise self.pointed(self._escaped(node), self.places[node])
+            if not is_argument and not self.is_variable(node):
+                raise self.pointed(self._unbound(node), self.places[node])
+        return tuple(spelled(n) for n in self.free)
+
+    def _escaped(self, node: Basic) -> SymdgmError:
+        return NameResolutionError(
+            f"`{node}` is bound by the expectation over `{self.latent[node]}`, but it is also used "
+            "outside of it",
+            hint=f"move what depends on `{node}` into the brackets of the expectation, or give it "
+            "another name",
+        )
+
+    def _unbound(self, node: Basic) -> SymdgmError:
+        known = {*self.environment.scalars, *map(spelled, self.free)} - {spelled(node)}
+        return NameResolutionError(
+            f"`{node}` is not bound",
+            hint=f"write `{spelled(node)}=1.0`, say, to bind a number, or declare data by "
+            f'`sd.Data("data({node})")`; ' + suggest(spelled(node), known),
+        )
+
+    def observe(self, node: Basic, *, argument: bool) -> None:
+        """Note a free name; as an argument of a density or a network it is an observed variable."""
+        self.free[node] = argument or self.free.get(node, False)
+        self.places.setdefault(node, self.path[-1])
+
+    def is_variable(self, node: Basic) -> bool:
+        """Whether some factor has a variable of this name."""
+        if spelled(node) in self.observed:
+            return True
+        return any(node in (*f.variables, *f.givens) for f in self.environment.factors)
+
+    def _children(self, node: Basic, scope: frozenset[Basic]) -> Basic:
+        if not node.args or isinstance(node, Str):
+            return node
+        return node.func(*(self.read(a, scope) if not isinstance(a, Str) else a for a in node.args))
+
+    def name(self, node: Basic, scope: frozenset[Basic]) -> Basic:
+        """A name where a number is wanted."""
+        if node in scope:
+            return node
+        scalar = self.environment.scalar(node)
+        if scalar is not None:
+            self.scalars[scalar] = None
+            return node
+        if not self.is_variable(node):
+            self._refuse_applicable(node)
+        if node != PI or self.is_variable(node):
+            self.observe(node, argument=False)
+        return node
+
+    def _refuse_applicable(self, node: Basic) -> None:
+        """Refuse a distribution or a network where a number is wanted."""
+        if self.environment.named(node):
+            raise NameResolutionError(
+                f"`{node}` is a distribution, not a number",
+                hint=f"write its density with its variables, {listing(self.environment.named(node))}",
+            )
+        if self.environment.network(node) is not None:
+            raise NameResolutionError(
+                f"`{node}` is a network, not a number", hint=f"apply it, as in `{node}(x)`"
+            )
+
+    def argument(self, node: Basic, scope: frozenset[Basic]) -> Basic:
+        """An argument of a density or a network: a free name here is an observed variable."""
+        if isinstance(node, ATOMS) and node not in scope and self.environment.scalar(node) is None:
+            refuse(node)
+            self.observe(node, argument=True)
+            return node
+        return self.read(node, scope)
+
+    def apply(self, node: Basic, scope: frozenset[Basic]) -> Basic:
+        """``f(x)``: a product, a network, a density or the sigmoid, by what ``f`` is bound to."""
+        head, arguments = node.args[0], node.args[1:]
+        scalar = self.environment.scalar(head)
+        if scalar is not None:
+            return self._product(head, arguments, scope)
+        network = self.environment.network(head)
+        if network is not None:
+            self.networks[network] = None
+            return Apply(Name(network), *(self.argument(a, scope) for a in arguments))
+        if self.environment.named(head) or self.environment.data_law(node) or is_inline_law(head):
+            return self.readers[Density](self, node, scope)
+        if head == SIGMA and len(arguments) == 1:
+            result = call("sigmoid", self.read(arguments[0], scope))
+            self.resolutions.setdefault(node, result)
+            return result
+        raise NameResolutionError(
+            f"`{head}` is not bound",
+            hint=f"write `{spelled(head)}=...` to bind a network, a number or a distribution; "
+            f"bound: {', '.join(f'`{n}`' for n in self._all_bound()) or 'nothing'}",
+        )
+
+    def _product(self, head: Basic, arguments: tuple[Basic, ...], scope: frozenset[Basic]) -> Basic:
+        """``beta (a + b)`` of a scalar."""
+        if len(arguments) != 1:
+            raise NameResolutionError(
+                f"`{head}` is bound to a number, which is no function of {len(arguments)} arguments",
+                hint=f"bind `{head}` to a network, or write a product, `{head} * (...)`",
+            )
+        self.scalars[spelled(head)] = None
+        return Times(head, self.read(arguments[0], scope))
+
+    def _all_bound(self) -> list[str]:
+        factors = [str(f.node) for f in self.environment.factors]
+        return [*factors, *self.environment.networks, *self.environment.scalars]
