@@ -138,7 +138,8 @@ def _is_unwritten(reader: Reader, binder: Binder) -> bool:
 def read_divergence(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basic:
     """A divergence between two laws over the same variables."""
     left = read_law(reader, node.args[1], scope)
-    return DivergenceBetween(node.args[0], left, _compared(reader, "a divergence", left, node.args[2], scope))
+    right = _compared(reader, "a divergence", left, node.args[2], scope)
+    return DivergenceBetween(node.args[0], left, right, *(reader.read(a, scope) for a in node.args[3:]))
 
 
 def _compared(reader: Reader, what: str, left: Basic, node: Basic, scope: frozenset[Basic]) -> Basic:

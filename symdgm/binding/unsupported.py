@@ -39,8 +39,10 @@ CONSTRUCTS: dict[type, str] = {
 }
 STATEMENTS = (Abbreviation, Block, Labeled)
 """What belongs into a model block only."""
-FUNCTIONS = ("tr", "det", "logdet", "diag", "digamma", "logsumexp")
+FUNCTIONS = ("tr", "det", "logdet", "diag", "logsumexp")
 """The functions that cannot be computed."""
+DIVERGENCES = ("KL", "JS", "TV", "Hellinger", "chi2", "Renyi", "W_2", "Bhattacharyya")
+"""The divergences that are computed."""
 SEVERAL = ("max", "min")
 """The functions of two or more arguments; all others take one."""
 READ = "`symdgm show` displays how it was read; the CHANGELOG says what is computed"
@@ -92,7 +94,7 @@ def refuse_family(density: Basic) -> None:
 
 def _special(node: Basic) -> str | None:
     """The constructs that are told by more than the kind of their node."""
-    if isinstance(node, DivergenceBetween) and node.kind != "KL":
+    if isinstance(node, DivergenceBetween) and node.kind not in DIVERGENCES:
         return f"the divergence {node.kind}"
     if isinstance(node, Subscripted) and not all(
         isinstance(i, Name | Number | Subscripted) for i in node.indices

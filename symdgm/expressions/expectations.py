@@ -66,7 +66,9 @@ class DivergenceBetween(Node):
         return str(self.args[0].name)
 
 
-DIVERGENCES = ("KL", "JS", "W_1", "W_2", "MMD", "TV", "Hellinger", "chi2", "Renyi", "SW")
+DIVERGENCES = (
+    "KL", "JS", "W_1", "W_2", "MMD", "TV", "Hellinger", "chi2", "Renyi", "SW", "Bhattacharyya",
+)  # fmt: skip
 """The divergences of the language."""
 
 

@@ -11,7 +11,7 @@ from symdgm.lowering.operands import ATOM, POWER, PRODUCT, SUM, UNARY, Operand
 
 METHODS = (
     "exp", "log", "sqrt", "abs", "tanh", "sinh", "cosh", "sigmoid", "relu", "sin", "cos", "tan", "lgamma",
-    "erf", "sign", "floor", "ceil",
+    "digamma", "erf", "sign", "floor", "ceil",
 )  # fmt: skip
 """Functions that are methods of a tensor under the same name."""
 NUMERIC = {
@@ -104,6 +104,7 @@ def _numeric(name: str, operands: Sequence[Operand]) -> str:
         "relu": f"max({a.text}, 0)",
         "sign": f"(({a.text} > 0) - ({a.text} < 0))",
         "sg": a.at(ATOM),
+        "digamma": f"float(torch.tensor({a.text}, dtype=torch.float64).digamma())",
     }
     if name not in forms:
         raise NotSupportedError(f"the function `{name}` of a number cannot be computed yet")

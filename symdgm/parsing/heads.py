@@ -11,7 +11,7 @@ KINDS = {
     "KL": "KL", "D_KL": "KL", "DKL": "KL", "JS": "JS", "D_JS": "JS", "JSD": "JS", "D_JSD": "JS",
     "W": "W_1", "W_1": "W_1",
     "W_2": "W_2", "MMD": "MMD", "D_MMD": "MMD", "TV": "TV", "D_TV": "TV", "Hellinger": "Hellinger",
-    "D_H": "Hellinger",
+    "D_H": "Hellinger", "Bhattacharyya": "Bhattacharyya",
     "chi2": "chi2", "D_chi2": "chi2", "SW": "SW", "Renyi": "Renyi", "D": "Renyi",
 }  # fmt: skip
 """How a divergence is written → its kind.
