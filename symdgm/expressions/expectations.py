@@ -68,6 +68,7 @@ class DivergenceBetween(Node):
 
 DIVERGENCES = (
     "KL", "JS", "W_1", "W_2", "MMD", "TV", "Hellinger", "chi2", "Renyi", "SW", "Bhattacharyya",
+    "Energy", "Sinkhorn",
 )  # fmt: skip
 """The divergences of the language."""
 

@@ -13,6 +13,7 @@ KINDS = {
     "W_2": "W_2", "MMD": "MMD", "D_MMD": "MMD", "TV": "TV", "D_TV": "TV", "Hellinger": "Hellinger",
     "D_H": "Hellinger", "Bhattacharyya": "Bhattacharyya",
     "chi2": "chi2", "D_chi2": "chi2", "SW": "SW", "Renyi": "Renyi", "D": "Renyi",
+    "Energy": "Energy", "Sinkhorn": "Sinkhorn",
 }  # fmt: skip
 """How a divergence is written → its kind.
 
@@ -21,6 +22,9 @@ KINDS = {
 
 LETTERS_ALONE = frozenset({"W", "D", "W_1", "W_2", "SW", "H", "I", "TV", "JS"})
 """Names that are networks as well, unless their bracket holds two distributions."""
+
+NETWORKS_IN_PARENTHESES = frozenset({"Energy"})
+"""Names that are networks of any number of arguments, unless they have square brackets or ``||``."""
 
 DISTRIBUTIONS = ("p", "q", "data", "pi")
 CANONICAL = {

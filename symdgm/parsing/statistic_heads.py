@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from symdgm.parsing.finding import Finding
-from symdgm.parsing.heads import DISTRIBUTIONS, KINDS, LETTERS_ALONE
+from symdgm.parsing.heads import DISTRIBUTIONS, KINDS, LETTERS_ALONE, NETWORKS_IN_PARENTHESES
 from symdgm.parsing.refusals import refusal
 from symdgm.parsing.words import GROUPS
 
@@ -72,6 +72,8 @@ def _two_sided(finding: Finding, text: str, bracket: int) -> bool:
         return True
     if text == "D":
         return False
+    if text in NETWORKS_IN_PARENTHESES:
+        return finding.type_at(bracket) == "LSQB"
     return text not in LETTERS_ALONE or finding.type_at(bracket) == "LSQB" or "COMMA" in inside
 
 

@@ -30,7 +30,7 @@ def short_names(names: list[str]) -> list[str]:
 
 
 _LAW = re.compile(r"([E𝔼])_(?:\{(?:[^{}]|\{[^{}]*\})*\}|[^\s\[\]({})]*(?:\([^()]*\))?)(?=\[)")
-_DIVERGENCE = re.compile(r"((?:D_)?(?:KL|JS|TV|MMD|SW|W_?[12]?|H|I|D_\w+))\[.*\]")
+_DIVERGENCE = re.compile(r"((?:D_)?(?:KL|JS|TV|MMD|SW|Energy|Sinkhorn|W_?[12]?|H|I|D_\w+))\[.*\]")
 
 
 def _without_law(name: str) -> str:

@@ -166,7 +166,10 @@ LATEX = Spelling(
         "W_1": "W_{1}",
         "W_2": "W_{2}",
         "Renyi": "D",
-        **{k: f"\\mathrm{{{k}}}" for k in ("JS", "MMD", "TV", "SW", "Hellinger", "Bhattacharyya")},
+        **{
+            k: f"\\mathrm{{{k}}}"
+            for k in ("JS", "MMD", "TV", "SW", "Hellinger", "Bhattacharyya", "Energy", "Sinkhorn")
+        },
         "<": "<",
         "<=": "\\le ",
         ">": ">",
