@@ -63,7 +63,7 @@ def recognise_entropy(node: Basic, facts: Facts) -> Basic | None:
 
 def closed_form(node: Basic, facts: Facts) -> Basic | None:
     """The closed form of a KL divergence or an entropy, specialised at constants, summed over the event."""
-    if isinstance(node, DivergenceBetween):
+    if isinstance(node, DivergenceBetween) and node.kind == "KL":
         q, p = facts.law(node.args[1]), facts.law(node.args[2])
         return closed_kl(q, p, facts) if q and p else None
     if isinstance(node, Entropy):
@@ -74,7 +74,7 @@ def closed_form(node: Basic, facts: Facts) -> Basic | None:
 
 def definition(node: Basic, facts: Facts) -> Basic | None:
     """A divergence or an entropy as the expectation that defines it."""
-    if isinstance(node, DivergenceBetween):
+    if isinstance(node, DivergenceBetween) and node.kind == "KL":
         left, right = node.args[1], node.args[2]
         return Expect(Plus(call("log", left), Minus(call("log", right))), Binder(Tuple(), left))
     if isinstance(node, Entropy):
