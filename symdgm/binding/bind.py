@@ -9,6 +9,7 @@ from sympy import Basic
 from symdgm.binding.bound import Bound
 from symdgm.binding.environment import Environment
 from symdgm.binding.factors import ATOMS
+from symdgm.binding.read_derivative import read_derivative
 from symdgm.binding.read_laws import (
     read_cross_entropy,
     read_density,
@@ -19,6 +20,7 @@ from symdgm.binding.read_laws import (
 from symdgm.binding.reader import Reader, ReadNode
 from symdgm.binding.written import Excerpt, Written
 from symdgm.expressions.applications import Apply, Density
+from symdgm.expressions.calculus import DerivativeBy
 from symdgm.expressions.expectations import CrossEntropy, DivergenceBetween, Entropy, Expect
 
 
@@ -59,5 +61,6 @@ READERS: dict[type, ReadNode] = {
     DivergenceBetween: read_divergence,
     Entropy: read_entropy,
     CrossEntropy: read_cross_entropy,
+    DerivativeBy: read_derivative,
 }
 """What reads each kind of node."""

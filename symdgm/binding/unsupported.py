@@ -6,7 +6,7 @@ from sympy import Basic, Number
 
 from symdgm.errors import NotSupportedError
 from symdgm.expressions.applications import Call, Density, Indicator, Transposed
-from symdgm.expressions.calculus import DerivativeBy, IntegralOver
+from symdgm.expressions.calculus import IntegralOver
 from symdgm.expressions.expectations import DivergenceBetween, MutualInformation
 from symdgm.expressions.indices import Aggregate
 from symdgm.expressions.names import (
@@ -23,7 +23,6 @@ from symdgm.expressions.statements import Abbreviation, Block, Definition, Label
 
 CONSTRUCTS: dict[type, str] = {
     Aggregate: "a sum, product or mean over an index",
-    DerivativeBy: "a derivative by a variable",
     IntegralOver: "an integral",
     Transposed: "a transpose",
     Indicator: "an indicator",

@@ -17,7 +17,7 @@ from symdgm.lowering.freeze import Frozen, Root
 from symdgm.lowering.naming import literal
 from symdgm.lowering.operands import ATOM, Operand
 from symdgm.lowering.ranges import LabelRange, ParameterRange
-from symdgm.lowering.reductions import event_shaped
+from symdgm.lowering.reductions import event_shaped, one_number
 from symdgm.lowering.statements import Statement, function_text
 from symdgm.lowering.writer import Writer
 
@@ -104,6 +104,8 @@ def _term(writer: Writer, root: Root, name: str, output: Output) -> Operand:
     except SymdgmError as error:
         raise writer.frozen.bound.point(error, root.term.name) from error.__cause__
     operand = writer.operands[root.value]
+    if output is not Output.EVENTS:
+        operand = one_number(writer, operand)
     if operand.rank and output is not Output.EVENTS:
         raise writer.pointed(event_shaped(operand), root.term.name)
     if not operand.number:

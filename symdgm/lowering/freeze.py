@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from symdgm.binding import Bound, BoundFacts
 from symdgm.distributions import NetworkSource
@@ -11,7 +12,7 @@ from symdgm.errors import SymdgmError
 from symdgm.lowering.expectations import Estimate
 from symdgm.lowering.handlers import LOWERINGS
 from symdgm.lowering.lower import Lowering, Scope
-from symdgm.lowering.plan import PlanNode
+from symdgm.lowering.plan import Kind, PlanNode, ordered
 from symdgm.rewriting import Derivation, Term
 
 
@@ -41,6 +42,11 @@ class Frozen:
     sources: dict[str, NetworkSource]
     readings: dict[PlanNode, NetworkSource]
     estimates: tuple[Estimate, ...]
+
+    @cached_property
+    def differentiates(self) -> bool:
+        """Whether a derivative is part of the objective, so that it needs gradients wherever it runs."""
+        return any(n.kind is Kind.DERIVATIVE for n in ordered([r.value for r in self.roots]))
 
 
 def freeze(bound: Bound, derivation: Derivation, facts: BoundFacts, counts: Mapping[str, int]) -> Frozen:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from symdgm.expressions.applications import Apply, Call, Density, Inner, Norm
 from symdgm.expressions.arithmetic import Minus, Plus, Power, Quotient, Times
+from symdgm.expressions.calculus import DerivativeBy
 from symdgm.expressions.expectations import Expect
 from symdgm.expressions.names import Labelled, Name, Subscripted
 from symdgm.lowering.arithmetic import (
@@ -15,6 +16,7 @@ from symdgm.lowering.arithmetic import (
     lower_quotient,
     lower_times,
 )
+from symdgm.lowering.derivatives import lower_derivative
 from symdgm.lowering.expectations import lower_expectation
 from symdgm.lowering.lower import Lowering, LowerNode
 
@@ -33,4 +35,5 @@ LOWERINGS: dict[type, LowerNode] = {
     Density: Lowering.density,
     Call: Lowering.call,
     Expect: lower_expectation,
+    DerivativeBy: lower_derivative,
 }

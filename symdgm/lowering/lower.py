@@ -47,6 +47,10 @@ class Scope:
         """The same place inside a nonlinear function: what is estimated here is biased outside."""
         return replace(self, linear=False, logged=False)
 
+    def at(self, variable: Basic, value: PlanNode) -> Scope:
+        """The same place where a variable, or an expression that stands for one, has a value."""
+        return replace(self, values={**self.values, variable: value})
+
     def logarithm(self) -> Scope:
         """The same place inside a logarithm, which is concave."""
         return replace(self, linear=False, logged=self.linear or self.logged)
@@ -82,6 +86,8 @@ class Lowering:
         Raises:
             NotSupportedError: a construct that cannot be computed.
         """
+        if node in scope.values:
+            return scope.values[node]
         if isinstance(node, Number):
             return self.plan.node(Kind.NUMBER, detail=(Rational(node),), origin=node)
         if type(node) not in self.lowerings:

@@ -10,6 +10,7 @@ import re
 RESERVED = {
     "torch", "math", "binary_cross_entropy_with_logits", "softplus", "logsigmoid", "xlogy",
     "weighted", "objective",
+    "differentiable", "jacobian", "diagonal_sum",
     "log_weighted_sum", "terms", "value", "n", "dtype", "device",
 }  # fmt: skip
 """Names that the generated code uses itself."""

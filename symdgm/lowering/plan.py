@@ -18,6 +18,8 @@
 | OPAQUE | number of the factor | what it is given |
 | SAMPLE | variable, which stream, how many | the opaque law |
 | ENTRY | variable | the sample of all variables |
+| POINT | | the value, by which one differentiates |
+| DERIVATIVE | which | what is differentiated, the point |
 """
 
 from __future__ import annotations
@@ -48,6 +50,8 @@ class Kind(Enum):
     OPAQUE = auto()
     SAMPLE = auto()
     ENTRY = auto()
+    POINT = auto()
+    DERIVATIVE = auto()
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,6 +19,7 @@ def emit_reduce(writer: Writer, node: PlanNode) -> Operand:
     if operation == "sum":
         return writer.event_sum(value)
     if operation == "scalar":
+        value = one_number(writer, value)
         if value.rank:
             raise event_shaped(value)
         return value
@@ -51,6 +52,15 @@ def _log_weighted_sum(writer: Writer, node: PlanNode, value: Operand) -> Operand
     (w, v), axes, _ = writer.aligned([writer.operands[weight], value])
     index, rest = axes.index(states), tuple(a for a in axes if a is not states)
     return Operand(f"log_weighted_sum({w.text}, {v.text}, {index})", ATOM, rest)
+
+
+def one_number(writer: Writer, value: Operand) -> Operand:
+    """A value whose event has one element, ``[batch, 1]`` as critics return it, as one number per example."""
+    if not value.rank or writer.value(value).shape[len(value.axes) :].numel() != 1:
+        return value
+    if value.rank == 1:
+        return Operand(f"{value.at(ATOM)}.squeeze(-1)", ATOM, value.axes)
+    return writer.event_sum(value)
 
 
 def event_shaped(operand: Operand) -> ShapeError:

@@ -19,6 +19,7 @@ from sympy import Basic
 from torch.nn import functional
 
 from symdgm.errors import ShapeError
+from symdgm.lowering.derivative_helpers import DECORATOR, DERIVATIVE_HELPERS
 from symdgm.lowering.layout import comment, laid_out, quoted
 from symdgm.lowering.naming import Names
 
@@ -46,7 +47,12 @@ WEIGHTED = """def weighted(weight, value):
     # weight times value, and 0 where the weight is 0 and the value a log of 0
     return weight * value.where((weight != 0) | value.isfinite(), 0)
 """
-HELPERS = {"xlogy": XLOGY, "log_weighted_sum": LOG_WEIGHTED_SUM, "weighted": WEIGHTED}
+HELPERS = {
+    "xlogy": XLOGY,
+    "log_weighted_sum": LOG_WEIGHTED_SUM,
+    "weighted": WEIGHTED,
+    **DERIVATIVE_HELPERS,
+}
 """Functions that generated code defines for itself, by name."""
 
 
@@ -139,11 +145,13 @@ def function_text(
         lines += laid_out(statement.text, 4)
     lines.append(f"    return {result}")
     used = _names("\n".join(s.text for s in statements))
+    used |= {"torch"} if "differentiable" in used else set()
     helpers = [source for key, source in HELPERS.items() if key in used]
     used |= _names("\n".join(helpers))
     imports = [line for key, line in IMPORTS.items() if key in used]
     blocks = ["\n".join(imports), *(h.rstrip("\n") for h in helpers)]
-    function = "\n".join([*laid_out(f"def {name}({head}):", 0), *lines, ""])
+    decorated = [DECORATOR] if "differentiable" in used else []
+    function = "\n".join([*decorated, *laid_out(f"def {name}({head}):", 0), *lines, ""])
     return "\n\n\n".join([*(b for b in blocks if b), function])
 
 

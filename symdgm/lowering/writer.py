@@ -16,6 +16,7 @@ from symdgm.expressions.applications import Call
 from symdgm.expressions.arithmetic import Minus, Plus, Power, Quotient, Times
 from symdgm.expressions.families import PI
 from symdgm.expressions.names import spelled
+from symdgm.lowering.derivatives import emit_derivative, emit_point
 from symdgm.lowering.draws import emit_draw, emit_states
 from symdgm.lowering.freeze import Frozen
 from symdgm.lowering.laws import LawValues
@@ -274,4 +275,6 @@ _EMITTERS: dict[Kind, Callable[[Writer, PlanNode], Operand]] = {
     Kind.OPAQUE: emit_opaque,
     Kind.SAMPLE: emit_sample,
     Kind.ENTRY: emit_entry,
+    Kind.POINT: emit_point,
+    Kind.DERIVATIVE: emit_derivative,
 }

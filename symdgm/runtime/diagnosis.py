@@ -36,7 +36,7 @@ def diagnose(runner: Runner, data: Mapping[str, Tensor], n: int = 1) -> SymdgmEr
             )
     values: dict[str, Any] = {**environment(), **arguments}
     found: tuple[Statement, str] | None = None
-    with torch.no_grad():
+    with torch.set_grad_enabled(runner.frozen.differentiates):
         for statement in program.statements:
             exec(compile(statement.text, "<symdgm>", "exec"), values)
             found = found or next(((statement, name) for name in statement.names if _bad(values[name])), None)

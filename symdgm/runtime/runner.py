@@ -34,6 +34,9 @@ MAX_PROGRAMS = 32
 _NOTHING = torch.empty(0)
 """Stands for a tensor whose dtype and device nobody asks for."""
 
+Result = tuple[Tensor, dict[str, Tensor]]
+"""The value and the terms."""
+
 _serial = itertools.count(1)
 """Tells the sources of generated functions apart in tracebacks."""
 
@@ -113,10 +116,17 @@ class Runner:
                 program = self.programs[key]
         self.latest[output] = program
         try:
-            return program.function(**self.arguments(program, data, n))
+            return self._told(program.function(**self.arguments(program, data, n)))
         except (RuntimeError, IndexError) as error:
             self._explain(program, data, error)
             raise
+
+    def _told(self, result: Result) -> Result:
+        """A result that a derivative has tracked though nobody asked for gradients, without its graph."""
+        if not self.frozen.differentiates or torch.is_grad_enabled():
+            return result
+        value, terms = result
+        return value.detach(), {name: term.detach() for name, term in terms.items()}
 
     def key(self, data: Mapping[str, Tensor], output: Output, n: int = 1) -> Hashable:
         """What a function is specialised to: event shapes, dtypes and devices; of the batch, whether it is 1.
@@ -164,7 +174,7 @@ class Runner:
             emission.ranges,
         )
         self.latest[output] = self.programs[key]
-        return emission.result
+        return self._told(emission.result)
 
     def _explain(self, program: Program, data: Mapping[str, Tensor], error: Exception) -> None:
         """Raise what is wrong with the labels, if that is why PyTorch failed.
@@ -188,15 +198,16 @@ class Runner:
         }
         first = next(iter(data), None)
         size = self.identifiers["n"] if first is None else f"{self.identifiers[f'data:{first}']}.shape[0]"
-        return emit(
-            self.frozen,
-            values,
-            arguments=self.identifiers,
-            names=self.names,
-            batch=size,
-            output=output,
-            docstring=self.docstring,
-        )
+        with torch.set_grad_enabled(self.frozen.differentiates or torch.is_grad_enabled()):
+            return emit(
+                self.frozen,
+                values,
+                arguments=self.identifiers,
+                names=self.names,
+                batch=size,
+                output=output,
+                docstring=self.docstring,
+            )
 
     def _read(self, what: str, data: Mapping[str, Tensor], n: int, like: Tensor) -> Any:
         """The value of an input of a function now."""
