@@ -30,6 +30,7 @@ from symdgm.expressions.expectations import (
     MutualInformation,
 )
 from symdgm.expressions.indices import Aggregate, Index
+from symdgm.expressions.known import KnownIntegral
 from symdgm.expressions.names import IndexRange, Labelled, Name, Placeholder, Subscripted, base
 from symdgm.expressions.statements import Definition, Optimize
 
@@ -151,6 +152,8 @@ def places(node: Basic, place: Place) -> list[Part]:
         return _of_index(node, place)
     if isinstance(node, Optimize):
         return [*zip(node.args, (FIXED, TERM, FIXED), (NONE,) * 3, strict=True)]
+    if isinstance(node, KnownIntegral):
+        return [*_alike(node.args[:1], FIXED), *_alike(node.args[1:], LAW)]
     if isinstance(node, DivergenceBetween):
         return [*_alike(node.args[:1], FIXED), *_alike(node.args[1:3], LAW), *_alike(node.args[3:], TERM)]
     if isinstance(node, Entropy | CrossEntropy | MutualInformation):

@@ -102,7 +102,8 @@ def _check_value(writer: Writer, law: LawValues, value: Operand) -> torch.Size:
 
 def _elements(writer: Writer, law: LawValues, value: Operand, event: torch.Size) -> Operand:
     """The log-density of each element of the event."""
-    if family(law.family.family, tuple(law.parameters)) is None:
+    formulas = family(law.family.family, tuple(law.parameters))
+    if formulas is None or not formulas.scores:
         return element_log_density(writer, law, value, event)
     element = _element(writer, law, value)
     if element.rank < len(event):  # a constant density says nothing about the elements that it holds for

@@ -8,9 +8,10 @@ from sympy import Basic
 
 from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.expectations import Binder, CrossEntropy, DivergenceBetween, Entropy
+from symdgm.expressions.known import KnownIntegral
 from symdgm.rewriting.rule import Change
 
-LAWS = (Binder, DivergenceBetween, Entropy, CrossEntropy, Apply, Density)
+LAWS = (Binder, DivergenceBetween, Entropy, CrossEntropy, KnownIntegral, Apply, Density)
 """Nodes below which stand references, not values: rules apply to them, never inside them."""
 
 

@@ -14,6 +14,7 @@ from symdgm.expressions.expectations import (
     MutualInformation,
 )
 from symdgm.expressions.indices import Aggregate, Index
+from symdgm.expressions.known import KnownIntegral
 from symdgm.expressions.names import Name
 from symdgm.expressions.notation.pieces import Level, Piece, beside
 from symdgm.expressions.notation.spelling import Spelling
@@ -60,6 +61,13 @@ def entropy(node: Entropy | CrossEntropy, parts: list[Piece], s: Spelling) -> Pi
     return Piece(
         s.entropy + begin + s.comma.join(p.text for p in parts) + end, tall=any(p.tall for p in parts)
     )
+
+
+def known(node: KnownIntegral, parts: list[Piece], s: Spelling) -> Piece:
+    """``mean[q(z|x)]``, ``KL[q || p]``."""
+    begin, end = s.square
+    laws = s.apart.join(p.text for p in parts[1:])
+    return Piece(f"{s.sign_of(node.what)}{begin}{laws}{end}", tall=any(p.tall for p in parts))
 
 
 def information(node: MutualInformation, parts: list[Piece], s: Spelling) -> Piece:

@@ -94,7 +94,7 @@ def call(node: Call, parts: list[Piece], s: Spelling) -> Piece:
         if function in BARE and isinstance(node.args[1], SIMPLE):
             text = f"{s.sign_of(function)} {body.text}"
             return replace(beside(text, Level.ATOM, arguments), open=frozenset())
-        if function in ("abs", "sqrt"):
+        if function in ("abs", "sqrt", "root"):
             begin, end = s.absolute if function == "abs" else s.root
             return Piece(begin + body.text + end, tall=body.tall)
     pair = s.square if function == "sg" else s.round

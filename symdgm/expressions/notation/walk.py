@@ -9,7 +9,16 @@ from sympy import Basic, Rational, Tuple
 from sympy import latex as sympy_latex
 from sympy.core.symbol import Str
 
-from symdgm.expressions import applications, arithmetic, calculus, expectations, indices, names, statements
+from symdgm.expressions import (
+    applications,
+    arithmetic,
+    calculus,
+    expectations,
+    indices,
+    known,
+    names,
+    statements,
+)
 from symdgm.expressions.notation import arithmetic as sums
 from symdgm.expressions.notation import binders, terms
 from symdgm.expressions.notation import statements as lines
@@ -48,6 +57,7 @@ WRITERS: dict[type[Basic], Writer] = {
     expectations.Entropy: binders.entropy,
     expectations.CrossEntropy: binders.entropy,
     expectations.MutualInformation: binders.information,
+    known.KnownIntegral: binders.known,
     indices.Index: binders.index,
     indices.Aggregate: binders.aggregate,
     statements.Optimize: lines.optimize,
