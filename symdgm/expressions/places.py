@@ -32,6 +32,7 @@ from symdgm.expressions.expectations import (
 from symdgm.expressions.indices import Aggregate, Index
 from symdgm.expressions.known import KnownIntegral
 from symdgm.expressions.names import IndexRange, Labelled, Name, Placeholder, Subscripted, base
+from symdgm.expressions.resolved import Component, StoppedLaw
 from symdgm.expressions.statements import Definition, Optimize
 
 NAMES = (Name, Subscripted, Labelled)
@@ -117,7 +118,7 @@ def _values(node: Density | Apply) -> tuple[Basic, ...]:
 
 def _formal(value: Basic) -> tuple[Basic, ...]:
     """The formal name of a value: ``x`` of ``x`` and of ``x = G(z)``."""
-    name = value.args[0] if isinstance(value, Definition) else value
+    name = value.args[0] if isinstance(value, Definition | Component) else value
     return (name,) if isinstance(name, NAMES) else ()
 
 
@@ -127,7 +128,7 @@ def is_made_of_laws(node: Basic) -> bool:
 
 
 def _is_stopped(node: Basic) -> bool:
-    return isinstance(node, Call) and node.function == "sg"
+    return isinstance(node, StoppedLaw) or (isinstance(node, Call) and node.function == "sg")
 
 
 def _once(names: Iterable[Basic]) -> tuple[Basic, ...]:
@@ -183,8 +184,12 @@ def _of_index(node: Aggregate | IntegralOver | Index, place: Place) -> list[Part
     if isinstance(node, IntegralOver):
         bound = patterns([node.args[1]])
         return [(node.args[0], TERM, bound), (node.args[1], FIXED, NONE), *_alike(node.args[2:], TERM)]
-    bound = patterns([node.variable]) if len(node.args) == 2 else NONE
-    return [(node.variable, FIXED, NONE), *[(part, TERM, bound) for part in node.args[1:]]]
+    bound = patterns([node.variable])
+    conditions = node.args[1:] if len(node.args) == 2 else node.args[3:]
+    return [
+        (node.variable, FIXED, NONE),
+        *[(part, TERM, bound if part in conditions else NONE) for part in node.args[1:]],
+    ]
 
 
 def _of_application(node: Apply, place: Place) -> list[Part]:

@@ -78,6 +78,8 @@ def information(node: MutualInformation, parts: list[Piece], s: Spelling) -> Pie
 
 def index(node: Index, parts: list[Piece], s: Spelling) -> Piece:
     """What stands below and above a big operator, with the signs before it: ``_{k=1}^K``."""
+    if len(parts) == 4:  # a range with a condition, as binding resolves ``k != i``
+        return Piece("_" + s.script(parts[-1].text))
     if len(parts) == 3:
         low, high = f"{{{parts[0].text}={parts[1].text}}}", s.script(parts[2].text)
         return Piece(f"_{low}^{high}")

@@ -17,10 +17,12 @@ from symdgm.expressions import (
     indices,
     known,
     names,
+    resolved,
     statements,
 )
 from symdgm.expressions.notation import arithmetic as sums
 from symdgm.expressions.notation import binders, terms
+from symdgm.expressions.notation import resolved as bound
 from symdgm.expressions.notation import statements as lines
 from symdgm.expressions.notation.pieces import Level, Piece
 from symdgm.expressions.notation.spelling import ASCII, LATEX, UNICODE, Spelling, aligned, compact, inner
@@ -60,6 +62,11 @@ WRITERS: dict[type[Basic], Writer] = {
     known.KnownIntegral: binders.known,
     indices.Index: binders.index,
     indices.Aggregate: binders.aggregate,
+    resolved.Component: bound.indexed,
+    resolved.RowOf: bound.indexed,
+    resolved.EntryOf: bound.indexed,
+    resolved.OwnRow: bound.own_row,
+    resolved.StoppedLaw: bound.stopped,
     statements.Optimize: lines.optimize,
     statements.Definition: lines.definition,
     statements.Proportional: lines.proportional,
