@@ -28,7 +28,8 @@ Example:
     ...         return Evaluation(-value, value, {"log p(x)": value})
     ...     def schedule(self, step): pass
     ...     def check(self, data): pass
-    ...     def diagnose(self, batch, rng): return SymdgmError("log p(x) is not finite")
+    ...     def diagnose(self, batch, rng, player=""): return SymdgmError("log p(x) is not finite")
+    ...     def moved(self, player): pass
     ...     def train_mode(self, on): pass
     ...     def state(self): return {"mu": self.mu.detach()}
     ...     def load_state(self, state): self.mu.data.copy_(state["mu"])

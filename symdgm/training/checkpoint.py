@@ -18,7 +18,7 @@ from symdgm.training.atomic import write_atomically
 from symdgm.training.files import check_identity
 from symdgm.training.randomness import RandomState
 
-FORMAT = 1
+FORMAT = 2
 """The layout of the file; raised when it changes."""
 
 

@@ -10,9 +10,10 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from symdgm.errors import OptionError, refuse_unknown
+from symdgm.errors import DataError, OptionError, refuse_unknown
 from symdgm.training.batches import BATCH_SIZE, Batches, Layout, as_batches
 from symdgm.training.checkpoint import read_checkpoint
+from symdgm.training.draws import STEPS, Draws
 from symdgm.training.history import History
 from symdgm.training.interrupts import interruptible
 from symdgm.training.optimizers import OptimizerSpec, SchedulerSpec, make_schedulers
@@ -25,12 +26,14 @@ from symdgm.training.stepper import Stepper
 
 def fit(
     trainable: Trainable,
-    data: object,
+    data: object = None,
     *,
     epochs: int = 1,
     batch_size: int | None = None,
     optimizer: OptimizerSpec | Mapping[str, OptimizerSpec] = None,
-    lr: float | None = None,
+    lr: float | Mapping[str, float] | None = None,
+    steps: int | Mapping[str, int] | None = None,
+    n: int | None = None,
     clip_norm: float | None = None,
     clip_value: float | None = None,
     validation: object = None,
@@ -38,7 +41,7 @@ def fit(
     shuffle: bool | None = None,
     drop_last: bool | None = None,
     progress: bool = True,
-    scheduler: SchedulerSpec = None,
+    scheduler: SchedulerSpec | Mapping[str, SchedulerSpec] = None,
     callbacks: Sequence[Callback] = (),
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
@@ -55,12 +58,16 @@ def fit(
         trainable: the model.
         data: tensors or NumPy arrays ``[N, *event]`` (one, a tuple in the order of the model's data
             variables, or a dict by name), a torch Dataset, a DataLoader, or any iterable of batches in one
-            of these forms.
+            of these forms. Nothing for a model without data.
         epochs: how often the data are gone through.
         batch_size: rows of a batch, default 128; only for data that do not come as batches.
         optimizer: None (Adam, fused where torch has it), an optimiser class, a ready instance, a callable
             ``parameters -> Optimizer``, or a dict from players to any of these.
-        lr: the step size, default 1e-3; not together with an optimiser that has its own.
+        lr: the step size, default 1e-3, or a dict from players to theirs; not together with an optimiser
+            that has its own.
+        steps: of a game, a dict from players to their steps in a round, see `Stepper`; without data, the
+            number of steps in an epoch, default 100.
+        n: without data, how many are drawn in a step, default 128; ``batch_size`` says the same.
         clip_norm: largest Euclidean norm of a player's whole gradient.
         clip_value: largest absolute entry of a gradient.
         validation: data to watch after every epoch, in any of the forms of ``data``; evaluated without
@@ -72,8 +79,8 @@ def fit(
         drop_last: whether a smaller last batch is left out, default False.
         progress: a bar with every term in a terminal or a notebook, one line an epoch elsewhere; False:
             silence.
-        scheduler: a callable ``optimizer -> scheduler`` of the learning rate, stepped after each epoch; a
-            plateau is measured by the validation loss, if there is one.
+        scheduler: a callable ``optimizer -> scheduler`` of the learning rate, or a dict from players to
+            theirs, stepped after each epoch; a plateau is measured by the validation loss, if there is one.
         callbacks: called with each `EpochRecord`; one that returns True ends the run after this epoch.
         checkpoint: a file which is replaced, whole, after each epoch and on an interruption.
         resume: goes on from ``checkpoint``, if it exists, as if there had been no break; ``epochs`` counts
@@ -91,15 +98,20 @@ def fit(
         TrainingInterrupted: after Ctrl-C, once the current step is done and the checkpoint is written.
     """
     refuse_unknown(unknown, FIT_OPTIONS)
-    _check_counts(epochs=epochs, batch_size=batch_size)
+    turns = steps if isinstance(steps, Mapping) else None
+    count = None if isinstance(steps, Mapping) else steps
+    _check_counts(epochs=epochs, batch_size=batch_size, steps=count, n=n)
     _check_resume(checkpoint, resume)
-    stepper = Stepper(trainable, optimizer=optimizer, lr=lr, clip_norm=clip_norm, clip_value=clip_value)
+    _check_draws(trainable, data, steps=count, n=n)
+    stepper = Stepper(
+        trainable, optimizer=optimizer, lr=lr, steps=turns, clip_norm=clip_norm, clip_value=clip_value
+    )
     device = stepper.players[0].parameters[0].device
-    layout = _layout(stepper, batch_size=batch_size, shuffle=shuffle, drop_last=drop_last)
+    layout = _layout(stepper, batch_size=n or batch_size, shuffle=shuffle, drop_last=drop_last)
     with seeded(seed, device):
         # Both are always drawn, so that watching or not makes no difference to the noise.
         order_seed, validation_seed = draw_seed(), draw_seed()
-        rows = as_batches(data, trainable.variables, layout, seed=order_seed, epochs=epochs)
+        rows = _rows(trainable, data, layout, count, seed=order_seed, epochs=epochs)
         _check_data(trainable, rows)
         run = Run(
             trainable=trainable,
@@ -149,6 +161,33 @@ def _check_resume(checkpoint: object, resume: bool) -> None:
         raise OptionError(
             "`resume` needs to know the file", hint="write fit(..., checkpoint=PATH, resume=True)"
         )
+
+
+def _check_draws(trainable: Trainable, data: object, **given: object) -> None:
+    """Data are given where there are variables; without, how many are drawn."""
+    names = ", ".join(f"`{name}`" for name in trainable.variables)
+    if names and data is None:
+        raise DataError(f"the model has the data {names}, and none are given", hint="write `fit(data, ...)`")
+    if not names and data is not None:
+        raise DataError(
+            "the model has no data variable, but data are given",
+            hint="leave them out: `fit(n=128, steps=1000)` draws 128 in each of 1000 steps",
+        )
+    for name, value in given.items():
+        if names and value is not None:
+            hint = "with data, `batch_size` and `epochs` say it; of a game, `steps={player: number}`"
+            raise OptionError(f"`{name}={value}` says how much is drawn without data", hint=hint)
+
+
+def _rows(
+    trainable: Trainable, data: object, layout: Layout, steps: int | None, *, seed: int, epochs: int
+) -> Batches:
+    if trainable.variables:
+        return as_batches(data, trainable.variables, layout, seed=seed, epochs=epochs)
+    useless = [name for name in layout.asked if name != "batch_size"]
+    if useless:
+        raise OptionError(f"`{useless[0]}` has no effect without data", hint="leave it out")
+    return Draws(layout, STEPS if steps is None else steps)
 
 
 def _layout(stepper: Stepper, batch_size: int | None, shuffle: bool | None, drop_last: bool | None) -> Layout:

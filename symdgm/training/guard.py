@@ -59,7 +59,7 @@ class ImmediateGuard(Guard):
     def loss(self, attempt: Attempt, loss: Tensor) -> None:
         """Raises what `Trainable.diagnose` finds if the loss is not finite."""
         if not math.isfinite(loss.item()):
-            raise self._trainable.diagnose(attempt.batch, attempt.rng)
+            raise self._trainable.diagnose(attempt.batch, attempt.rng, attempt.player.name)
 
     def gradient(self, attempt: Attempt, loss: Tensor, size: Tensor) -> None:
         """Raises an error that names the parameters and the term if a gradient is not finite."""
@@ -129,7 +129,7 @@ def _explain(trainable: Trainable, attempt: Attempt) -> SymdgmError:
     with attempt.rng.replayed():
         loss = trainable.evaluate(attempt.batch, attempt.player.name).loss
     if not math.isfinite(loss.item()):
-        return trainable.diagnose(attempt.batch, attempt.rng)
+        return trainable.diagnose(attempt.batch, attempt.rng, attempt.player.name)
     return explain_gradient(trainable, attempt)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import nn
@@ -20,6 +20,7 @@ FUSED_DEVICES = frozenset({"cpu", "cuda", "xpu", "mps"})
 """Where torch has Adam in one kernel."""
 
 OptimizerSpec = type[Optimizer] | Optimizer | Callable[[list[nn.Parameter]], Optimizer] | None
+Value = TypeVar("Value")
 SchedulerSpec = Callable[[Optimizer], LRScheduler] | None
 
 
@@ -31,17 +32,20 @@ class Player:
         name: as in the objective (``G`` in ``min_G``); ``""`` where there is only one.
         parameters: those of its parameters that its optimiser updates.
         optimizer: the optimiser of these parameters and of no other player's.
+        steps: its steps in a round, which has as many batches as the player with the most steps.
     """
 
     name: str
     parameters: list[nn.Parameter]
     optimizer: Optimizer
+    steps: int = 1
 
 
 def make_players(
     owned: Mapping[str, Sequence[nn.Parameter]],
     optimizer: OptimizerSpec | Mapping[str, OptimizerSpec] = None,
-    lr: float | None = None,
+    lr: float | Mapping[str, float] | None = None,
+    steps: Mapping[str, int] | None = None,
 ) -> list[Player]:
     """One optimiser for each player.
 
@@ -49,13 +53,18 @@ def make_players(
         owned: player → its parameters, in the order of the updates.
         optimizer: None (Adam), an optimiser class, a ready instance (for a single player), a callable
             ``parameters -> Optimizer``, or a mapping from players to any of these.
-        lr: the step size, default 1e-3; not together with a ready instance or a callable.
+        lr: the step size, default 1e-3, or a mapping from players to theirs; not together with a ready
+            instance or a callable.
+        steps: player → its steps in a round, default 1.
 
     Raises:
         OptionError: if a player has nothing to train, or an optimiser does not belong to its player.
     """
-    specs = _by_player(owned, optimizer)
-    players = [_player(name, _trained(name, owned[name]), specs[name], lr) for name in owned]
+    specs, rates = by_player(owned, optimizer), by_player(owned, lr)
+    counts = _counts(owned, steps)
+    players = [
+        _player(name, _trained(name, owned[name]), specs[name], rates[name], counts[name]) for name in owned
+    ]
     for player in players:
         others = {id(p) for name in owned if name != player.name for p in owned[name]}
         if any(id(p) in others for p in _held(player.optimizer)):
@@ -66,13 +75,24 @@ def make_players(
     return players
 
 
-def _by_player(
-    owned: Mapping[str, object], optimizer: OptimizerSpec | Mapping[str, OptimizerSpec]
-) -> Mapping[str, OptimizerSpec]:
-    if not isinstance(optimizer, Mapping):
-        return dict.fromkeys(owned, optimizer)
-    refuse_unknown(optimizer, list(owned), what="player")
-    return {name: optimizer.get(name) for name in owned}
+def by_player(owned: Iterable[str], option: Value | Mapping[str, Value]) -> dict[str, Value | None]:
+    """An option for each player, where one is given for all or for some by name."""
+    names = list(owned)
+    if not isinstance(option, Mapping):
+        return dict.fromkeys(names, option)
+    refuse_unknown(option, names, what="player")
+    return {name: option.get(name) for name in names}
+
+
+def _counts(owned: Iterable[str], steps: Mapping[str, int] | None) -> dict[str, int]:
+    """The steps of each player in a round."""
+    given: dict[str, Any] = by_player(owned, steps)
+    for name, count in given.items():
+        if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
+            raise OptionError(
+                f"`steps` of player `{name}` is {count!r}", hint="write a whole number, 1 or more"
+            )
+    return {name: count or 1 for name, count in given.items()}
 
 
 def _trained(player: str, parameters: Sequence[nn.Parameter]) -> list[nn.Parameter]:
@@ -85,7 +105,9 @@ def _trained(player: str, parameters: Sequence[nn.Parameter]) -> list[nn.Paramet
     return trained
 
 
-def _player(name: str, trained: list[nn.Parameter], spec: OptimizerSpec, lr: float | None) -> Player:
+def _player(
+    name: str, trained: list[nn.Parameter], spec: OptimizerSpec, lr: float | None, steps: int
+) -> Player:
     optimizer = _make(trained, spec, lr)
     if isinstance(optimizer, torch.optim.LBFGS):
         raise OptionError(
@@ -100,7 +122,7 @@ def _player(name: str, trained: list[nn.Parameter], spec: OptimizerSpec, lr: flo
             f"the optimiser holds no parameter of {who}",
             hint="it was made for others, perhaps for those of a copy; make it anew, or give its class",
         )
-    return Player(name, updated, optimizer)
+    return Player(name, updated, optimizer, steps)
 
 
 def _held(optimizer: Optimizer) -> list[nn.Parameter]:
@@ -132,11 +154,12 @@ def _can_fuse(trained: Sequence[nn.Parameter]) -> bool:
     return all(p.is_floating_point() and p.device.type in FUSED_DEVICES for p in trained)
 
 
-def make_schedulers(players: Sequence[Player], scheduler: SchedulerSpec) -> list[LRScheduler]:
+def make_schedulers(
+    players: Sequence[Player], scheduler: SchedulerSpec | Mapping[str, SchedulerSpec]
+) -> list[LRScheduler]:
     """A learning-rate scheduler for each player's optimiser; `advance` steps them once an epoch."""
-    if scheduler is None:
-        return []
-    made: list[Any] = [scheduler(player.optimizer) for player in players]
+    specs = by_player((p.name for p in players), scheduler)
+    made: list[Any] = [spec(p.optimizer) for p in players if (spec := specs[p.name]) is not None]
     for one in made:
         if not isinstance(one, LRScheduler):
             raise OptionError(

@@ -42,7 +42,10 @@ class Trainable(Protocol):
         """``equation``, the text for people, and ``digest``, its structure, by which files are compared."""
 
     def evaluate(self, batch: Mapping[str, Tensor], player: str = "") -> Evaluation:
-        """The objective of ``player`` on a batch ``{name: [batch, *event]}``."""
+        """The objective of ``player`` on a batch ``{name: [batch, *event]}``.
+
+        Without data the batch has one tensor ``[n, 0]`` under the empty name, which says how many are drawn.
+        """
 
     def schedule(self, step: int) -> None:
         """Sets the scheduled scalars (``beta``) for the optimisation step ``step``, counted from 0."""
@@ -50,13 +53,17 @@ class Trainable(Protocol):
     def check(self, data: Mapping[str, Tensor]) -> None:
         """Raises the `SymdgmError` that says which shape, dtype or support of a data set does not fit."""
 
-    def diagnose(self, batch: Mapping[str, Tensor], rng: Any) -> SymdgmError:
+    def diagnose(self, batch: Mapping[str, Tensor], rng: Any, player: str = "") -> SymdgmError:
         """The error that names the bad term, its first bad intermediate and its variable.
 
         Args:
             batch: the batch on which the loss was not finite.
             rng: a `RandomState`; ``with rng.replayed():`` draws the very noise of that evaluation again.
+            player: whose loss it was.
         """
+
+    def moved(self, player: str) -> None:
+        """Called after each step of a player's optimiser: moving averages, clipped weights."""
 
     def train_mode(self, on: bool) -> None:
         """Puts all networks into training or into evaluation mode."""

@@ -68,13 +68,16 @@ class Run:
     checkpoint: str | os.PathLike[str] | None
     device: torch.device
     history: History = field(default_factory=History)
-    meter: Meter = field(default_factory=Meter)
     done: int = 0
     """Batches of the current epoch that are behind us."""
     seconds: float = 0.0
     """Time that the current epoch took before an interruption."""
     begin: Moment | None = None
     """The random streams at the beginning of the current epoch."""
+    meter: Meter = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.meter = self._meter()
 
     def go(self, progress: Progress, interruption: Interruption) -> History:
         """Trains until the last epoch is done or a callback asks for the end."""
@@ -143,13 +146,13 @@ class Run:
             validation_terms={} if watched is None else watched.terms,
         )
         self.history.epochs.append(record)
-        self.meter, self.done, self.seconds, self.begin = Meter(), 0, 0.0, None
+        self.meter, self.done, self.seconds, self.begin = self._meter(), 0, 0.0, None
         self._write()
         return record
 
     def _watch(self, validation: Validation) -> Means:
         """The objective on the validation data: no gradient, evaluation mode, the same noise every time."""
-        meter = Meter()
+        meter = self._meter()
         self.trainable.train_mode(False)
         with torch.no_grad(), seeded(validation.seed, self.device):
             for batch in validation.batches:
@@ -162,6 +165,9 @@ class Run:
                 "the validation data had no batch", hint="they can be gone through only once, or are empty"
             )
         return meter.means()
+
+    def _meter(self) -> Meter:
+        return Meter([player.name for player in self.stepper.players])
 
     def _write(self) -> None:
         """Writes the checkpoint, if there is to be one."""
@@ -193,7 +199,7 @@ class Run:
             scheduler.load_state_dict(state)
         self.stepper.step = content["step"]
         self.history = History.from_dict(content["history"])
-        self.meter = Meter.restored(**content["meter"])
+        self.meter.resume(**content["meter"])
         self.done, self.seconds = content["done"], content["seconds"]
         if content["begin"] is not None:
             self.begin = Moment.unpack(content["begin"], self.device)

@@ -26,7 +26,10 @@ class Stepper:
     Args:
         trainable: the model.
         optimizer: see `make_players`.
-        lr: the step size, default 1e-3.
+        lr: the step size, default 1e-3, or a mapping from players to theirs.
+        steps: player → its steps in a round, default 1. A round has as many batches as the player with the
+            most steps; one with fewer moves on the last of them: with ``{"D": 5}`` D moves on every batch, G
+            on every fifth (Goodfellow et al. 2014, Algorithm 1).
         clip_norm: the largest Euclidean norm of a player's whole gradient (Pascanu et al. 2013, Algorithm 1).
         clip_value: the largest absolute entry of a gradient; before the norm is taken.
 
@@ -39,15 +42,18 @@ class Stepper:
         trainable: Trainable,
         *,
         optimizer: OptimizerSpec | Mapping[str, OptimizerSpec] = None,
-        lr: float | None = None,
+        lr: float | Mapping[str, float] | None = None,
+        steps: Mapping[str, int] | None = None,
         clip_norm: float | None = None,
         clip_value: float | None = None,
     ) -> None:
-        for name, value in {"lr": lr, "clip_norm": clip_norm, "clip_value": clip_value}.items():
+        rates = [("lr", rate) for rate in (lr.values() if isinstance(lr, Mapping) else [lr])]
+        for name, value in [*rates, ("clip_norm", clip_norm), ("clip_value", clip_value)]:
             if value is not None and not value > 0:
                 raise OptionError(f"`{name}` must be positive, not {value}")
         self.trainable = trainable
-        self.players: list[Player] = make_players(trainable.players, optimizer, lr)
+        self.players: list[Player] = make_players(trainable.players, optimizer, lr, steps)
+        self._round = max(player.steps for player in self.players)
         self.step = 0
         self._clip_norm = clip_norm
         self._clip_value = clip_value
@@ -55,20 +61,21 @@ class Stepper:
         self._guard = make_guard(trainable, self.players, self._device)
 
     def __call__(self, batch: Mapping[str, Tensor]) -> dict[str, Evaluation]:
-        """Makes one step of every player on a batch that is already on the device.
+        """Makes one step of every player whose turn it is on a batch that is already on the device.
 
         Args:
             batch: ``{name: [batch, *event]}``.
 
         Returns:
-            Each player's evaluation from before its own update.
+            The evaluation of each player that moved, from before its own update.
 
         Raises:
             SymdgmError: what `Trainable.diagnose` found, if a loss is not finite.
             NonFiniteError: if a gradient is not finite.
         """
         self.trainable.schedule(self.step)
-        evaluations = {player.name: self._move(player, batch) for player in self.players}
+        left = self._round - self.step % self._round
+        evaluations = {p.name: self._move(p, batch) for p in self.players if p.steps >= left}
         self.step += 1
         return evaluations
 
@@ -96,6 +103,7 @@ class Stepper:
         torch.autograd.backward(evaluation.loss, inputs=player.parameters)
         self._guard.gradient(attempt, evaluation.loss, self._clip(player.parameters))
         player.optimizer.step()
+        self.trainable.moved(player.name)
         return evaluation
 
     def _clip(self, parameters: Sequence[nn.Parameter]) -> Tensor:

@@ -56,7 +56,9 @@ class VAE:
         if data["x"].min() < 0:
             raise SupportError("x lies outside [0, 1]")
 
-    def diagnose(self, batch: Mapping[str, Tensor], rng: Any) -> SymdgmError:
+    def moved(self, player: str) -> None: ...
+
+    def diagnose(self, batch: Mapping[str, Tensor], rng: Any, player: str = "") -> SymdgmError:
         assert isinstance(rng, RandomState)
         with rng.replayed():
             again = self.evaluate(batch)
@@ -95,7 +97,9 @@ class Saddle:
 
     def check(self, data: Mapping[str, Tensor]) -> None: ...
 
-    def diagnose(self, batch: Mapping[str, Tensor], rng: Any) -> SymdgmError:
+    def moved(self, player: str) -> None: ...
+
+    def diagnose(self, batch: Mapping[str, Tensor], rng: Any, player: str = "") -> SymdgmError:
         return NonFiniteError("the saddle is not finite")
 
     def train_mode(self, on: bool) -> None: ...
