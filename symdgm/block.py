@@ -78,7 +78,11 @@ def build(
     factors += [(definition.args[0], builder.build(definition)) for definition in statements.factors]
     shaped = classify([], factors, shapes, parse, options)
     joined = Environment(
-        shaped.factors, environment.networks, environment.scalars, {**environment.shapes, **shaped.shapes}
+        shaped.factors,
+        environment.networks,
+        environment.scalars,
+        {**environment.shapes, **shaped.shapes},
+        environment.tables,
     )
     for factorisation in statements.factorisations:
         _check_factorisation(factorisation, joined, reading)

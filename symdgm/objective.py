@@ -313,7 +313,13 @@ def _counts(samples: int | Mapping[str, int], bound: Bound) -> dict[str, int]:
 
 def _refuse_unused(bound: Bound, names: Mapping[str, object]) -> None:
     distributions = [str(f.head) for f in bound.environment.factors]
-    used = [*bound.scalars, *bound.networks, *bound.environment.shapes, *distributions]
+    used = [
+        *bound.scalars,
+        *bound.networks,
+        *bound.environment.shapes,
+        *bound.environment.tables,
+        *distributions,
+    ]
     refuse_unused(names, used, OPTIONS, parse)
 
 

@@ -36,6 +36,8 @@ def register(parent: nn.Module, children: Mapping[str, object]) -> None:
         children: name → what is bound to it; of a function, the modules that it uses.
     """
     for name, child in children.items():
+        if isinstance(child, nn.Parameter):
+            parent.register_parameter(_free(name.replace(".", "_"), parent), child)
         if isinstance(child, nn.Module):
             parent.add_module(_free(name.replace(".", "_"), parent), child)
         for inner, module in modules_within(child).items():
@@ -56,5 +58,6 @@ def factors_of(bound: Bound) -> Shelf:
 
 
 def networks_of(bound: Bound) -> Shelf:
-    """The networks that a formula applies outside of distributions."""
-    return Shelf({name: bound.environment.networks[name] for name in bound.networks})
+    """The networks that a formula applies outside of distributions, and the tables that it takes entries of."""
+    networks = {name: bound.environment.networks[name] for name in bound.networks}
+    return Shelf({**networks, **bound.environment.tables})

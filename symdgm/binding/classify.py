@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from symdgm.binding.environment import Environment
 from symdgm.binding.factors import Factor, givens_of, reference, values_of
 from symdgm.binding.scalars import Scalars, is_scalar
+from symdgm.binding.tables import LISTS, indexed_names, is_table, table
 from symdgm.distributions import Distribution, Joint
 from symdgm.errors import NameResolutionError, OptionError, nearest
 from symdgm.expressions.names import Subscripted, spelled
@@ -55,6 +56,8 @@ def classify(
     networks: dict[str, Callable[..., object]] = {}
     scalars: dict[str, object] = {}
     shapes: dict[str, torch.Size] = {}
+    tables: dict[str, object] = {}
+    indexed = indexed_names(expressions)
     _refuse_spelled_twice(names, read)
     for keyword, value in names.items():
         node = read(keyword)
@@ -64,6 +67,8 @@ def classify(
             factors += [(_renamed(node, declared_node(part, read)), part) for part in parts]
         elif is_shape(value) and any(node in (*values_of(f), *givens_of(f)) for f, _ in factors):
             shapes[name] = torch.Size((value,) if isinstance(value, int) else value)  # type: ignore[arg-type]
+        elif name in indexed and is_table(value) and (name not in mentioned or isinstance(value, LISTS)):
+            tables[name] = table(keyword, value)
         elif name not in mentioned:
             raise _unused(keyword, [*options, *sorted(mentioned - _keys(names, read))])
         elif name in applied and callable(value) and not is_number(value):
@@ -84,7 +89,7 @@ def classify(
             )
     numbered = tuple(Factor(i, node, d) for i, (node, d) in enumerate(factors))
     _refuse_duplicates(numbered)
-    return Environment(numbered, networks, Scalars(scalars), shapes)
+    return Environment(numbered, networks, Scalars(scalars), shapes, tables)
 
 
 def is_shape(value: object) -> bool:

@@ -25,12 +25,18 @@ class Environment:
         networks: name → any module or callable.
         scalars: the scalars' current values.
         shapes: variable → its event shape, where the user declared one.
+        tables: name → what its indices take an entry of: a tensor, a list, or a function of the index.
+        sizes: the scalars that an index runs to, which are whole numbers.
+        batch_sizes: names that stand for the number of examples of the batch.
     """
 
     factors: tuple[Factor, ...]
     networks: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     scalars: Scalars = field(default_factory=lambda: Scalars({}))
     shapes: Mapping[str, torch.Size] = field(default_factory=dict)
+    tables: Mapping[str, object] = field(default_factory=dict)
+    sizes: dict[str, None] = field(default_factory=dict)
+    batch_sizes: dict[str, None] = field(default_factory=dict)
 
     def named(self, head: Basic) -> list[Factor]:
         """The factors called ``head``; if there are none, without its parameter subscript."""

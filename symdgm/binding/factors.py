@@ -30,12 +30,14 @@ class Factor:
         node: the declaration, such as ``q(z|x)``.
         distribution: the torch-backed distribution.
         derived: whether it follows from other factors, which own its networks, instead of being bound.
+        rows: the factor whose average over the data it is, ``q(z|x)`` of an aggregated posterior ``q(z)``.
     """
 
     index: int
     node: Basic
     distribution: Distribution
     derived: bool = False
+    rows: Factor | None = None
 
     @property
     def head(self) -> Basic:
