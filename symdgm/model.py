@@ -271,7 +271,10 @@ class Model(nn.Module):
         """Check a whole data set; see `Objective.check`."""
         self.objective.check(data)
 
-    def diagnose(self, batch: Mapping[str, Tensor], rng: RandomState) -> SymdgmError:
+    def moved(self, player: str) -> None:
+        """A player's weights have moved."""
+
+    def diagnose(self, batch: Mapping[str, Tensor], rng: RandomState, player: str = "") -> SymdgmError:
         """The error that names the bad term, the first bad intermediate and its variable."""
         with rng.replayed():
             return diagnose(self.objective.runner, batch)
