@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -12,6 +12,7 @@ from sympy import Basic, Number, preorder_traversal
 from symdgm.binding.environment import Environment
 from symdgm.binding.factors import ATOMS, Match, givens_of, product, values_of
 from symdgm.binding.gradients import is_fixed, is_pathwise
+from symdgm.binding.known_integrals import is_linear, knows
 from symdgm.distributions import Bernoulli, Categorical, Data, Deterministic, Family, OneHotCategorical
 from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.arithmetic import Minus, Plus, Power, Quotient, Times
@@ -32,11 +33,13 @@ class BoundFacts:
         environment: what is bound.
         formula: the bound formula; no parameter is called as one of its names.
         parameter_names: name → (law, parameter), for every name that was handed out.
+        drawn: the variables for which an estimator was asked for, so that their expectations are estimated.
     """
 
     environment: Environment
     formula: Basic | None = None
     parameter_names: dict[Basic, tuple[Law, str]] = field(default_factory=dict)
+    drawn: Collection[str] = ()
     _given: dict[tuple[int, Basic, str], Basic] = field(default_factory=dict)
 
     def law(self, node: Basic) -> Law | None:
@@ -51,6 +54,8 @@ class BoundFacts:
 
     def factorise(self, node: Basic) -> Sequence[Basic] | None:
         """The factors of a joint by the chain rule."""
+        if isinstance(node, Times):
+            return node.args
         if not isinstance(node, Apply | Density) or self.law(node) is not None:
             return None
         factors = self.environment.joint(node)
@@ -66,6 +71,26 @@ class BoundFacts:
         if self.environment.scalar(node) is not None:
             return True
         return isinstance(node, ARITHMETIC) and all(self.is_scalar(a) for a in node.args)
+
+    def knows(self, what: str, *laws: Law) -> bool:
+        """Whether laws know an integral by a method: ``mean``, ``variance``, ``entropy``, ``KL``."""
+        return knows(what, *(self.environment.factors[law.identity].distribution for law in laws))
+
+    def is_linear(self, law: Law) -> bool:
+        """Whether a law's log-density is linear in the value, though it has no formulas."""
+        return is_linear(self.environment.factors[law.identity].distribution)
+
+    def formals(self, law: Law) -> tuple[Basic, ...]:
+        """The variables with which the factor was declared."""
+        return self.environment.factors[law.identity].variables
+
+    def reads(self, name: Basic) -> tuple[Basic, ...]:
+        """What a name depends on: the givens of the law whose parameter it is, else itself."""
+        return self.parameter_names[name][0].givens if name in self.parameter_names else (name,)
+
+    def is_drawn(self, variables: Collection[Basic]) -> bool:
+        """Whether a user asked for an estimator of one of some variables."""
+        return any(spelled(v) in self.drawn for v in variables)
 
     def parameters(self, law: Law, *, specialise: bool) -> Mapping[str, Basic]:
         """The names of a law's parameters, or the numbers that they are."""

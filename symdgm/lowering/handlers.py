@@ -5,7 +5,8 @@ from __future__ import annotations
 from symdgm.expressions.applications import Apply, Call, Density, Inner, Norm
 from symdgm.expressions.arithmetic import Minus, Plus, Power, Quotient, Times
 from symdgm.expressions.calculus import DerivativeBy
-from symdgm.expressions.expectations import Expect
+from symdgm.expressions.expectations import DivergenceBetween, Expect
+from symdgm.expressions.known import KnownIntegral
 from symdgm.expressions.names import Labelled, Name, Subscripted
 from symdgm.lowering.arithmetic import (
     lower_inner,
@@ -18,7 +19,9 @@ from symdgm.lowering.arithmetic import (
 )
 from symdgm.lowering.derivatives import lower_derivative
 from symdgm.lowering.expectations import lower_expectation
+from symdgm.lowering.known_integrals import lower_known
 from symdgm.lowering.lower import Lowering, LowerNode
+from symdgm.lowering.sample_divergences import lower_divergence
 
 LOWERINGS: dict[type, LowerNode] = {
     Name: Lowering.name,
@@ -35,5 +38,7 @@ LOWERINGS: dict[type, LowerNode] = {
     Density: Lowering.density,
     Call: Lowering.call,
     Expect: lower_expectation,
+    KnownIntegral: lower_known,
     DerivativeBy: lower_derivative,
+    DivergenceBetween: lower_divergence,
 }

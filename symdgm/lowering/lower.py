@@ -14,7 +14,9 @@ from symdgm.errors import NotSupportedError
 from symdgm.expressions.families import PI
 from symdgm.expressions.laws import Law
 from symdgm.expressions.names import spelled
+from symdgm.lowering.comparisons import Comparisons
 from symdgm.lowering.expectations import Estimate
+from symdgm.lowering.known_integrals import lower_row_sum
 from symdgm.lowering.logarithms import lower_log, splits
 from symdgm.lowering.plan import Kind, Plan, PlanNode
 from symdgm.lowering.sources import function_source, is_opaque, network_name, sources_of
@@ -64,16 +66,23 @@ class Lowering:
         facts: what is bound, with the names of the parameters.
         counts: variable → number of draws.
         lowerings: what lowers each kind of node.
+        comparisons: how divergences of samples are estimated.
     """
 
     def __init__(
-        self, bound: Bound, facts: BoundFacts, counts: Mapping[str, int], lowerings: Mapping[type, LowerNode]
+        self,
+        bound: Bound,
+        facts: BoundFacts,
+        counts: Mapping[str, int],
+        lowerings: Mapping[type, LowerNode],
+        comparisons: Comparisons,
     ) -> None:
         self.lowerings = lowerings
         self.plan = Plan()
         self.bound = bound
         self.facts = facts
         self.counts = counts
+        self.comparisons = comparisons
         self.sources: dict[str, NetworkSource] = {}
         self.readings: dict[PlanNode, NetworkSource] = {}
         self.estimates: dict[tuple[object, ...], Estimate] = {}
@@ -195,6 +204,8 @@ class Lowering:
             return self.apply(atomic[0], node, [self.lower(a, inside) for a in atomic[1]])
         if function == "sum":
             return self.event_sum(self.lower(arguments[0], scope), node)
+        if function == "row_sum":
+            return lower_row_sum(self, node, scope)
         inside = scope if function == "sg" else scope.nonlinear()
         if function == "log":
             inside = scope.logarithm()

@@ -11,13 +11,16 @@ from symdgm.lowering.operands import ATOM, POWER, PRODUCT, SUM, UNARY, Operand
 
 METHODS = (
     "exp", "log", "sqrt", "abs", "tanh", "sinh", "cosh", "sigmoid", "relu", "sin", "cos", "tan", "lgamma",
-    "digamma", "erf", "sign", "floor", "ceil",
+    "digamma", "erf", "sign", "floor", "ceil", "log1p", "expm1",
 )  # fmt: skip
 """Functions that are methods of a tensor under the same name."""
 NUMERIC = {
     **dict.fromkeys(("abs", "max", "min"), ""),
     **dict.fromkeys(
-        ("exp", "log", "sqrt", "tanh", "lgamma", "sin", "cos", "tan", "sinh", "cosh", "erf", "floor", "ceil"),
+        (
+            "exp", "log", "sqrt", "tanh", "lgamma", "sin", "cos", "tan", "sinh", "cosh", "erf", "floor", "ceil",
+            "log1p", "expm1",
+        ),  # fmt: skip
         "math.",
     ),
 }
@@ -106,6 +109,8 @@ def _numeric(name: str, operands: Sequence[Operand]) -> str:
         "sg": a.at(ATOM),
         "digamma": f"float(torch.tensor({a.text}, dtype=torch.float64).digamma())",
     }
+    if name == "lgamma_gap":
+        return f"float(lgamma_gap(torch.tensor({a.text}, dtype=torch.float64), {operands[1].text}))"
     if name not in forms:
         raise NotSupportedError(f"the function `{name}` of a number cannot be computed yet")
     return forms[name]
@@ -132,6 +137,9 @@ _SPECIAL: dict[str, Callable[..., str]] = {
     "softmax": lambda a: f"{a.at(ATOM)}.softmax(-1)",
     "log_softmax": lambda a: f"{a.at(ATOM)}.log_softmax(-1)",
     "sg": lambda a: f"{a.at(ATOM)}.detach()",
+    "root": lambda a: f"root({a.text})",
+    "lgamma_gap": lambda a, b: f"lgamma_gap({a.text}, {b.text})",
+    "normal_renyi": lambda *a: f"normal_renyi({', '.join(o.text for o in a)})",
     "max": _extreme("torch.maximum", "min"),
     "min": _extreme("torch.minimum", "max"),
 }

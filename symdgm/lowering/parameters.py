@@ -92,7 +92,7 @@ def emit_parameter(writer: Writer, node: PlanNode) -> Operand:
     if isinstance(law.distribution, Deterministic):
         return law.parameters[name]
     if name not in law.parameters:
-        return _logits(writer, law, node)
+        return _derived(writer, law, node)
     return spread(writer, law, name, known_event(writer, law))
 
 
@@ -140,10 +140,18 @@ def full_number(writer: Writer, law: LawValues, number: Operand) -> Operand:
     return Operand(f"torch.full({tuple(event)}, {number.text}, {like})", ATOM, (), len(event))
 
 
+def _derived(writer: Writer, law: LawValues, node: PlanNode) -> Operand:
+    """A parameter in place of which a network chose to return another one."""
+    if node.word() == "rate":
+        log_rate = spread(writer, law, "log_rate", known_event(writer, law))
+        return Operand(f"{log_rate.at(ATOM)}.exp()", ATOM, log_rate.axes, log_rate.rank)
+    return _logits(writer, law, node)
+
+
 def _logits(writer: Writer, law: LawValues, node: PlanNode) -> Operand:
     """Logits from probabilities that a network chose to return, clamped as torch.distributions does."""
     probs = law.parameters["probs"]
     eps = f"torch.finfo({probs.text}.dtype).eps"
-    bernoulli = law.family.family == "Bernoulli"
-    text = f"torch.logit({probs.text}, {eps})" if bernoulli else f"{probs.at(ATOM)}.clamp_min({eps}).log()"
+    single = not law.family.parameter_ranks["logits"]
+    text = f"torch.logit({probs.text}, {eps})" if single else f"{probs.at(ATOM)}.clamp_min({eps}).log()"
     return writer.named("logits", Operand(text, ATOM, probs.axes, probs.rank), node.origin)

@@ -18,6 +18,9 @@
 | OPAQUE | number of the factor | what it is given |
 | SAMPLE | variable, which stream, how many | the opaque law |
 | ENTRY | variable | the sample of all variables |
+| POINTS | whose, which stream, how many | the laws that are drawn so often: an axis of independent draws |
+| KNOWN | which integral | the laws |
+| COMPARE | the divergence, variables of the first | the points of both |
 | POINT | | the value, by which one differentiates |
 | DERIVATIVE | which | what is differentiated, the point |
 """
@@ -50,6 +53,9 @@ class Kind(Enum):
     OPAQUE = auto()
     SAMPLE = auto()
     ENTRY = auto()
+    POINTS = auto()
+    KNOWN = auto()
+    COMPARE = auto()
     POINT = auto()
     DERIVATIVE = auto()
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 def emit_reduce(writer: Writer, node: PlanNode) -> Operand:
     """A reduction; what does not depend on an axis is its own average over it."""
     operation, value = node.word(), writer.operands[node.args[0]]
+    if operation == "sum" and node.detail[1] == "classes":
+        return Operand(f"{value.at(ATOM)}.sum(-1)", ATOM, value.axes, value.rank - 1)
     if operation == "sum":
         return writer.event_sum(value)
     if operation == "scalar":

@@ -19,9 +19,11 @@ from sympy import Basic
 from torch.nn import functional
 
 from symdgm.errors import ShapeError
+from symdgm.lowering.closed_form_helpers import CLOSED_FORM_HELPERS
 from symdgm.lowering.derivative_helpers import DECORATOR, DERIVATIVE_HELPERS
 from symdgm.lowering.layout import comment, laid_out, quoted
 from symdgm.lowering.naming import Names
+from symdgm.lowering.sample_helpers import SAMPLE_HELPERS
 
 IMPORTS = {
     "math": "import math",
@@ -52,6 +54,8 @@ HELPERS = {
     "log_weighted_sum": LOG_WEIGHTED_SUM,
     "weighted": WEIGHTED,
     **DERIVATIVE_HELPERS,
+    **SAMPLE_HELPERS,
+    **CLOSED_FORM_HELPERS,
 }
 """Functions that generated code defines for itself, by name."""
 
@@ -146,13 +150,21 @@ def function_text(
     lines.append(f"    return {result}")
     used = _names("\n".join(s.text for s in statements))
     used |= {"torch"} if "differentiable" in used else set()
-    helpers = [source for key, source in HELPERS.items() if key in used]
+    helpers = _helpers(used)
     used |= _names("\n".join(helpers))
     imports = [line for key, line in IMPORTS.items() if key in used]
     blocks = ["\n".join(imports), *(h.rstrip("\n") for h in helpers)]
     decorated = [DECORATOR] if "differentiable" in used else []
     function = "\n".join([*decorated, *laid_out(f"def {name}({head}):", 0), *lines, ""])
     return "\n\n\n".join([*(b for b in blocks if b), function])
+
+
+def _helpers(used: set[str]) -> list[str]:
+    """The sources of the helpers among some names, and of those that these use."""
+    found = {key for key in HELPERS if key in used}
+    while more := {key for key in HELPERS if any(key in _names(HELPERS[f]) for f in found)} - found:
+        found |= more
+    return [source for key, source in HELPERS.items() if key in found]
 
 
 def _names(source: str) -> set[str]:

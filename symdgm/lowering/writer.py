@@ -20,6 +20,7 @@ from symdgm.lowering.derivatives import emit_derivative, emit_point
 from symdgm.lowering.draws import emit_draw, emit_states
 from symdgm.lowering.freeze import Frozen
 from symdgm.lowering.laws import LawValues
+from symdgm.lowering.known_integrals import emit_known
 from symdgm.lowering.logdensities import emit_log_density, emit_weight
 from symdgm.lowering.naming import Names
 from symdgm.lowering.networks import Called, emit_network, emit_output
@@ -30,6 +31,7 @@ from symdgm.lowering.parameters import emit_law, emit_parameter
 from symdgm.lowering.plan import Kind, PlanNode, ordered, uses
 from symdgm.lowering.ranges import LabelRange, ParameterRange
 from symdgm.lowering.reductions import emit_reduce
+from symdgm.lowering.sample_points import emit_axis, emit_comparison
 from symdgm.lowering.stable import stable
 from symdgm.lowering.statements import Script, environment
 
@@ -275,6 +277,9 @@ _EMITTERS: dict[Kind, Callable[[Writer, PlanNode], Operand]] = {
     Kind.OPAQUE: emit_opaque,
     Kind.SAMPLE: emit_sample,
     Kind.ENTRY: emit_entry,
+    Kind.KNOWN: emit_known,
+    Kind.POINTS: emit_axis,
+    Kind.COMPARE: emit_comparison,
     Kind.POINT: emit_point,
     Kind.DERIVATIVE: emit_derivative,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from sympy import Basic
@@ -21,6 +21,21 @@ class Facts(Protocol):
 
     def parameters(self, law: Law, *, specialise: bool) -> Mapping[str, Basic]:
         """Parameter → the name that stands for it, or the number that it is where ``specialise`` is set."""
+
+    def knows(self, what: str, *laws: Law) -> bool:
+        """Whether laws know an integral by a method: ``mean``, ``variance``, ``entropy``, ``KL``."""
+
+    def is_linear(self, law: Law) -> bool:
+        """Whether a law's log-density is linear in the value, though it has no formulas."""
+
+    def formals(self, law: Law) -> tuple[Basic, ...]:
+        """The variables with which the factor was declared."""
+
+    def reads(self, name: Basic) -> tuple[Basic, ...]:
+        """What a name depends on: the givens of the law whose parameter it is, else itself."""
+
+    def is_drawn(self, variables: Collection[Basic]) -> bool:
+        """Whether a user asked for an estimator of one of some variables."""
 
     def is_scalar(self, node: Basic) -> bool:
         """Whether a node is a number or a bound scalar."""

@@ -1,0 +1,58 @@
+"""Integrals that distributions know by a method of their own, in generated code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sympy import Basic
+
+from symdgm.lowering.family_objects import law_object
+from symdgm.lowering.laws import LawValues
+from symdgm.lowering.operands import ATOM, Axis, Operand, with_axes
+from symdgm.lowering.parameters import known_event, spread
+from symdgm.lowering.plan import Kind, PlanNode
+from symdgm.lowering.torch_laws import TorchLaw, constructor, torch_law
+
+if TYPE_CHECKING:
+    from symdgm.lowering.lower import Lowering, Scope
+    from symdgm.lowering.writer import Writer
+
+
+def lower_known(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode:
+    """An integral of laws at their givens."""
+    laws = [lowering.facts.law(law) for law in node.args[1:]]
+    nodes = [lowering.law(law, scope) for law in laws if law is not None]
+    return lowering.plan.node(Kind.KNOWN, *nodes, detail=(node.what,), origin=node)
+
+
+def lower_row_sum(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode:
+    """The sum over the classes of each row."""
+    value = lowering.lower(node.args[1], scope)
+    return lowering.plan.node(Kind.REDUCE, value, detail=("sum", "classes"), origin=node)
+
+
+def emit_known(writer: Writer, node: PlanNode) -> Operand:
+    """The integral of each element, over the full event: by the distribution, or by torch."""
+    laws, what = [writer.laws[law] for law in node.args], node.word()
+    axes = tuple(a for a in writer.axes if any(a in law.axes for law in laws))
+    parameters = [_parameters(writer, law, axes) for law in laws]
+    first, event = laws[0], known_event(writer, laws[0])
+    rank = len(event) - (0 if what in ("mean", "variance") else first.family.event_rank)
+    if what == "KL":
+        texts = ", ".join(_made(law, p) for law, p in zip(laws, parameters, strict=True))
+        return Operand(f"torch.distributions.kl_divergence({texts})", ATOM, axes, rank)
+    given = ", ".join(f'"{name}": {text}' for name, text in parameters[0].items())
+    text = f"{law_object(writer, first)}.{what}_at({{{given}}})"
+    return writer.named(what, Operand(text, ATOM, axes, rank), node.origin)
+
+
+def _parameters(writer: Writer, law: LawValues, axes: tuple[Axis, ...]) -> dict[str, str]:
+    """The parameters over the full event, so that they broadcast over axes."""
+    event = known_event(writer, law)
+    return {name: with_axes(spread(writer, law, name, event), axes) for name in law.parameters}
+
+
+def _made(law: LawValues, parameters: dict[str, str]) -> str:
+    """The text of torch's distribution."""
+    name = law.family.family
+    return constructor(torch_law(name, parameters) or TorchLaw(name), parameters)
