@@ -124,6 +124,8 @@ def _call(node: Basic) -> Basic:
         ("sigmoid", ZERO): HALF,
     }
     name, *arguments = node.args
+    if len(arguments) != 1:
+        return node
     (argument,) = arguments
     if name.name == "log" and isinstance(argument, Rational) and argument.p == 1 and argument.q > 1:
         return Minus(call("log", Integer(argument.q)))

@@ -8,9 +8,12 @@ from sympy import Basic, Integer, Number, Rational
 
 from symdgm.expressions.applications import Apply, Call, Density, call
 from symdgm.expressions.arithmetic import Minus, Plus, Power, Quotient, Times, plus
-from symdgm.expressions.expectations import Expect
+from symdgm.expressions.expectations import CrossEntropy, DivergenceBetween, Entropy, Expect
 from symdgm.expressions.scope import bound_variables, free_names
 from symdgm.rewriting.facts import Facts
+
+INTEGRALS = (Expect, DivergenceBetween, Entropy, CrossEntropy)
+"""What a sum is taken apart for."""
 
 
 def chain_rule(node: Basic, facts: Facts) -> Basic | None:
@@ -90,6 +93,25 @@ def _expect(body: Basic, binders: tuple[Basic, ...], facts: Facts) -> Basic:
     if isinstance(body, Quotient) and facts.is_scalar(body.args[1]):
         return Quotient(_expect(body.args[0], binders, facts), body.args[1])
     return Expect(body, *binders)
+
+
+def distribute(node: Basic, facts: Facts) -> Basic | None:
+    """``c (a + b) = c a + c b`` for a scalar c, and ``a - (b + c) = a - b - c``, of expectations and such."""
+    if not node.has(*INTEGRALS):
+        return None
+    if isinstance(node, Plus) and any(_sum_of(t) for t in node.args):
+        return Plus(*(part for t in node.args for part in _sum_of(t) or (t,)))
+    sign, scalars, core = split_coefficient(node, facts)
+    if core is node or not scalars or not isinstance(core, Plus):
+        return None
+    return Plus(*(join_coefficient(sign, scalars, term) for term in core.args))
+
+
+def _sum_of(term: Basic) -> tuple[Basic, ...]:
+    """The terms of a sum that stands in a sum, negated after a minus; none of what is no sum."""
+    if isinstance(term, Minus) and isinstance(term.args[0], Plus):
+        return tuple(t.args[0] if isinstance(t, Minus) else Minus(t) for t in term.args[0].args)
+    return tuple(term.args) if isinstance(term, Plus) else ()
 
 
 def constant(node: Basic, facts: Facts) -> Basic | None:

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from symdgm.rewriting import algebra, divergences
+from symdgm.rewriting import (
+    algebra,
+    definitions,
+    divergences,
+    joint_divergences,
+    moments,
+    normal_divergences,
+    recognition,
+)
 from symdgm.rewriting.rule import Kind, Rule
 
 CHAIN_RULE = Rule(
@@ -34,14 +42,14 @@ RECOGNISE_KL = Rule(
     "definition of KL",
     Kind.EQUALITY,
     "E_q[log q − log p] = KL[q || p], which has a closed form: its variance is zero",
-    divergences.recognise_kl,
+    recognition.recognise_kl,
     "Kingma and Welling (2014), eq. 3",
 )
 RECOGNISE_ENTROPY = Rule(
     "definition of entropy",
     Kind.EQUALITY,
     "E_q[log q] = −H[q], which has a closed form",
-    divergences.recognise_entropy,
+    recognition.recognise_entropy,
 )
 CROSS_ENTROPY = Rule(
     "cross-entropy",
@@ -60,14 +68,54 @@ DEFINITION = Rule(
     "definition",
     Kind.EQUALITY,
     "no closed form is used, so the expectation that defines it is estimated",
-    divergences.definition,
+    definitions.definition,
+)
+DISTRIBUTE = Rule(
+    "distributivity",
+    Kind.EQUALITY,
+    "c (a + b) = c a + c b for a scalar c, so that each term is looked at by itself",
+    algebra.distribute,
+)
+KL_OF_JOINTS = Rule(
+    "chain rule of KL",
+    Kind.EQUALITY,
+    "both joints factorise in one order, so the divergence is the sum of those of their factors",
+    joint_divergences.chain_of_kl,
+    "Cover and Thomas (2006), theorem 2.5.3",
+)
+ENTROPY_OF_JOINT = Rule(
+    "chain rule of entropy",
+    Kind.EQUALITY,
+    "the entropy of a joint is the sum of those of its factors, each given those before it",
+    joint_divergences.chain_of_entropy,
+    "Cover and Thomas (2006), theorem 2.5.1",
+)
+NORMAL_DIVERGENCE = Rule(
+    "closed form between normals",
+    Kind.EQUALITY,
+    "both laws are normal, independent in each element, so the integral is known",
+    normal_divergences.closed_normal,
+    "Gil, Alajaji and Linder (2013), table 2; for W_2 Givens and Shortt (1984)",
+)
+KNOWN_MOMENTS = Rule(
+    "known moments",
+    Kind.EQUALITY,
+    "the body is linear in statistics of the variable, whose means under its law are known",
+    moments.known_moments,
 )
 
-ALGEBRA = (CHAIN_RULE, LOG_OF_POWER, LOG_OF_PRODUCT, LINEARITY, CONSTANT)
+ALGEBRA = (CHAIN_RULE, LOG_OF_POWER, LOG_OF_PRODUCT, LINEARITY, DISTRIBUTE, CONSTANT)
 """Splits the formula into terms; it must come first, since the others look at single terms."""
 SPLIT_AND_RECOGNISE = (*ALGEBRA, RECOGNISE_KL, RECOGNISE_ENTROPY)
 """Also finds divergences in sums of expectations, before terms are looked at one by one."""
-CLOSED = (CROSS_ENTROPY, CLOSED_FORM)
+CLOSED = (
+    KL_OF_JOINTS,
+    ENTROPY_OF_JOINT,
+    CROSS_ENTROPY,
+    NORMAL_DIVERGENCE,
+    KNOWN_MOMENTS,
+    CLOSED_FORM,
+)
 """Removes the integrals that are known."""
 DEFINED = (DEFINITION, CHAIN_RULE, LOG_OF_PRODUCT, LINEARITY)
 """Whatever is left of divergences becomes expectations, to be estimated. No expectation is dropped any
