@@ -38,6 +38,7 @@ from symdgm.expressions.signature import signature
 from symdgm.parsing import parse
 
 if TYPE_CHECKING:
+    from symdgm import divergences
     from symdgm.distributions import (
         Bernoulli,
         Beta,
@@ -133,6 +134,8 @@ __all__ = [
     "Uniform",
     "VonMises",
     "VonMisesFisher",
+    "divergences",
+    "estimators",
     "parse",
     "signature",
 ]
@@ -141,14 +144,24 @@ _LAZY = {
     "Model": "symdgm.model",
     "Objective": "symdgm.objective",
     **dict.fromkeys(
-        (name for name in __all__ if name not in ("Model", "Objective", "SymdgmError", "parse", "signature")),
+        (
+            name
+            for name in __all__
+            if name not in ("Model", "Objective", "SymdgmError", "divergences", "parse", "signature")
+        ),
         "symdgm.distributions",
     ),
 }
 """What needs torch is loaded when it is first asked for."""
 
 
+_MODULES = ("divergences",)
+"""Rooms whose names are written after theirs, ``sd.divergences.MMD``."""
+
+
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"symdgm.{name}")
     if name not in _LAZY:
         raise AttributeError(f"module 'symdgm' has no attribute {name!r}")
     return getattr(import_module(_LAZY[name]), name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from sympy import Basic, preorder_traversal
@@ -13,7 +14,7 @@ from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.arithmetic import terms_of
 from symdgm.expressions.expectations import Binder
 from symdgm.expressions.notation import latex, unicode
-from symdgm.lowering import Estimate
+from symdgm.lowering import Comparisons, Estimate
 from symdgm.lowering.sources import is_opaque
 from symdgm.rewriting import Change, Kind, Step
 from symdgm.rewriting import Derivation as Rewriting
@@ -51,14 +52,17 @@ class Derivation:
         return self.steps[index]
 
 
-def assemble(title: object, bound: Bound, rewriting: Rewriting, estimates: Sequence[Estimate]) -> Derivation:
+def assemble(
+    title: object, bound: Bound, rewriting: Rewriting, estimates: Sequence[Estimate], comparisons: Comparisons
+) -> Derivation:
     """All steps in order: what names mean, how the equation was rewritten, how expectations are estimated."""
     steps = [
         *_resolution(bound),
         *rewriting.steps,
         *_objects(bound),
         *_estimation(estimates),
-        *_batch(bound, estimates),
+        *comparisons.steps.values(),
+        *_batch(bound, estimates, comparisons.of_batch),
     ]
     return Derivation(unicode(title), latex(title), tuple(steps))
 
@@ -98,14 +102,15 @@ def _estimation(estimates: Sequence[Estimate]) -> list[Step]:
     for estimate in estimates:
         kind, why = _kind(estimate)
         change = Change(estimate.expectation, estimate.expectation.body, f"is {_how(estimate)}")
-        steps.append(Step(estimate.estimator.name, kind, why, (change,), estimate.expectation))
+        name, reference = estimate.estimator.name, estimate.estimator.reference
+        steps.append(Step(name, kind, why, (change,), estimate.expectation, reference))
     return steps
 
 
 def _kind(estimate: Estimate) -> tuple[Kind, str]:
     """What an estimate is to its place in the equation, and why."""
     kind, why = estimate.estimator.kind, estimate.estimator.why
-    if kind is Kind.EQUALITY or not estimate.nonlinear:
+    if kind in (Kind.EQUALITY, Kind.BIASED) or not estimate.nonlinear:
         return kind, why
     if estimate.logged:
         why = f"{why}; the log of a mean is taken: a lower bound on the log of the expectation (Jensen)"
@@ -114,22 +119,18 @@ def _kind(estimate: Estimate) -> tuple[Kind, str]:
 
 
 def _how(estimate: Estimate) -> str:
-    law = unicode(estimate.law.node)
-    if estimate.estimator.name.endswith("Monte Carlo"):
-        many = "one draw" if estimate.count == 1 else f"the mean of {estimate.count} draws"
-        return f"estimated by {many} from {law} for each example"
-    if estimate.estimator.name == "enumeration":
-        return f"the sum over all states, weighted by {law}"
-    if estimate.estimator.name == "minibatch mean":
-        return f"estimated by the mean over the batch of {', '.join(unicode(v) for v in estimate.law.values)}"
-    return f"the value of {law}"
+    values = ", ".join(unicode(v) for v in estimate.law.values)
+    return estimate.estimator.said(unicode(estimate.law.node), values, estimate.count)
 
 
-def _batch(bound: Bound, estimates: Sequence[Estimate]) -> list[Step]:
+def _batch(bound: Bound, estimates: Sequence[Estimate], of_batch: AbstractSet[Basic]) -> list[Step]:
     """The mean over the batch, of the terms without an expectation over data."""
     written = [e.expectation for e in estimates if e.estimator.name == "minibatch mean"]
     terms = [term for _, term in terms_of(bound.expression)]
-    left = [term for term in terms if not _over_data(term, bound)] if written else [bound.expression]
+    left = (
+        [term for term in terms if not _over_data(term, bound)] if written or of_batch else [bound.expression]
+    )
+    left = [term for term in left if not of_batch & {*preorder_traversal(term)}]
     over = ", ".join(bound.data) or "the draws"
     why = "no expectation over data is written, so one value per example is averaged over the batch"
     changes = tuple(Change(term, term, f"is averaged over the batch of {over}") for term in left)

@@ -71,6 +71,8 @@ DIVERGENCES = (
     "Energy", "Sinkhorn",
 )  # fmt: skip
 """The divergences of the language."""
+SAMPLED = ("MMD", "SW", "W_1", "Energy", "Sinkhorn")
+"""Those that need draws only, whatever the densities are."""
 
 
 class Entropy(Node):

@@ -55,6 +55,7 @@ NAMES = [
     "Uniform",
     "VonMises",
     "VonMisesFisher",
+    "divergences",
     "parse",
     "signature",
 ]
