@@ -28,6 +28,8 @@ class Environment:
         tables: name → what its indices take an entry of: a tensor, a list, or a function of the index.
         sizes: the scalars that an index runs to, which are whole numbers.
         batch_sizes: names that stand for the number of examples of the batch.
+        lengths: names that stand for the length of a table.
+        observed: the variables of the formula that are data.
     """
 
     factors: tuple[Factor, ...]
@@ -37,6 +39,8 @@ class Environment:
     tables: Mapping[str, object] = field(default_factory=dict)
     sizes: dict[str, None] = field(default_factory=dict)
     batch_sizes: dict[str, None] = field(default_factory=dict)
+    lengths: dict[str, int] = field(default_factory=dict)
+    observed: frozenset[Basic] = frozenset()
 
     def named(self, head: Basic) -> list[Factor]:
         """The factors called ``head``; if there are none, without its parameter subscript."""

@@ -14,6 +14,7 @@ from symdgm.errors import NameResolutionError
 from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.arithmetic import times
 from symdgm.expressions.names import Labelled, Name, Subscripted, base
+from symdgm.expressions.resolved import StoppedLaw
 from symdgm.expressions.statements import Definition
 
 ATOMS = (Name, Subscripted, Labelled)
@@ -92,11 +93,15 @@ def reference(head: Basic, values: Sequence[Basic], givens: Sequence[Basic]) -> 
 
 def values_of(node: Basic) -> tuple[Basic, ...]:
     """What stands before the bar."""
+    if isinstance(node, StoppedLaw):
+        return values_of(node.args[0])
     return node.values if isinstance(node, Density) else tuple(node.args[1:])
 
 
 def givens_of(node: Basic) -> tuple[Basic, ...]:
     """What stands behind the bar."""
+    if isinstance(node, StoppedLaw):
+        return givens_of(node.args[0])
     return node.givens if isinstance(node, Density) else ()
 
 

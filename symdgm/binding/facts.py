@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from sympy import Basic, Number, preorder_traversal
@@ -12,14 +12,24 @@ from sympy import Basic, Number, preorder_traversal
 from symdgm.binding.environment import Environment
 from symdgm.binding.factors import ATOMS, Match, givens_of, product, values_of
 from symdgm.binding.gradients import is_fixed, is_pathwise
+from symdgm.binding.joint_values import joint_at
 from symdgm.binding.known_integrals import is_linear, knows
-from symdgm.distributions import Bernoulli, Categorical, Data, Deterministic, Family, OneHotCategorical
+from symdgm.distributions import (
+    Bernoulli,
+    Categorical,
+    Custom,
+    Data,
+    Deterministic,
+    Family,
+    OneHotCategorical,
+)
 from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.arithmetic import Minus, Plus, Power, Quotient, Times
 from symdgm.expressions.families import conversion, family
 from symdgm.expressions.laws import Law
 from symdgm.expressions.names import Name, Subscripted, spelled
 from symdgm.expressions.node import to_node
+from symdgm.expressions.resolved import StoppedLaw
 
 ARITHMETIC = (Plus, Minus, Times, Quotient, Power)
 FINITE = (Bernoulli, Categorical, OneHotCategorical)
@@ -34,16 +44,21 @@ class BoundFacts:
         formula: the bound formula; no parameter is called as one of its names.
         parameter_names: name → (law, parameter), for every name that was handed out.
         drawn: the variables for which an estimator was asked for, so that their expectations are estimated.
+        unclosed: the variables over which not even a divergence has a closed form.
     """
 
     environment: Environment
     formula: Basic | None = None
     parameter_names: dict[Basic, tuple[Law, str]] = field(default_factory=dict)
     drawn: Collection[str] = ()
+    unclosed: Collection[str] = ()
     _given: dict[tuple[int, Basic, str], Basic] = field(default_factory=dict)
 
     def law(self, node: Basic) -> Law | None:
         """The one factor that a reference names."""
+        if isinstance(node, StoppedLaw):
+            law = self.law(node.args[0])
+            return None if law is None else replace(law, node=node, stopped=True)
         if not isinstance(node, Apply | Density):
             return None
         data = self.environment.data_law(node)
@@ -60,7 +75,8 @@ class BoundFacts:
             return None
         factors = self.environment.joint(node)
         if not factors:
-            return None
+            parts = joint_at(self.environment, node)
+            return tuple(m.node for m in reversed(parts)) if parts else None
         whole = product(factors)
         return (whole,) if isinstance(whole, Apply | Density) else tuple(whole.args)
 
@@ -70,11 +86,18 @@ class BoundFacts:
             return True
         if self.environment.scalar(node) is not None:
             return True
+        if isinstance(node, Name) and node.text in self.environment.batch_sizes:
+            return True
         return isinstance(node, ARITHMETIC) and all(self.is_scalar(a) for a in node.args)
 
     def knows(self, what: str, *laws: Law) -> bool:
         """Whether laws know an integral by a method: ``mean``, ``variance``, ``entropy``, ``KL``."""
+        if any(self._is_unclosed(law.values) for law in laws):
+            return False
         return knows(what, *(self.environment.factors[law.identity].distribution for law in laws))
+
+    def _is_unclosed(self, variables: Collection[Basic]) -> bool:
+        return any(spelled(v) in self.unclosed for v in variables)
 
     def is_linear(self, law: Law) -> bool:
         """Whether a law's log-density is linear in the value, though it has no formulas."""
@@ -131,12 +154,23 @@ class BoundFacts:
 
     def _described(self, match: Match) -> Law:
         distribution = match.factor.distribution
+        if match.factor.rows is not None:
+            return Law(
+                identity=match.factor.index,
+                node=match.node,
+                values=match.values,
+                givens=(),
+                family=None,
+                family_name="aggregated posterior",
+                finite=False,
+                kind="aggregated",
+            )
         if isinstance(distribution, Deterministic):
             kind = "deterministic"
         else:
             kind = "data" if isinstance(distribution, Data) else "density"
         formulas = None
-        if isinstance(distribution, Family):
+        if isinstance(distribution, Family) and not self._is_unclosed(match.values):
             formulas = family(distribution.family, parametrisation(distribution))
         name = distribution.family if isinstance(distribution, Family) else type(distribution).__name__
         return Law(
@@ -150,6 +184,7 @@ class BoundFacts:
             kind=kind,
             pathwise=is_pathwise(distribution),
             fixed=is_fixed(distribution),
+            scored=not isinstance(distribution, Custom),
         )
 
 

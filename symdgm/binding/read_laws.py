@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from sympy import Basic, Tuple
 
+from symdgm.binding.component_laws import check_component, with_components
 from symdgm.binding.environment import is_data_name, listing
 from symdgm.binding.factors import ATOMS, DataLaw, Match, assign, reference, values_of
+from symdgm.binding.families_of_draws import as_ranges, read_range
 from symdgm.binding.joint_draws import single
+from symdgm.binding.read_indices import as_written
 from symdgm.binding.reader import Reader
 from symdgm.binding.resolve import resolve, resolve_bare
 from symdgm.binding.unsupported import refuse, refuse_family
 from symdgm.errors import NameResolutionError, NotSupportedError, SymdgmError
-from symdgm.expressions.applications import Apply, Density
+from symdgm.expressions.applications import Apply, Call, Density
 from symdgm.expressions.expectations import Binder, CrossEntropy, DivergenceBetween, Entropy, Expect
+from symdgm.expressions.indices import Aggregate
+from symdgm.expressions.places import pattern, patterns
+from symdgm.expressions.resolved import Component, StoppedLaw
 from symdgm.expressions.statements import Definition
 
 
@@ -20,6 +26,7 @@ def read_density(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basic:
     """A density where a number is wanted, ``p(x|z)``."""
     if not reader.environment.named(node.args[0]):
         refuse_family(node)
+    node = _with_indices(reader, node, scope)
     law = resolve(reader.environment, node)
     if isinstance(law, DataLaw):
         raise NotSupportedError(
@@ -29,19 +36,35 @@ def read_density(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basic:
     if isinstance(law, Match):
         values = tuple(reader.argument(a, scope) for a in law.values)
         givens = tuple(reader.argument(a, scope) for a in law.givens)
+        check_component(Match(law.factor, values, givens))
         resolved = Match(law.factor, values, givens).node
         if law.factor.head != node.args[0]:
             reader.resolutions.setdefault(node, resolved)
         return resolved
     for variable in (*values_of(node), *(node.givens if isinstance(node, Density) else ())):
-        reader.argument(variable, scope)
+        reader.argument(variable.args[1] if isinstance(variable, Definition) else variable, scope)
     return node
+
+
+def _with_indices(reader: Reader, node: Basic, scope: frozenset[Basic], *, law: bool = False) -> Basic:
+    """A reference with its indices decided; the values of a law are formal."""
+    if not isinstance(node, Apply | Density):
+        return node
+    values = values_of(node)
+    if not law:
+        values = tuple(as_written(reader, v, scope) for v in values)
+    givens = tuple(as_written(reader, g, scope) for g in (node.givens if isinstance(node, Density) else ()))
+    if isinstance(node, Apply):
+        return node if values == values_of(node) else reference(node.args[0], values, ())
+    return Density(node.args[0], Tuple(*values), Tuple(*givens), *node.args[3:])
 
 
 def read_law(
     reader: Reader, node: Basic, scope: frozenset[Basic], over: tuple[Basic, ...] | None = None
 ) -> Basic:
     """A reference where a distribution is wanted; what is given is read outside of it."""
+    if isinstance(node, Call) and node.function == "sg":
+        return StoppedLaw(read_law(reader, node.args[1], scope, over))
     try:
         refuse(node)
         if not isinstance(node, (*ATOMS, Apply, Density)):
@@ -60,12 +83,17 @@ def read_law(
 
 
 def _resolved_law(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basic:
+    node = with_components(reader, _with_indices(reader, node, scope, law=True), scope)
     law = resolve(reader.environment, node)
     if isinstance(law, DataLaw):
         return reference(node.args[0], law.variables, ())
     if isinstance(law, Match):
         givens = tuple(reader.argument(a, scope) for a in law.givens)
-        return Match(law.factor, law.factor.variables, givens).node
+        for given in law.factor.rows.givens if law.factor.rows else ():
+            reader.observe(given, argument=True)
+        check_component(law)
+        own = any(isinstance(v, Component) for v in law.values)
+        return Match(law.factor, law.values if own else law.factor.variables, givens).node
     for given in node.givens if isinstance(node, Density) else ():
         reader.argument(given, scope)
     return node
@@ -81,23 +109,25 @@ def _bare(reader: Reader, node: Basic, over: tuple[Basic, ...] | None) -> Basic:
 def read_expectation(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basic:
     """An expectation, with one binder for each factor."""
     binders = []
-    for binder in single(reader.environment, node.binders, reader.resolutions):
+    for binder in single(reader.environment, as_ranges(node.binders), reader.resolutions):
         law = _binder_law(reader, binder, scope)
-        ordered = _drawn(reader, binder.variables or _written_values(binder.law) or values_of(law), law)
+        drawn = binder.variables or _written_values(binder.law) or values_of(law)
+        ordered = _drawn(reader, tuple(read_range(reader, v, scope) for v in drawn), law)
         binders.append(Binder(Tuple(*(() if ordered == values_of(law) else ordered)), law))
-        if not isinstance(resolve(reader.environment, law), DataLaw):
+        if reader.environment.data_law(law) is None:
             reader.latent.update(dict.fromkeys(ordered, law))
         else:
             for variable in ordered:
                 reader.observe(variable, argument=True)
-        scope = scope | set(ordered)
+        scope = scope | patterns(ordered)
     return Expect(reader.read(node.body, scope), *binders)
 
 
 def _drawn(reader: Reader, drawn: tuple[Basic, ...], law: Basic) -> tuple[Basic, ...]:
     """The variables that an expectation binds, in the order of the law's own."""
     for variable in drawn:
-        refuse(variable)
+        if pattern(variable) == variable:
+            refuse(variable)
         if reader.environment.scalar(variable) is not None:
             raise NameResolutionError(
                 f"`{variable}` is bound to a number, but it is drawn from `{law}`",
@@ -144,6 +174,8 @@ def read_divergence(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Bas
 
 def _compared(reader: Reader, what: str, left: Basic, node: Basic, scope: frozenset[Basic]) -> Basic:
     """The second of two laws, which must be over the variables of the first."""
+    if isinstance(node, Aggregate) and node.kind == "prod":
+        return reader.read(node, scope | set(values_of(left)))
     right = read_law(reader, node, scope, over=values_of(left))
     if set(values_of(left)) != set(values_of(right)):
         raise NameResolutionError(

@@ -10,6 +10,7 @@ from sympy.core.symbol import Str
 from symdgm.binding.carets import locate
 from symdgm.binding.environment import Environment, listing
 from symdgm.binding.factors import ATOMS
+from symdgm.binding.plates import Plate
 from symdgm.binding.resolve import is_inline_law
 from symdgm.binding.unsupported import refuse
 from symdgm.binding.written import Written
@@ -34,6 +35,7 @@ class Reader:
         text: where the formula was read, for carets.
         observed: names of variables that need not be declared by a factor.
         readers: what reads each kind of node; all others are read part by part.
+        arguments: what reads each kind of name as an argument of a density or a network.
     """
 
     def __init__(
@@ -42,8 +44,10 @@ class Reader:
         text: Written,
         observed: Collection[str],
         readers: Mapping[type, ReadNode],
+        arguments: Mapping[type, ReadNode],
     ) -> None:
         self.readers = readers
+        self.arguments = arguments
         self.environment = environment
         self.text = text
         self.observed = observed
@@ -55,6 +59,9 @@ class Reader:
         self.path: list[Basic] = []
         self.scalars: dict[str, None] = {}
         self.networks: dict[str, None] = {}
+        self.dummies: frozenset[Basic] = frozenset()
+        self.indices: dict[Basic, Plate] = {}
+        self.families: dict[Basic, Basic] = {}
 
     def read(self, node: Basic, scope: frozenset[Basic]) -> Basic:
         """The node with its names resolved; an error gets a caret under it."""
@@ -145,6 +152,14 @@ class Reader:
 
     def argument(self, node: Basic, scope: frozenset[Basic]) -> Basic:
         """An argument of a density or a network: a free name here is an observed variable."""
+        if type(node) in self.arguments and node not in scope:
+            self.path.append(node)
+            try:
+                return self.arguments[type(node)](self, node, scope)
+            except SymdgmError as error:
+                raise self.pointed(error, node) from error.__cause__
+            finally:
+                self.path.pop()
         if isinstance(node, ATOMS) and node not in scope and self.environment.scalar(node) is None:
             refuse(node)
             self.observe(node, argument=True)

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 from sympy import Basic
 
+from symdgm.binding.aggregated import aggregate_rows
 from symdgm.binding.derive_law import derive_law
 from symdgm.binding.environment import Environment, is_data_name, listing
 from symdgm.binding.factors import DataLaw, Factor, Match, givens_of, product, reference, values_of
+from symdgm.binding.joint_values import joint_at
 from symdgm.binding.unsupported import LAWS
 from symdgm.errors import NameResolutionError, NotSupportedError
 from symdgm.expressions.names import base, spelled
@@ -33,7 +35,10 @@ def resolve(environment: Environment, node: Basic) -> Law:
     factors = environment.joint(node)
     if factors:
         return factors
-    derived = derive_law(environment, node)
+    parts = joint_at(environment, node)
+    if parts:
+        return [match.factor for match in parts]
+    derived = derive_law(environment, node) or aggregate_rows(environment, node)
     if derived is not None:
         return derived
     raise _unresolved(environment, node)

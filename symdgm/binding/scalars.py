@@ -68,6 +68,10 @@ class Scalars(MutableMapping[str, float | Tensor]):
         self._tensors[name] = (value, made)
         return made
 
+    def add(self, name: str, value: object) -> None:
+        """One more scalar, which the formula does not name; see the class for what it may be."""
+        self._put(name, value)
+
     def parameters(self) -> dict[str, nn.Parameter]:
         """The scalars that are trained."""
         return {n: v for n, v in self._values.items() if isinstance(v, nn.Parameter)}

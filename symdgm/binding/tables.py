@@ -58,7 +58,7 @@ def table(name: str, value: object) -> object:
     kinds = ", ".join(sorted({type(e).__name__ for e in entries})) or "nothing"
     raise OptionError(
         f"`{name}` is bound to a list of {kinds}, of which an index cannot take an entry",
-        hint="give a tensor with the index on its first axis, or a list of tensors, of numbers, or of networks",
+        hint="give a tensor with the index on its first axis, or a list of tensors, numbers, or networks",
     )
 
 

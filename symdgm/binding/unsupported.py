@@ -5,31 +5,23 @@ from __future__ import annotations
 from sympy import Basic, Number
 
 from symdgm.errors import NotSupportedError
-from symdgm.expressions.applications import Call, Density, Indicator, Transposed
+from symdgm.expressions.applications import Call, Density, Transposed
 from symdgm.expressions.calculus import IntegralOver
-from symdgm.expressions.expectations import DivergenceBetween, MutualInformation
-from symdgm.expressions.indices import Aggregate
+from symdgm.expressions.expectations import SAMPLED, DivergenceBetween
 from symdgm.expressions.names import (
     IndexRange,
-    Labelled,
     Listing,
     Name,
     Placeholder,
-    Relation,
     Subscripted,
     spelled,
 )
 from symdgm.expressions.statements import Abbreviation, Block, Definition, Labeled, Optimize, Proportional
 
 CONSTRUCTS: dict[type, str] = {
-    Aggregate: "a sum, product or mean over an index",
     IntegralOver: "an integral",
     Transposed: "a transpose",
-    Indicator: "an indicator",
-    MutualInformation: "a mutual information",
-    Labelled: "a superscript label",
     IndexRange: "a range of an index",
-    Relation: "a condition on an index",
     Listing: "a listing",
     Placeholder: "an argument that is left open",
     Optimize: "a game, or an optimisation inside a formula",
@@ -38,9 +30,9 @@ CONSTRUCTS: dict[type, str] = {
 }
 STATEMENTS = (Abbreviation, Block, Labeled)
 """What belongs into a model block only."""
-FUNCTIONS = ("tr", "det", "logdet", "diag", "logsumexp")
+FUNCTIONS = ("tr", "det", "logdet", "diag")
 """The functions that cannot be computed."""
-DIVERGENCES = ("KL", "JS", "TV", "Hellinger", "chi2", "Renyi", "W_2", "Bhattacharyya")
+DIVERGENCES = ("KL", "JS", "TV", "Hellinger", "chi2", "Renyi", "W_2", "Bhattacharyya", *SAMPLED)
 """The divergences that are computed."""
 SEVERAL = ("max", "min")
 """The functions of two or more arguments; all others take one."""

@@ -21,9 +21,11 @@ class Law:
         family: its formulas, or None where it has none.
         family_name: for messages.
         finite: whether its support is a finite set.
-        kind: ``density``, ``deterministic`` or ``data``.
+        kind: ``density``, ``deterministic``, ``data``, or ``aggregated`` over the data.
         pathwise: whether a draw carries the gradient by all that its law depends on.
         fixed: whether nothing that is trained or given enters the law, so that a draw needs no gradient.
+        stopped: whether no gradient goes through its parameters.
+        scored: whether its draws have a normalised log-density.
     """
 
     identity: int
@@ -36,3 +38,5 @@ class Law:
     kind: str = "density"
     pathwise: bool = False
     fixed: bool = False
+    stopped: bool = False
+    scored: bool = True

@@ -1,0 +1,55 @@
+"""A joint density at values other than its formal variables: ``p(x, z_k)``, ``p(x, z')``, ``p(x_n, w)``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sympy import Basic
+
+from symdgm.binding.environment import Environment
+from symdgm.binding.factors import ATOMS, Factor, Match, givens_of, joint, values_of
+from symdgm.expressions.names import base
+from symdgm.expressions.statements import Definition
+
+
+def joint_at(environment: Environment, node: Basic) -> list[Match] | None:
+    """The factors of a joint at the values of a reference, ancestors first; None if it names no joint.
+
+    A value belongs to the formal variable that it equals, else to the one with its base name, or to the one
+    that it names outright.
+    """
+    factors = environment.named(node.args[0])
+    known = list(dict.fromkeys(v for f in factors for v in (*f.variables, *f.givens)))
+    values, givens = _formal(known, values_of(node)), _formal(known, givens_of(node))
+    if values is None or givens is None:
+        return None
+    parts = joint(factors, list(values), list(givens))
+    if not parts:
+        return None
+    actual = {**values, **givens}
+    return [_match(factor, actual) for factor in parts]
+
+
+def _match(factor: Factor, actual: dict[Basic, Basic]) -> Match:
+    values = tuple(actual[v] for v in factor.variables)
+    return Match(factor, values, tuple(actual[g] for g in factor.givens))
+
+
+def _formal(known: Sequence[Basic], actuals: Sequence[Basic]) -> dict[Basic, Basic] | None:
+    """Formal variable → actual value, for each of several."""
+    found: dict[Basic, Basic] = {}
+    for actual in actuals:
+        formal = _formal_of(known, actual)
+        if formal is None or formal in found:
+            return None
+        found[formal] = actual.args[1] if isinstance(actual, Definition) else actual
+    return found
+
+
+def _formal_of(known: Sequence[Basic], actual: Basic) -> Basic | None:
+    if isinstance(actual, Definition):
+        return actual.args[0] if actual.args[0] in known else None
+    if actual in known:
+        return actual
+    same = [v for v in known if isinstance(actual, ATOMS) and base(v) == base(actual)]
+    return same[0] if len(same) == 1 else None
