@@ -38,7 +38,7 @@ from symdgm.expressions.signature import signature
 from symdgm.parsing import parse
 
 if TYPE_CHECKING:
-    from symdgm import divergences
+    from symdgm import divergences, estimators
     from symdgm.distributions import (
         Bernoulli,
         Beta,
@@ -147,7 +147,7 @@ _LAZY = {
         (
             name
             for name in __all__
-            if name not in ("Model", "Objective", "SymdgmError", "divergences", "parse", "signature")
+            if name not in ("Model", "Objective", "SymdgmError", "divergences", "estimators", "parse", "signature")
         ),
         "symdgm.distributions",
     ),
@@ -155,7 +155,7 @@ _LAZY = {
 """What needs torch is loaded when it is first asked for."""
 
 
-_MODULES = ("divergences",)
+_MODULES = ("divergences", "estimators")
 """Rooms whose names are written after theirs, ``sd.divergences.MMD``."""
 
 

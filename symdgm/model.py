@@ -15,19 +15,29 @@ from symdgm.binding import Scalars
 from symdgm.binding.classify import declared_node
 from symdgm.binding.observations import collect, read_data
 from symdgm.binding.papers import as_papers_mean
+from symdgm.averages import Ema, check_bounds, clip, make_averages
 from symdgm.block import build
 from symdgm.derivation import Derivation
 from symdgm.distributions import Distribution
 from symdgm.errors import NotSupportedError, SymdgmError
+from symdgm.estimators import Recipe
+from symdgm.expressions.names import spelled
 from symdgm.expressions.node import Node
 from symdgm.expressions.notation import latex, unicode
+from symdgm.expressions.scope import heads
+from symdgm.game import all_baselines, assemble_players, find_player, only_player, read_batch, split_batch
 from symdgm.generation import Generator
+from symdgm.lowering import Option
 from symdgm.objective import OPTIONS, Objective, code_of, distributions_of, reading_of
 from symdgm.parsing import parse
+from symdgm.parts import Shelf, all_networks
+from symdgm.players import Listed, Player
 from symdgm.runtime import diagnose
+from symdgm.sides import is_game
 from symdgm.statement import is_block
 from symdgm.training import Evaluation, History, RandomState, Stepper
 from symdgm.training.randomness import seeded
+from symdgm.unreached import warn_of_unreached
 
 
 @final
@@ -41,6 +51,13 @@ class Model(nn.Module):
         samples: draws for each expectation; see `Objective`.
         analytic: whether closed forms are used; see `Objective`.
         validate: whether values are checked; see `Objective`.
+        estimators: how expectations over a variable are estimated; see `Objective`.
+        divergences: how divergences of samples are estimated; see `Objective`.
+        players: in a game, what a player owns, where its name does not say so: ``{"G": ["p(x|z)", net]}``,
+            names as in the text, networks, distributions or parameters.
+        ema: networks that follow others as moving averages, ``{"D_bar": 0.999}`` or, under another name,
+            ``{"f_xi": ("f_theta", 0.99)}``; those that the text does not name are in `averages`.
+        clip_weights: player → the largest absolute value of its weights, kept after each of its steps.
         names: networks, scalars (numbers, parameters, functions of the training step), event shapes; see
             `Objective`.
 
@@ -69,53 +86,86 @@ class Model(nn.Module):
         samples: int | Mapping[str, int] = 1,
         analytic: bool = True,
         validate: bool = True,
+        estimators: Mapping[str, str | Recipe] | None = None,
+        divergences: Mapping[str, Option] | None = None,
+        players: Listed | None = None,
+        ema: Ema | None = None,
+        clip_weights: Mapping[str, float] | None = None,
         **names: Any,
     ) -> None:
         super().__init__()
+        averages = make_averages(ema or {}, names, parse)
         reading = as_papers_mean(reading_of(text), names, parse)
         self.text: Basic = reading.expression
-        if is_block(reading.expression):
+        mentioned = {spelled(head) for head in heads(reading.expression)}
+        names |= {a.name: a.target for a in averages if a.name in mentioned}
+        options = {
+            "samples": samples,
+            "analytic": analytic,
+            "validate": validate,
+            "estimators": estimators,
+            "divergences": divergences,
+        }
+        if is_block(reading.expression) or is_game([reading.expression]):
             declared = [(declared_node(d, parse), d) for d in distributions_of(distributions)]
-            inner, environment = build(reading, declared, names, OPTIONS)
-            self.objective = Objective.over(
-                inner, environment, samples=samples, analytic=analytic, validate=validate
+            readings, environment = build(reading, declared, names, OPTIONS)
+            self.objective, self.sides = assemble_players(
+                readings, environment, options, players or {}, reading.expression, parse
             )
         else:
-            self.objective = Objective(
-                text, *distributions, samples=samples, analytic=analytic, validate=validate, **names
-            )
+            self.objective = Objective(text, *distributions, **options, **names)
+            self.sides = {"": only_player(self.objective, players or {})}
         if self.objective.direction is None:
             raise NotSupportedError(
                 "the equation does not say whether to maximise or to minimise it",
                 hint=f"write `maximize {self.objective!r}`",
             )
-        self.factors, self.networks = self.objective.factors, self.objective.networks
+        self.factors = self.objective.factors
+        self.networks = all_networks(player.objective.bound for player in self.sides.values())
         for name, parameter in self.objective.scalars.parameters().items():
             self.register_parameter(f"scalar_{name}", parameter)
+        self.baselines = all_baselines(self.sides)
+        self.averages = Shelf({a.name: a.target for a in averages if a.name not in mentioned})
+        self._averages = averages
+        self._bounds = dict(clip_weights or {})
+        check_bounds(self._bounds, self.sides)
+        warn_of_unreached(self, self.sides)
         self._stepper: Stepper | None = None
 
     # Looking.
 
     @property
     def derivation(self) -> Derivation:
-        """How the equation became one that can be computed."""
-        return self.objective.derivation
+        """How the equation became one that can be computed; of a game, that of the player who moves first."""
+        return next(iter(self.sides.values())).objective.derivation
 
     @property
     def code(self) -> str:
-        """The PyTorch that runs; see `Objective.code`."""
-        return code_of(self.objective, "model.loss")
+        """The PyTorch that runs; of a game, that of the player who moves first. See `Objective.code`."""
+        return code_of(next(iter(self.sides.values())).objective, "model.loss")
+
+    def player(self, name: str | None = None) -> Player:
+        """A player of a game, by its name or by the label of its objective: its objective and parameters.
+
+        Raises:
+            OptionError: there is no such player.
+        """
+        return find_player(self.sides, name)
 
     @property
     def scalars(self) -> Scalars:
         """The scalars by name; see `Objective.scalars`."""
         return self.objective.scalars
 
-    def terms(self, values: object = None, /, *, n: int = 1, **data: object) -> dict[str, Tensor]:
-        """Each term by its own mathematical name; see `Objective.terms`."""
-        return self.objective.terms(values, n=n, **data)
+    def terms(
+        self, values: object = None, /, *, n: int = 1, player: str | None = None, **data: object
+    ) -> dict[str, Tensor]:
+        """Each term by its own mathematical name, of a game those of one player; see `Objective.terms`."""
+        return self.player(player).objective.terms(values, n=n, **data)
 
-    def loss(self, values: object = None, /, *, n: int = 1, **data: object) -> Tensor:
+    def loss(
+        self, values: object = None, /, *, n: int = 1, player: str | None = None, **data: object
+    ) -> Tensor:
         """What is minimised, ``[]``: the objective, or its negative where it is maximised.
 
         Networks are in the mode in which they are: training mode at first, evaluation mode after `fit`;
@@ -124,13 +174,17 @@ class Model(nn.Module):
         Args:
             values: see `Objective.__call__`, whose errors it raises.
             n: see `Objective.__call__`.
+            player: whose loss, in a game.
             data: see `Objective.__call__`.
         """
-        return self._signed(self.objective(values, n=n, **data))
+        objective = self.player(player).objective
+        return _signed(objective, objective(values, n=n, **data))
 
-    def forward(self, values: object = None, /, *, n: int = 1, **data: object) -> Tensor:
+    def forward(
+        self, values: object = None, /, *, n: int = 1, player: str | None = None, **data: object
+    ) -> Tensor:
         """The loss, so that ``model(x=batch)`` is a loss like that of any module; see `loss`."""
-        return self.loss(values, n=n, **data)
+        return self.loss(values, n=n, player=player, **data)
 
     def __repr__(self) -> str:
         factors = "\n".join(f"  {f.distribution!r}" for f in self.objective.bound.environment.factors)
@@ -141,16 +195,15 @@ class Model(nn.Module):
 
     # Training.
 
-    def fit(self, data: object, **options: Any) -> History:
-        """Train on data; all options are those of `symdgm.training.fit`.
+    def fit(self, data: object = None, **options: Any) -> History:
+        """Train on data, or without on draws; all options are those of `symdgm.training.fit`.
 
         Networks are in training mode within its steps, and in evaluation mode afterwards.
 
         Args:
             data: tensors or arrays ``[N, *event]``, a tuple or dict of them, a Dataset, or a DataLoader.
-            options: ``epochs``, ``batch_size``, ``optimizer``, ``lr``, ``clip_norm``, ``validation``,
-                ``seed``, ``progress``,
-                ``checkpoint``, ``resume`` and more.
+            options: ``epochs``, ``batch_size``, ``optimizer``, ``lr``, ``steps``, ``n``, ``clip_norm``,
+                ``validation``, ``seed``, ``progress``, ``checkpoint``, ``resume`` and more.
         """
         return training.fit(self, data, **options)
 
@@ -159,19 +212,26 @@ class Model(nn.Module):
         self._stepper = Stepper(self, **options)
         return self._stepper
 
-    def train_step(self, values: object = None, /, **data: object) -> Evaluation:
+    def train_step(
+        self, values: object = None, /, *, n: int = 1, **data: object
+    ) -> Evaluation | dict[str, Evaluation]:
         """One step on a batch, for a loop of one's own; the evaluation is that from before the step.
 
         The networks are put into training mode, and stay in it.
 
         Args:
             values: see `Objective.__call__`, whose errors it raises.
+            n: the number of draws, where there are no data.
             data: see `Objective.__call__`.
+
+        Returns:
+            The evaluation; of a game, that of each player who moved.
         """
         stepper = self._stepper if self._stepper is not None else self.configure()
-        batch = self.objective.read(collect(values, data, self.variables, "model.train_step"))
+        batch = read_batch(self.sides, collect(values, data, self.variables, "model.train_step"), n)
         self.train_mode(True)
-        return stepper(batch)[""]
+        evaluations = stepper(batch)
+        return evaluations[""] if "" in self.sides else evaluations
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the weights as safetensors, with the equation as text."""
@@ -236,7 +296,8 @@ class Model(nn.Module):
             return self._generator().reconstruct(name, data, mean=mean)
 
     def _generator(self) -> Generator:
-        return Generator(self.objective.bound.environment, self.objective.events, self.variables)
+        events = {k: v for side in self.sides.values() for k, v in side.objective.events.items()}
+        return Generator(self.objective.bound.environment, events, self.variables)
 
     def _device(self) -> torch.device:
         return next((p.device for p in self.parameters()), torch.device("cpu"))
@@ -246,12 +307,14 @@ class Model(nn.Module):
     @property
     def variables(self) -> tuple[str, ...]:
         """The names of the data."""
-        return self.objective.data
+        return tuple(dict.fromkeys(name for side in self.sides.values() for name in side.objective.data))
 
     @property
     def players(self) -> Mapping[str, Sequence[nn.Parameter]]:
-        """The one player, who owns all parameters."""
-        return {"": [p for p in self.parameters() if p.requires_grad]}
+        """The parameters of each player, in the order in which they move; one alone owns all."""
+        if "" in self.sides:
+            return {"": [p for p in self.parameters() if p.requires_grad]}
+        return {name: [p for p in s.parameters if p.requires_grad] for name, s in self.sides.items()}
 
     @property
     def identity(self) -> Mapping[str, str]:
@@ -259,9 +322,11 @@ class Model(nn.Module):
         return {"equation": str(self.text), "digest": self.objective.signature}
 
     def evaluate(self, batch: Mapping[str, Tensor], player: str = "") -> Evaluation:
-        """One evaluation of the objective on tensors that were checked."""
-        value, terms = self.objective.evaluate(batch)
-        return Evaluation(self._signed(value), value, terms)
+        """One evaluation of a player's objective on tensors that were checked."""
+        objective = self.sides[player].objective
+        data, n = split_batch(objective, batch)
+        value, terms = objective.evaluate(data, n=n)
+        return Evaluation(_signed(objective, value), value, terms)
 
     def schedule(self, step: int) -> None:
         """Set the scheduled scalars."""
@@ -269,15 +334,23 @@ class Model(nn.Module):
 
     def check(self, data: Mapping[str, Tensor]) -> None:
         """Check a whole data set; see `Objective.check`."""
-        self.objective.check(data)
+        for side in self.sides.values():
+            side.objective.check({k: v for k, v in data.items() if k in side.objective.data})
 
     def moved(self, player: str) -> None:
-        """A player's weights have moved."""
+        """A player's weights have moved: clip them, and let averages follow."""
+        own = self.sides[player].parameters
+        if player in self._bounds:
+            clip(own, self._bounds[player])
+        for average in self._averages:
+            if not player or not {*own}.isdisjoint(average.source.parameters()):
+                average.follow()
 
     def diagnose(self, batch: Mapping[str, Tensor], rng: RandomState, player: str = "") -> SymdgmError:
         """The error that names the bad term, the first bad intermediate and its variable."""
         with rng.replayed():
-            return diagnose(self.objective.runner, batch)
+            objective = self.sides[player].objective
+            return diagnose(objective.runner, *split_batch(objective, batch))
 
     def train_mode(self, on: bool) -> None:
         """Put all networks into training or evaluation mode."""
@@ -291,5 +364,6 @@ class Model(nn.Module):
         """Copy weights and buffers back."""
         self.load_state_dict(dict(state))
 
-    def _signed(self, value: Tensor) -> Tensor:
-        return -value if self.objective.direction == "maximize" else value
+
+def _signed(objective: Objective, value: Tensor) -> Tensor:
+    return -value if objective.direction == "maximize" else value

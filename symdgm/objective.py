@@ -16,20 +16,22 @@ from symdgm.binding.observations import check_batch, check_draws, check_values, 
 from symdgm.binding.papers import as_papers_mean
 from symdgm.derivation import Derivation, assemble
 from symdgm.distributions import Distribution, Joint
+from symdgm.divergences import bind_kernels, read_divergences
 from symdgm.errors import OptionError, SymdgmError, suggest
 from symdgm.expressions.expectations import Binder
 from symdgm.expressions.node import Node
 from symdgm.expressions.notation import latex, unicode
 from symdgm.expressions.signature import signature
-from symdgm.lowering import Output, freeze
+from symdgm.estimators import Recipe, read_estimators, uses_no_closed_form
+from symdgm.lowering import Choices, Option, Output, freeze
 from symdgm.parsing import parse, read
-from symdgm.parts import factors_of, networks_of
+from symdgm.parts import Shelf, factors_of, networks_of
 from symdgm.rewriting import derive
 from symdgm.runtime import Runner
 from symdgm.statement import statement_of
 from symdgm.training.randomness import RandomState
 
-OPTIONS = ("samples", "analytic", "validate")
+OPTIONS = ("samples", "analytic", "validate", "estimators", "divergences")
 """The keywords of an objective that are no names of the formula."""
 
 
@@ -44,6 +46,10 @@ class Objective:
         distributions: the distributions that it names.
         samples: the number of draws for each expectation, or a dict from variable to number; 1 by default.
         analytic: whether closed forms are used; if not, divergences are estimated by Monte Carlo.
+        estimators: how expectations over a variable are estimated, such as ``{"z": "score function"}``; see
+            `symdgm.estimators`. What is not named has an unbiased estimator, which the derivation names.
+        divergences: how divergences of samples are estimated, such as
+            ``{"MMD": sd.divergences.MMD(kernel="imq")}``; see `symdgm.divergences`.
         validate: whether values are checked for their support at every call (on an accelerator, at the
             first).
         names: networks that the formula applies, scalars (a number, a 0-d tensor, an `nn.Parameter`, or a
@@ -75,12 +81,14 @@ class Objective:
         samples: int | Mapping[str, int] = 1,
         analytic: bool = True,
         validate: bool = True,
+        estimators: Mapping[str, str | Recipe] | None = None,
+        divergences: Mapping[str, Option] | None = None,
         **names: Any,
     ) -> None:
         reading = as_papers_mean(reading_of(equation), names, parse)
         declared = [(declared_node(d, parse), d) for d in distributions_of(distributions)]
         environment = classify([statement_of(reading.expression).body], declared, names, parse, OPTIONS)
-        self._build(reading, environment, samples, analytic, validate)
+        self._build(reading, environment, samples, analytic, validate, estimators, divergences)
         _refuse_unused(self.bound, names)
 
     @classmethod
@@ -92,6 +100,8 @@ class Objective:
         samples: int | Mapping[str, int] = 1,
         analytic: bool = True,
         validate: bool = True,
+        estimators: Mapping[str, str | Recipe] | None = None,
+        divergences: Mapping[str, Option] | None = None,
     ) -> Self:
         """The objective of a formula in an environment that stands already; models are built by it.
 
@@ -101,9 +111,11 @@ class Objective:
             samples: see `Objective`.
             analytic: see `Objective`.
             validate: see `Objective`.
+            estimators: see `Objective`.
+            divergences: see `Objective`.
         """
         objective = cls.__new__(cls)
-        objective._build(reading, environment, samples, analytic, validate)
+        objective._build(reading, environment, samples, analytic, validate, estimators, divergences)
         return objective
 
     def _build(
@@ -113,19 +125,29 @@ class Objective:
         samples: int | Mapping[str, int],
         analytic: bool,
         validate: bool,
+        estimators: Mapping[str, str | Recipe] | None,
+        divergences: Mapping[str, Option] | None,
     ) -> None:
         self.expression: Basic = reading.expression
         statement = statement_of(self.expression)
         self.label, self.direction, body = statement.label, statement.direction, statement.body
         self.bound: Bound = bind(body, environment, reading)
         self.validate = validate
-        facts = BoundFacts(environment, self.bound.expression)
+        choices = Choices(read_estimators(estimators, _drawn(self.bound)))
+        unclosed = uses_no_closed_form(choices.recipes)
+        facts = BoundFacts(
+            environment, self.bound.expression, drawn=choices.recipes, unclosed=unclosed
+        )
         rewriting = derive(self.bound.expression, facts, analytic=analytic)
-        frozen = freeze(self.bound, rewriting, facts, _counts(samples, self.bound))
+        compared = read_divergences(divergences)
+        bind_kernels(self.bound, compared)
+        frozen = freeze(self.bound, rewriting, facts, _counts(samples, self.bound), compared, choices)
         self.term_names = _term_names(self.bound, [t.name for t in rewriting.terms])
-        self.derivation: Derivation = assemble(body, self.bound, rewriting, frozen.estimates)
+        self.rewriting, self._many = rewriting, 0
         self.factors, self.networks = factors_of(self.bound), networks_of(self.bound)
+        self.baselines = Shelf(choices.modules)
         self.runner = Runner(frozen, self.term_names, str(body), self._anchor)
+        self.derivation: Derivation = self._derived()
 
     @property
     def data(self) -> tuple[str, ...]:
@@ -201,7 +223,10 @@ class Objective:
         self, data: Mapping[str, Tensor], *, n: int = 1, output: Output = Output.MEAN
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The value and the terms from one evaluation; the data are taken as they are (see `read`)."""
-        return self.runner(data, n=n, output=output)
+        result = self.runner(data, n=n, output=output)
+        if len(self.runner.frozen.choices.many) != self._many:
+            self.derivation, self._many = self._derived(), len(self.runner.frozen.choices.many)
+        return result
 
     def read(self, values: Mapping[str, object]) -> dict[str, Tensor]:
         """The data as checked tensors; on an accelerator, values are looked at the first time only."""
@@ -248,9 +273,14 @@ class Objective:
     def _repr_latex_(self) -> str:
         return f"$\\displaystyle {latex(self.expression)}$"
 
+    def _derived(self) -> Derivation:
+        body, frozen = statement_of(self.expression).body, self.runner.frozen
+        return assemble(body, self.bound, self.rewriting, frozen.estimates, frozen.comparisons)
+
     def _module_parameters(self) -> Iterator[nn.Parameter]:
         yield from self.factors.parameters()
         yield from self.networks.parameters()
+        yield from self.baselines.parameters()
 
     def _anchor(self) -> Tensor | None:
         return next((p for p in self._module_parameters() if p.is_floating_point()), None)
@@ -292,12 +322,17 @@ def distributions_of(values: tuple[object, ...]) -> list[Distribution]:
     return found
 
 
+def _drawn(bound: Bound) -> set[str]:
+    """The variables of distributions, and those of expectations."""
+    return {str(v) for f in bound.environment.factors for v in f.variables} | {
+        str(v) for e in bound.expression.atoms(Binder) for v in e.variables
+    }
+
+
 def _counts(samples: int | Mapping[str, int], bound: Bound) -> dict[str, int]:
     """Variable → number of draws, with the empty name for all that are not named."""
     counts = dict(samples) if isinstance(samples, Mapping) else {"": samples}
-    drawn = {str(v) for f in bound.environment.factors for v in f.variables} | {
-        str(v) for e in bound.expression.atoms(Binder) for v in e.variables
-    }
+    drawn = _drawn(bound)
     for name, count in counts.items():
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
             raise OptionError(

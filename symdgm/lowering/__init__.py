@@ -1,20 +1,28 @@
 """From a derivation to PyTorch: a plan in which equal things are one, then code, run as it is written."""
 
+from symdgm.lowering.comparisons import Comparisons
+from symdgm.lowering.divergence_options import Option
 from symdgm.lowering.emit import FUNCTION, Emission, Output, emit
+from symdgm.lowering.estimation.choices import Choices
+from symdgm.lowering.estimation.exact import TooManyStates
 from symdgm.lowering.expectations import Estimate
 from symdgm.lowering.freeze import Frozen, freeze
 from symdgm.lowering.ranges import LabelRange, ParameterRange
 from symdgm.lowering.statements import Statement, compiled, environment
 
 __all__ = [
+    "Choices",
+    "Comparisons",
     "FUNCTION",
     "Emission",
     "Estimate",
     "Frozen",
     "LabelRange",
+    "Option",
     "Output",
     "ParameterRange",
     "Statement",
+    "TooManyStates",
     "compiled",
     "emit",
     "environment",

@@ -12,7 +12,8 @@ from symdgm.errors import EstimatorError
 from symdgm.expressions.families import NOISE, family
 from symdgm.expressions.folding import fold
 from symdgm.expressions.scope import replace
-from symdgm.lowering.estimators import MAX_STATES
+from symdgm.lowering.estimation.drawn import REMARKS, special
+from symdgm.lowering.estimation.exact import ASKED, MAX_STATES, TooManyStates
 from symdgm.lowering.family_objects import draw_text
 from symdgm.lowering.laws import LawValues
 from symdgm.lowering.operands import ATOM, BATCH, Axis, Operand
@@ -26,18 +27,27 @@ if TYPE_CHECKING:
 def emit_draw(writer: Writer, node: PlanNode) -> Operand:
     """A draw, such as ``z = mu + sigma * eps``; several draws have an axis of their own before the others.
 
-    Every example has noise of its own, even where the parameters are the same for all.
+    Every example has noise of its own, even where the parameters are the same for all, and so has every
+    place of an axis of points that the node reads besides the law.
     """
     law, count = writer.laws[node.args[0]], node.number(2)
     event = known_event(writer, law)
-    axes = tuple(a for a in writer.axes if a in law.axes or a == BATCH)
+    axes = tuple(a for a in writer.axes if a in law.axes or a == BATCH or a in node.args[1:])
     if count > 1:
         writer.axes.insert(0, node)
     drawn_axes: tuple[Axis, ...] = (node, *axes) if count > 1 else axes
-    operand = _by_formula(writer, law, event, axes, node)
+    how = node.word(3) if node.detail[3:] else ""
+    if how in REMARKS:
+        operand: Operand | None = special(writer, node, law, event, axes)
+    else:
+        operand = _by_formula(writer, law, event, axes, node)
     if operand is None:
         operand = Operand(draw_text(writer, law, event, axes, count), ATOM, drawn_axes, len(event))
-    comment_draw(writer, node, count, "" if not law.family.pathwise else ", differentiable by the parameters")
+    if how == "detached":
+        operand = Operand(f"{operand.at(ATOM)}.detach()", ATOM, operand.axes, operand.rank)
+    moving = law.family.pathwise and not how
+    remark = REMARKS.get(how, ", differentiable by the parameters" if moving else "")
+    comment_draw(writer, node, count, remark)
     return writer.named(node.word(), operand, node.origin)
 
 
@@ -78,7 +88,8 @@ def emit_states(writer: Writer, node: PlanNode) -> Operand:
     """All states of a finite variable along an axis of their own.
 
     Raises:
-        EstimatorError: there are more than `MAX_STATES`.
+        TooManyStates: there are more than `MAX_STATES`.
+        EstimatorError: likewise, where the user asked for their sum.
     """
     law = writer.laws[node.args[0]]
     event = known_event(writer, law)
@@ -86,10 +97,12 @@ def emit_states(writer: Writer, node: PlanNode) -> Operand:
     elements = event[: len(event) - law.family.event_rank]
     total = classes ** prod(elements)
     if total > MAX_STATES:
-        raise EstimatorError(
+        writer.frozen.choices.many.add((law.index, node.word()))
+        kind = EstimatorError if node.detail[2:] == (ASKED,) else TooManyStates
+        raise kind(
             f"`{node.word()}` has {classes}^{prod(elements)} states, "
             f"more than the {MAX_STATES} that are enumerated",
-            hint="use fewer elements; no other estimator of a discrete variable is known to this version",
+            hint=f'use fewer elements, or draws: `estimators={{"{node.word()}": "score function"}}`',
         )
     writer.axes.insert(0, node)
     writer.lengths[node] = total

@@ -4,78 +4,47 @@
 | --- | --- | --- |
 | data distribution | mean over the minibatch | unbiased |
 | deterministic | the value itself | exact |
-| finite support | enumeration of the states | exact |
+| a variable that the user named an estimator for | that one | see `symdgm.estimators` |
+| finite support, at most 4096 states | enumeration of the states | exact |
 | pathwise | Monte Carlo with reparameterised draws | unbiased |
 | nothing trained or given | Monte Carlo | unbiased |
+| anything else | score function: leave-one-out over the draws (in a logarithm, VIMCO), else over the batch | unbiased |
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
-from symdgm.errors import EstimatorError
-from symdgm.expressions.laws import Law
-from symdgm.rewriting.rule import Kind
+from symdgm.lowering.estimation.estimator import Estimator, Place, Recipe
+from symdgm.lowering.estimation.exact import CERTAIN, ENUMERATION, MINIBATCH
+from symdgm.lowering.estimation.pathwise import FIXED, PATHWISE
+from symdgm.lowering.estimation.score_function import ScoreFunction
 
-MAX_STATES = 4096
-"""The most states of a finite variable that are enumerated."""
+__all__ = ["CERTAIN", "ENUMERATION", "FIXED", "MINIBATCH", "PATHWISE", "Estimator", "choose"]
 
 
-@dataclass(frozen=True)
-class Estimator:
-    """A way to compute an expectation.
+def choose(place: Place, asked: Recipe | None = None, *, many: bool = False) -> Estimator:
+    """The estimator for the expectation over a binder.
 
     Args:
-        name: as displayed.
-        kind: what it is to the expectation.
-        why: the reason.
-    """
-
-    name: str
-    kind: Kind
-    why: str
-
-
-MINIBATCH = Estimator(
-    "minibatch mean", Kind.UNBIASED, "the rows of a batch are draws from the data, so their mean is unbiased"
-)
-CERTAIN = Estimator("certain value", Kind.EQUALITY, "the law puts all its mass on one value")
-ENUMERATION = Estimator(
-    "enumeration",
-    Kind.EQUALITY,
-    "the support is finite: the sum over its states is exact, value and gradient",
-)
-PATHWISE = Estimator(
-    "pathwise Monte Carlo",
-    Kind.UNBIASED,
-    "a draw is a differentiable function of the parameters and of noise, so value and gradient are unbiased",
-)
-
-FIXED = Estimator(
-    "Monte Carlo",
-    Kind.UNBIASED,
-    "nothing that is trained enters the law, so that its draws need no gradient",
-)
-
-
-def choose(law: Law) -> Estimator:
-    """The estimator for an expectation over a law.
+        place: the binder.
+        asked: what the user named for its variable.
+        many: whether its states are known to be too many to be enumerated.
 
     Raises:
-        EstimatorError: none is known that is sound.
+        EstimatorError: what the user asked for is not sound there.
     """
+    law = place.law
     if law.kind == "data":
         return MINIBATCH
     if law.kind == "deterministic":
         return CERTAIN
-    if law.finite:
+    if asked is not None:
+        return asked.at(place)
+    if law.finite and not many:
         return ENUMERATION
     if law.pathwise:
-        return PATHWISE
+        return replace(PATHWISE, count=place.asked)
     if law.fixed:
-        return FIXED
-    raise EstimatorError(
-        f"no sound estimator is known for an expectation over `{law.node}`, a {law.family_name}",
-        hint="its draws do not carry the gradient by its parameters: use a family with pathwise draws "
-        "(Normal, Gamma, RelaxedBernoulli, a flow) or a finite one (Bernoulli, Categorical)",
-    )
+        return replace(FIXED, count=place.asked)
+    return ScoreFunction().at(place)

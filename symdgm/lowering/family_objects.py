@@ -41,7 +41,7 @@ def draw_text(writer: Writer, law: LawValues, event: torch.Size, axes: Sequence[
     made = constructor(known, parameters)
     if not _is_full(law, len(elements), tuple(axes)):
         made += f".expand({_tuple([*map(writer.size, axes), *map(str, elements)])})"
-    return f"{made}.rsample({f'({count},)' if count > 1 else ''})"
+    return f"{made}.{known.method}({f'({count},)' if count > 1 else ''})"
 
 
 def law_object(writer: Writer, law: LawValues) -> str:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+
+from sympy import Basic
 
 from symdgm.binding import Bound, BoundFacts
 from symdgm.distributions import NetworkSource
 from symdgm.errors import SymdgmError
+from symdgm.lowering.comparisons import Comparisons
+from symdgm.lowering.divergence_options import Option
+from symdgm.lowering.estimation.choices import Choices
 from symdgm.lowering.expectations import Estimate
 from symdgm.lowering.handlers import LOWERINGS
 from symdgm.lowering.lower import Lowering, Scope
@@ -35,6 +40,9 @@ class Frozen:
         sources: network name → what is called; one callable has one name, however many factors use it.
         readings: network node → how its output is read for the first factor that needs it.
         estimates: the estimators, in the order in which they were chosen.
+        comparisons: the divergences of samples.
+        choices: the estimators that the user named, and what they keep.
+        again: makes it anew, after the choices have changed.
     """
 
     bound: Bound
@@ -42,14 +50,29 @@ class Frozen:
     sources: dict[str, NetworkSource]
     readings: dict[PlanNode, NetworkSource]
     estimates: tuple[Estimate, ...]
+    comparisons: Comparisons
+    choices: Choices
+    again: Callable[[], Frozen]
 
     @cached_property
     def differentiates(self) -> bool:
         """Whether a derivative is part of the objective, so that it needs gradients wherever it runs."""
         return any(n.kind is Kind.DERIVATIVE for n in ordered([r.value for r in self.roots]))
 
+    def lowered_again(self) -> Frozen:
+        """The same terms after the choices have changed."""
+        fresh, terms = self.again(), {root.term for root in self.roots}
+        return replace(fresh, roots=tuple(root for root in fresh.roots if root.term in terms))
 
-def freeze(bound: Bound, derivation: Derivation, facts: BoundFacts, counts: Mapping[str, int]) -> Frozen:
+
+def freeze(
+    bound: Bound,
+    derivation: Derivation,
+    facts: BoundFacts,
+    counts: Mapping[str, int],
+    divergences: Mapping[Basic | str, Option] | None = None,
+    choices: Choices | None = None,
+) -> Frozen:
     """Lower the terms of a derivation to a plan.
 
     Args:
@@ -57,12 +80,15 @@ def freeze(bound: Bound, derivation: Derivation, facts: BoundFacts, counts: Mapp
         derivation: its terms.
         facts: what is bound, with the names of the parameters.
         counts: variable → number of draws; the entry ``""`` is for all others.
+        divergences: a divergence of samples, or the name of a kind → how it is estimated.
+        choices: the estimators that the user named, and what they keep.
 
     Raises:
         NotSupportedError: a construct that cannot be computed.
         EstimatorError: an expectation without a sound estimator.
     """
-    lowering = Lowering(bound, facts, counts, LOWERINGS)
+    choices = Choices() if choices is None else choices
+    lowering = Lowering(bound, facts, counts, LOWERINGS, Comparisons(divergences or {}), choices)
     roots = []
     for term in derivation.terms:
         try:
@@ -71,6 +97,14 @@ def freeze(bound: Bound, derivation: Derivation, facts: BoundFacts, counts: Mapp
         except SymdgmError as error:
             raise bound.point(error, term.name) from error.__cause__
         roots.append(Root(term, scalars, value))
+    lowering.comparisons.refuse_unused()
     return Frozen(
-        bound, tuple(roots), lowering.sources, lowering.readings, tuple(lowering.estimates.values())
+        bound,
+        tuple(roots),
+        lowering.sources,
+        lowering.readings,
+        tuple(lowering.estimates.values()),
+        lowering.comparisons,
+        choices,
+        partial(freeze, bound, derivation, facts, counts, divergences, choices),
     )

@@ -15,6 +15,7 @@ from symdgm.expressions.families import PI
 from symdgm.expressions.laws import Law
 from symdgm.expressions.names import spelled
 from symdgm.lowering.comparisons import Comparisons
+from symdgm.lowering.estimation.choices import Choices
 from symdgm.lowering.expectations import Estimate
 from symdgm.lowering.known_integrals import lower_row_sum
 from symdgm.lowering.logarithms import lower_log, splits
@@ -37,6 +38,8 @@ class Scope:
         linear: whether the value enters the objective linearly, so that an unbiased estimate
             of it leaves no bias.
         logged: whether its logarithm enters linearly, so that an unbiased estimate leaves a lower bound.
+        draws: the axes of draws of the expectations around it, the outermost first.
+        averaged: whether it stands inside the logarithm of an average over several values.
     """
 
     values: Mapping[Basic, PlanNode] = field(default_factory=dict)
@@ -44,6 +47,8 @@ class Scope:
     active: frozenset[tuple[object, ...]] = frozenset()
     linear: bool = True
     logged: bool = False
+    draws: tuple[PlanNode, ...] = ()
+    averaged: bool = False
 
     def nonlinear(self) -> Scope:
         """The same place inside a nonlinear function: what is estimated here is biased outside."""
@@ -67,6 +72,7 @@ class Lowering:
         counts: variable → number of draws.
         lowerings: what lowers each kind of node.
         comparisons: how divergences of samples are estimated.
+        choices: how expectations are estimated, where the user says it.
     """
 
     def __init__(
@@ -76,6 +82,7 @@ class Lowering:
         counts: Mapping[str, int],
         lowerings: Mapping[type, LowerNode],
         comparisons: Comparisons,
+        choices: Choices,
     ) -> None:
         self.lowerings = lowerings
         self.plan = Plan()
@@ -88,6 +95,9 @@ class Lowering:
         self.estimates: dict[tuple[object, ...], Estimate] = {}
         self._names: dict[tuple[int, int], str] = {}
         self.streams: dict[Basic, int] = {}
+        self.choices = choices
+        self.stopped: dict[PlanNode, PlanNode] = {}
+        self.running: dict[tuple[Basic, str], str] = {}
 
     def lower(self, node: Basic, scope: Scope) -> PlanNode:
         """The plan node of an expression.
@@ -141,10 +151,12 @@ class Lowering:
 
     def _network(self, source: NetworkSource, inputs: list[Basic], origin: Basic, scope: Scope) -> PlanNode:
         """A call; what is estimated inside is biased outside, since a network is no linear function."""
-        nodes = [self.lower(i, scope.nonlinear()) for i in inputs]
-        called = self.plan.node(
-            Kind.NETWORK, *nodes, detail=(self._network_name(source, origin),), origin=origin
-        )
+        return self.call_network(source, [self.lower(i, scope.nonlinear()) for i in inputs], origin)
+
+    def call_network(self, source: NetworkSource, inputs: list[PlanNode], origin: Basic) -> PlanNode:
+        """A call of a network on nodes."""
+        name = self._network_name(source, origin)
+        called = self.plan.node(Kind.NETWORK, *inputs, detail=(name,), origin=origin)
         self.readings.setdefault(called, source)
         return called
 
@@ -179,8 +191,22 @@ class Lowering:
                 f"`{node}` has no density: it is {law.family_name.lower()}",
                 hint="compare values instead, as in `||x - f(z)||^2`",
             )
-        operands = [self.law(law, scope), *(self.lower(v, scope.nonlinear()) for v in law.values)]
-        return self.plan.node(Kind.LOG_DENSITY, *operands, origin=node)
+        parameters, values = self.law(law, scope), [self.lower(v, scope.nonlinear()) for v in law.values]
+        if self.stopped.get(values[0]) is parameters:
+            detail = (*parameters.detail, "stopped")
+            parameters = self.plan.node(Kind.LAW, *parameters.args, detail=detail, origin=parameters.origin)
+        return self.plan.node(Kind.LOG_DENSITY, parameters, *values, origin=node)
+
+    def scalar(self, name: str, value: object) -> PlanNode:
+        """A scalar of an estimator, such as a temperature; it is one of the objective's."""
+        scalars = self.bound.environment.scalars
+        if name not in self.choices.scalars:
+            free = name
+            while free in scalars:
+                free += "_"
+            scalars.add(free, value)
+            self.choices.scalars[name] = free
+        return self.plan.node(Kind.SCALAR, detail=(self.choices.scalars[name],))
 
     def call(self, node: Basic, scope: Scope) -> PlanNode:
         """A function of its arguments; a logarithm is taken apart where that is exact."""

@@ -7,11 +7,16 @@ import json
 import keyword
 import re
 
+from symdgm.lowering.sample_helpers import SAMPLE_HELPERS
+
 RESERVED = {
+    *SAMPLE_HELPERS,
     "torch", "math", "binary_cross_entropy_with_logits", "softplus", "logsigmoid", "xlogy",
     "weighted", "objective",
     "differentiable", "jacobian", "diagonal_sum",
-    "log_weighted_sum", "terms", "value", "n", "dtype", "device",
+    "log_weighted_sum",
+    "score", "leave_one_out", "leave_one_out_bound", "Minimised", "antithetic", "disarm", "stacked", "rebar",
+    "reweighted", "terms", "value", "n", "dtype", "device",
 }  # fmt: skip
 """Names that the generated code uses itself."""
 

@@ -84,7 +84,7 @@ def emit_network(writer: Writer, node: PlanNode) -> Operand:
 def emit_output(writer: Writer, node: PlanNode) -> Operand:
     """The one tensor that a function of the formula returns."""
     name, network = node.word(), node.args[0]
-    source = function_source(name, writer.environment.networks[name], len(network.args))
+    source = function_source(name, writer.frozen.sources[network.word()].call, len(network.args))
     return read_outputs(writer, network, source)["value"]
 
 

@@ -32,7 +32,7 @@ def emit_opaque(writer: Writer, node: PlanNode) -> Operand:
 
 def emit_sample(writer: Writer, node: PlanNode) -> Operand:
     """A draw of all variables of an object, with its log-density in one pass where that is wanted too."""
-    law, count = node.args[0], node.number(2)
+    law, (points, count) = node.args[0], _several(node)
     distribution = distribution_of(writer, law)
     given = dict(zip(distribution.given, _operands(writer, distribution.given, law.args), strict=True))
     axes = tuple(a for a in writer.axes if a == BATCH or any(a in o.axes for o in given.values()))
@@ -41,14 +41,21 @@ def emit_sample(writer: Writer, node: PlanNode) -> Operand:
     options += [f"shape=({count},)"] if count > 1 else []
     arguments = ", ".join([*([texts] if given else []), *options, *sample_axes, "check=False"])
     if count > 1:
+        axes = (points, *axes)
+    if points is node and count > 1:
         writer.axes.insert(0, node)
-        axes = (node, *axes)
-    scored = isinstance(distribution, Transformed) and node in writer.scored
+    scored = isinstance(distribution, Transformed) and node in writer.scored and not node.detail[3:]
     call = f"{writer.operands[law].text}.sample{'_and_log_prob' if scored else ''}({arguments})"
     drawn = run_call(writer, call, list(given.values()))
     comment_draw(writer, node, count, ", by the object itself")
     _record(writer, node, call, drawn, axes)
     return next(iter(writer.drawn[node].values()))
+
+
+def _several(node: PlanNode) -> tuple[PlanNode, int]:
+    """The axis of several draws, the draw's own or one of points that it reads, and its length."""
+    points = next((a for a in node.args[1:] if a.kind is Kind.POINTS), node)
+    return points, points.number(2)
 
 
 def emit_entry(writer: Writer, node: PlanNode) -> Operand:
@@ -113,8 +120,12 @@ def _record(writer: Writer, node: PlanNode, call: str, drawn: object, axes: tupl
     for variable in variables:
         hint = node.word() if len(variables) == 1 else variable
         name = script.names.fresh(hint)
-        script.values[name] = value = values[variable]
-        script.record(f"{name} = {names[0] if names else call}[{literal(variable)}]", (name,), node.origin)
+        value = values[variable].detach() if node.detail[3:] else values[variable]
+        script.values[name] = value
+        stop = ".detach()" if node.detail[3:] else ""
+        script.record(
+            f"{name} = {names[0] if names else call}[{literal(variable)}]{stop}", (name,), node.origin
+        )
         rank = value.dim() - len(axes)
         writer.drawn[node][variable] = Operand(name, ATOM, axes, rank)
         writer.agree(variable, value.shape[len(axes) :], str(distribution_of(writer, law)))

@@ -140,6 +140,8 @@ _SPECIAL: dict[str, Callable[..., str]] = {
     "root": lambda a: f"root({a.text})",
     "lgamma_gap": lambda a, b: f"lgamma_gap({a.text}, {b.text})",
     "normal_renyi": lambda *a: f"normal_renyi({', '.join(o.text for o in a)})",
+    "score": lambda gain, log_prob: f"score({gain.text}, {log_prob.text})",
+    "minimised": lambda loss: f"Minimised.apply({loss.text})",
     "max": _extreme("torch.maximum", "min"),
     "min": _extreme("torch.minimum", "max"),
 }

@@ -37,6 +37,8 @@ def emit_law(writer: Writer, node: PlanNode) -> Operand:
             parameters[name] = known
         _check_range(writer, node, distribution, parameters)
         parameters = _canonical(writer, distribution, parameters)
+    if node.detail[1:]:
+        parameters = {name: _stopped(writer, p) for name, p in parameters.items()}
     axes = tuple(a for a in writer.axes if any(a in p.axes for p in parameters.values()))
     variables = [spelled(v) for v in factor.variables]
     if isinstance(distribution, Deterministic):
@@ -69,6 +71,14 @@ def _canonical(writer: Writer, distribution: Family, found: dict[str, Operand]) 
         prefix = found[name].text.removesuffix(f"_{name}")
         converted = writer.named(f"{prefix}_{wanted}", converted)
     return {wanted if n == name else n: converted if n == name else found[n] for n in names}
+
+
+def _stopped(writer: Writer, parameter: Operand) -> Operand:
+    """A parameter without its gradient."""
+    if parameter.number:
+        return parameter
+    stopped = Operand(f"{parameter.at(ATOM)}.detach()", ATOM, parameter.axes, parameter.rank)
+    return writer.named(f"{parameter.text}_stopped", stopped)
 
 
 def _check_range(

@@ -9,15 +9,19 @@
 | OUTPUT | name of the function | the network, whose one output it is |
 | LAW | number of the factor | the networks that give its parameters |
 | PARAMETER | parameter | the law |
-| DRAW | variable, which stream, how many | the law |
+| DRAW | variable, which stream, how many, what is special | the law, what else it is made from |
 | STATES | variable, which stream | the law |
 | WEIGHT | | the law, its states |
 | APPLY | operation | operands |
 | LOG_DENSITY | | the law, the values |
 | REDUCE | operation, axis | operands |
 | OPAQUE | number of the factor | what it is given |
-| SAMPLE | variable, which stream, how many | the opaque law |
+| SAMPLE | variable, which stream, how many, what is special | the opaque law |
 | ENTRY | variable | the sample of all variables |
+| STATE | name of the state | the value that it is shown |
+| PATH | variable, whose expectation, which stream | the draw |
+| REWEIGHED | variable | log-weights, their axis, the path, a power |
+| SURROGATE | estimator, how many draws | the values, the draw, what else it needs |
 | POINTS | whose, which stream, how many | the laws that are drawn so often: an axis of independent draws |
 | KNOWN | which integral | the laws |
 | COMPARE | the divergence, variables of the first | the points of both |
@@ -53,6 +57,10 @@ class Kind(Enum):
     OPAQUE = auto()
     SAMPLE = auto()
     ENTRY = auto()
+    STATE = auto()
+    PATH = auto()
+    REWEIGHED = auto()
+    SURROGATE = auto()
     POINTS = auto()
     KNOWN = auto()
     COMPARE = auto()

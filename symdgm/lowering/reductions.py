@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from symdgm.errors import ShapeError
+from symdgm.lowering.estimation.emission import AVERAGES
 from symdgm.lowering.logdensities import log_density
 from symdgm.lowering.operands import ATOM, BATCH, SUM, Axis, Operand
 from symdgm.lowering.plan import PlanNode
@@ -20,6 +21,8 @@ def emit_reduce(writer: Writer, node: PlanNode) -> Operand:
         return Operand(f"{value.at(ATOM)}.sum(-1)", ATOM, value.axes, value.rank - 1)
     if operation == "sum":
         return writer.event_sum(value)
+    if operation in AVERAGES:
+        return AVERAGES[operation](writer, node)
     if operation == "scalar":
         value = one_number(writer, value)
         if value.rank:

@@ -21,6 +21,7 @@ from torch.nn import functional
 from symdgm.errors import ShapeError
 from symdgm.lowering.closed_form_helpers import CLOSED_FORM_HELPERS
 from symdgm.lowering.derivative_helpers import DECORATOR, DERIVATIVE_HELPERS
+from symdgm.lowering.estimation.helpers import ESTIMATOR_HELPERS
 from symdgm.lowering.layout import comment, laid_out, quoted
 from symdgm.lowering.naming import Names
 from symdgm.lowering.sample_helpers import SAMPLE_HELPERS
@@ -56,6 +57,7 @@ HELPERS = {
     **DERIVATIVE_HELPERS,
     **SAMPLE_HELPERS,
     **CLOSED_FORM_HELPERS,
+    **ESTIMATOR_HELPERS,
 }
 """Functions that generated code defines for itself, by name."""
 

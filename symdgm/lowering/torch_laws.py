@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-KEYWORDS = ("precision_matrix", "scale_tril")
+KEYWORDS = ("precision_matrix", "scale_tril", "logits", "probs")
 """The parameters that are written by name; all others stand in their order, which is torch's."""
 
 
@@ -17,11 +17,13 @@ class TorchLaw:
         name: its class.
         scores: whether its `log_prob` is used; else that of the distribution object is.
         draws: whether its `rsample` is used, which must be pathwise; else the object draws.
+        method: what draws.
     """
 
     name: str
     scores: bool = True
     draws: bool = True
+    method: str = "rsample"
 
 
 TORCH: dict[str, TorchLaw] = {
@@ -36,6 +38,9 @@ TORCH: dict[str, TorchLaw] = {
     "Beta": TorchLaw("Beta"),
     "Dirichlet": TorchLaw("Dirichlet"),
     "Poisson": TorchLaw("Poisson", draws=False),
+    "Bernoulli": TorchLaw("Bernoulli", scores=False, method="sample"),
+    "Categorical": TorchLaw("Categorical", scores=False, method="sample"),
+    "OneHotCategorical": TorchLaw("OneHotCategorical", scores=False, method="sample"),
 }
 """Family → torch's.
 

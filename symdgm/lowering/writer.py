@@ -18,6 +18,7 @@ from symdgm.expressions.families import PI
 from symdgm.expressions.names import spelled
 from symdgm.lowering.derivatives import emit_derivative, emit_point
 from symdgm.lowering.draws import emit_draw, emit_states
+from symdgm.lowering.estimation.emission import emit_path, emit_reweighted, emit_state, emit_surrogate
 from symdgm.lowering.freeze import Frozen
 from symdgm.lowering.laws import LawValues
 from symdgm.lowering.known_integrals import emit_known
@@ -277,6 +278,10 @@ _EMITTERS: dict[Kind, Callable[[Writer, PlanNode], Operand]] = {
     Kind.OPAQUE: emit_opaque,
     Kind.SAMPLE: emit_sample,
     Kind.ENTRY: emit_entry,
+    Kind.STATE: emit_state,
+    Kind.PATH: emit_path,
+    Kind.REWEIGHED: emit_reweighted,
+    Kind.SURROGATE: emit_surrogate,
     Kind.KNOWN: emit_known,
     Kind.POINTS: emit_axis,
     Kind.COMPARE: emit_comparison,

@@ -23,6 +23,7 @@ from symdgm.lowering import (
     Output,
     ParameterRange,
     Statement,
+    TooManyStates,
     compiled,
     emit,
 )
@@ -159,7 +160,7 @@ class Runner:
         self, key: Hashable, data: Mapping[str, Tensor], n: int, output: Output
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The first evaluation for a kind of input, which makes its function."""
-        emission = self._emit(data, n, output)
+        emission = self._emitted(data, n, output)
         by_identifier = {i: what for what, i in self.identifiers.items()}
         inputs = tuple((i, by_identifier[i]) for i in emission.inputs)
         while len(self.programs) >= MAX_PROGRAMS:
@@ -188,6 +189,20 @@ class Runner:
                 except SupportError as found:
                     bound = self.frozen.bound
                     raise (bound.point(found, labels.origin) if labels.origin else found) from error
+
+    def _emitted(self, data: Mapping[str, Tensor], n: int, output: Output) -> Emission:
+        """The first evaluation; where a variable has too many states to be summed over, that by draws."""
+        while True:
+            known, noise = set(self.frozen.choices.many), torch.get_rng_state()
+            try:
+                return self._emit(data, n, output)
+            except TooManyStates:
+                if self.frozen.choices.many == known:
+                    raise
+            torch.set_rng_state(noise)
+            self.frozen = self.frozen.lowered_again()
+            self.identifiers = _identifiers(self.frozen)
+            self.programs.clear()
 
     def _emit(self, data: Mapping[str, Tensor], n: int, output: Output) -> Emission:
         like = self._like(data)
@@ -221,6 +236,8 @@ class Runner:
         if kind == "tensor":
             index, _, parameter = name.partition(":")
             return self.frozen.bound.environment.factors[int(index)].constants[parameter]
+        if kind == "state":
+            return self.frozen.choices.states[name]
         if kind == "factor":
             return self.frozen.bound.environment.factors[int(name)].distribution
         return {"n": n, "dtype": like.dtype, "device": like.device}[kind]
@@ -263,6 +280,10 @@ def _wanted(frozen: Frozen) -> Iterator[tuple[str, str]]:
         yield f"data:{name}", name
     for name in bound.scalars:
         yield f"scalar:{name}", name
+    for name in frozen.choices.scalars.values():
+        yield f"scalar:{name}", name
+    for name in frozen.choices.states:
+        yield f"state:{name}", name
     for name in frozen.sources:
         yield f"network:{name}", name
     for factor in bound.environment.factors:

@@ -56,6 +56,7 @@ NAMES = [
     "VonMises",
     "VonMisesFisher",
     "divergences",
+    "estimators",
     "parse",
     "signature",
 ]

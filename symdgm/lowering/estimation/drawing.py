@@ -1,0 +1,68 @@
+"""Draws of the variables of an expectation, as plan nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from sympy import Basic
+
+from symdgm.expressions.names import spelled
+from symdgm.lowering.estimation.estimator import Binding, Place
+from symdgm.lowering.plan import Kind, PlanNode
+
+
+def pathwise_draw(place: Place) -> Binding:
+    """Draws that carry the gradient by the parameters."""
+    return drawn(place, place.asked)
+
+
+def detached_draw(place: Place) -> Binding:
+    """Draws that carry no gradient."""
+    return drawn(place, place.asked, "detached" if place.law.pathwise else "", opaque="detached")
+
+
+def drawn(
+    place: Place, count: int, how: str = "", *extra: PlanNode, opaque: str = ""
+) -> Binding:
+    """Draws along an axis of their own, where there are several.
+
+    Args:
+        place: the binder.
+        count: how many.
+        how: what is special about them, for a family; a word that the emission knows.
+        extra: what else they are made from, besides the law.
+        opaque: what is special about them, where an object draws.
+    """
+    plan, law = place.lowering.plan, place.lowering.law(place.law, place.scope)
+    kind = Kind.SAMPLE if law.kind is Kind.OPAQUE else Kind.DRAW
+    special = opaque if kind is Kind.SAMPLE else how
+    stream, key = fresh(place, law)
+    detail: tuple[Hashable, ...] = (place.name, stream, count, *([special] if special else []))
+    node = plan.node(kind, law, *extra, detail=detail, origin=place.drawn[0])
+    values = _entries(place, node) if kind is Kind.SAMPLE else {place.drawn[0]: node}
+    return Binding(place, values, node if count > 1 else None, node, key)
+
+
+def fresh(place: Place, law: PlanNode) -> tuple[tuple[int, int], tuple[object, ...]]:
+    """The stream of a draw; an inner expectation over the same law draws afresh."""
+    depth = 0
+    while (key := (law, place.drawn[0], place.scope.stream, depth)) in place.scope.active:
+        depth += 1
+    return (place.scope.stream, depth), key
+
+
+def log_prob_of(binding: Binding) -> PlanNode:
+    """The log-density of a draw under its own law."""
+    assert binding.draw is not None
+    place, law = binding.place, binding.draw.args[0]
+    values = [binding.values[v] for v in place.drawn]
+    return place.lowering.plan.node(Kind.LOG_DENSITY, law, *values, origin=place.law.node)
+
+
+def _entries(place: Place, sample: PlanNode) -> dict[Basic, PlanNode]:
+    """The variables of one draw of an opaque law."""
+    formal = place.lowering.bound.environment.factors[place.law.identity].variables
+    return {
+        v: place.lowering.plan.node(Kind.ENTRY, sample, detail=(spelled(f),), origin=v)
+        for v, f in zip(place.drawn, formal, strict=True)
+    }

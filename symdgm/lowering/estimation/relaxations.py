@@ -1,0 +1,105 @@
+"""Draws of discrete variables with a gradient that is not quite theirs: relaxed ones, and straight-through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import final
+
+from symdgm.lowering.estimation.drawing import drawn
+from symdgm.lowering.estimation.estimator import Binding, Estimator, Place, Recipe
+from symdgm.lowering.estimation.scalars import Scalar
+from symdgm.lowering.plan import Kind as PlanKind
+from symdgm.lowering.plan import PlanNode
+from symdgm.rewriting.rule import Kind
+
+RELAXED = ("Bernoulli", "OneHotCategorical")
+"""The families that have a relaxation over the same event."""
+HARD = "the value is that of a draw, but its gradient is that of {}, so it is biased"
+SOFT = (
+    "a relaxed draw stands for a discrete one, so value and gradient are biased, less at a lower temperature, "
+    "where the variance is higher"
+)
+
+
+@final
+@dataclass(frozen=True)
+class GumbelSoftmax(Recipe):
+    r"""Relaxed draws, which carry a gradient. Biased.
+
+    .. math:: y = \text{softmax}((\ell + g) / \tau), \; g_k \sim \text{Gumbel}; \quad
+        y = \sigma((\ell + g) / \tau), \; g \sim \text{Logistic}
+
+    The first is for a one-hot variable, the second for a Bernoulli one. Densities of the variable are taken
+    as they are at the relaxed values, where they are linear in them.
+
+    Args:
+        temperature: τ, positive: a number, a 0-d tensor, an `nn.Parameter`, or a function of the training
+            step; it becomes a scalar of the objective, ``temperature_y`` for a variable y.
+        hard: whether the value is that of the nearest discrete one, and only the gradient is relaxed
+            (straight-through Gumbel-softmax).
+
+    Source: Jang, Gu and Poole, Categorical reparameterization with Gumbel-softmax, 2017; Maddison, Mnih and
+    Teh, The concrete distribution, 2017.
+    """
+
+    temperature: Scalar = 1.0
+    hard: bool = False
+
+    def at(self, place: Place) -> Estimator:
+        """The mean over relaxed draws; see `Recipe.at`."""
+        name = "straight-through Gumbel-softmax" if self.hard else "Gumbel-softmax"
+        _check(place, name)
+        why = HARD.format("a relaxed draw") if self.hard else SOFT
+        draw = partial(_relaxed, self.temperature, "relaxed, hard" if self.hard else "relaxed")
+        return Estimator(name, Kind.BIASED, why, draw, count=place.asked, reference="Jang et al. (2017)")
+
+
+@final
+@dataclass(frozen=True)
+class StraightThrough(Recipe):
+    r"""Discrete draws with the gradient of their mean. Biased.
+
+    .. math:: y \sim q, \qquad \nabla y := \nabla \mathbb{E}_q[y] = \nabla \pi
+
+    Source: Bengio, Léonard and Courville, Estimating or propagating gradients through stochastic neurons,
+    2013.
+    """
+
+    def at(self, place: Place) -> Estimator:
+        """The mean over draws; see `Recipe.at`."""
+        _check(place, "straight-through")
+        why = HARD.format("its mean")
+        return Estimator(
+            "straight-through",
+            Kind.BIASED,
+            why,
+            _straight_through,
+            count=place.asked,
+            reference="Bengio et al. (2013)",
+        )
+
+
+def _check(place: Place, name: str) -> None:
+    if place.law.family_name == "Categorical":
+        why = "the number of a class has no value between two classes"
+        raise place.refuse(name, why, "bind it to a OneHotCategorical, and give the networks rows")
+    if place.law.family_name not in RELAXED:
+        why = f"a {place.law.family_name} has no relaxation"
+        raise place.refuse(name, why, f"it is for {' and '.join(RELAXED)}")
+
+
+def logits_of(place: Place) -> PlanNode:
+    """The logits of a Bernoulli or a categorical law."""
+    lowering = place.lowering
+    law = lowering.law(place.law, place.scope)
+    return lowering.plan.node(PlanKind.PARAMETER, law, detail=("logits",), origin=place.drawn[0])
+
+
+def _relaxed(temperature: Scalar, how: str, place: Place) -> Binding:
+    scalar = place.lowering.scalar(f"temperature_{place.name}", temperature)
+    return drawn(place, place.asked, how, logits_of(place), scalar)
+
+
+def _straight_through(place: Place) -> Binding:
+    return drawn(place, place.asked, "straight-through", logits_of(place))
