@@ -20,6 +20,7 @@ SOURCES: dict[type, str] = {
 }
 """Where to read about each."""
 FEW = "the distance of two samples is above that of their laws, by less the more draws there are"
+EARLY = "the transport is found to the accuracy that `scaling` sets"
 PAIRS = "the mean over pairs of different draws, none with itself"
 NONLINEAR = "but a nonlinear function of it is taken, so the value is biased"
 
@@ -67,7 +68,7 @@ def _verdict(node: Basic, option: Option) -> tuple[str, Kind, str]:
     if isinstance(option, MMD | Energy):
         return _of_pairs(option)
     if isinstance(option, Sinkhorn):
-        return "Sinkhorn divergence of samples", Kind.BIASED, FEW
+        return "Sinkhorn divergence of samples", Kind.BIASED, f"{FEW}; {EARLY}"
     why = FEW
     if node.args[0].name == "W_1":
         why = f"no critic is bound, so W is sliced: the mean over directions is at most W; {FEW}"

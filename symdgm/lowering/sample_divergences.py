@@ -116,8 +116,9 @@ def _without_givens(law: Sampled) -> Basic:
 
 
 def _count(lowering: Lowering, law: Sampled) -> int:
-    """How many draws: as asked for a variable of the law, or for all."""
-    names = [*map(spelled, law.values), *(spelled(base(v)) for v in law.values), ""]
+    """How many draws: as asked for a variable of the law, for one that it is drawn by, or for all."""
+    variables = [*law.values, *(v for match in law.matches for v in match.values)]
+    names = [*map(spelled, variables), *(spelled(base(v)) for v in variables), ""]
     return next((lowering.counts[name] for name in names if name in lowering.counts), 1)
 
 

@@ -71,18 +71,20 @@ SLICED_WASSERSTEIN = """def sliced_wasserstein(x, y, directions, order):
     weights = x.new_full((n,), 1 / n)
     if n != m:  # the quantiles of both as steps of one grid
         levels = torch.cat([torch.arange(m, n * m + 1, m), torch.arange(n, n * m + 1, n)]).sort().values
-        weights = (levels.diff(prepend=levels.new_zeros(1)) / (n * m)).to(x)
+        weights = levels.diff(prepend=levels.new_zeros(1)).to(x) / (n * m)
         x, y = (points[..., ((levels - 1) // step).to(x.device), :] for points, step in ((x, m), (y, n)))
     gaps = ((x - y).abs() ** order * weights[:, None]).sum(-2).mean(-1)
     return gaps if order == 1 else gaps ** (1 / order)
 """
-SINKHORN = """def sinkhorn(x, y, order, blur):
-    # the debiased cost of transport, by geomloss
+SINKHORN = """def sinkhorn(x, y, order, blur, scaling):
+    # the debiased cost of transport, by geomloss, which would leave the recording of gradients switched on
     from geomloss import SamplesLoss
 
     lead = torch.broadcast_shapes(x.shape[:-2], y.shape[:-2])
     x, y = (p.expand(*lead, *p.shape[-2:]).reshape(-1, *p.shape[-2:]) for p in (x, y))
-    return SamplesLoss("sinkhorn", p=order, blur=blur, backend="tensorized")(x, y).reshape(lead)
+    loss = SamplesLoss("sinkhorn", p=order, blur=blur, scaling=scaling, backend="tensorized")
+    with torch.set_grad_enabled(torch.is_grad_enabled()):
+        return loss(x, y).reshape(lead)
 """
 SAMPLE_HELPERS = {
     "squared_distances": SQUARED_DISTANCES,

@@ -112,7 +112,7 @@ def _compared(writer: Writer, comparison: Comparison, x: str, y: str, node: Plan
     if isinstance(option, Energy):
         return f"{option.statistic}_mmd({x}, {y}, energy_kernel)"
     if isinstance(option, Sinkhorn):
-        return f"sinkhorn({x}, {y}, order={option.order}, blur={option.blur!r})"
+        return f"sinkhorn({x}, {y}, order={option.order}, blur={option.blur}, scaling={option.scaling})"
     drawn = f"random_directions({option.slices}, {x})"
     directions = writer.script.assign("directions", drawn, node.origin)
     return f"sliced_wasserstein({x}, {y}, {directions}, order={option.order})"
