@@ -11,6 +11,7 @@ from symdgm.binding.bound import Bound
 from symdgm.binding.environment import Environment
 from symdgm.binding.plates import note_sizes
 from symdgm.binding.read_derivative import read_derivative
+from symdgm.binding.read_divergences import read_cross_entropy, read_entropy
 from symdgm.binding.read_indices import (
     as_it_is,
     read_aggregate,
@@ -22,12 +23,7 @@ from symdgm.binding.read_indices import (
     read_name,
 )
 from symdgm.binding.read_information import read_information
-from symdgm.binding.read_laws import (
-    read_cross_entropy,
-    read_density,
-    read_entropy,
-    read_expectation,
-)
+from symdgm.binding.read_laws import read_density, read_expectation
 from symdgm.binding.read_sample_divergence import read_any_divergence
 from symdgm.binding.reader import Reader, ReadNode
 from symdgm.binding.written import Excerpt, Written

@@ -8,7 +8,7 @@ from sympy.core.symbol import Str
 from symdgm.binding.aggregated import data_reference
 from symdgm.binding.environment import listing
 from symdgm.binding.factors import Factor, reference
-from symdgm.binding.read_laws import read_divergence
+from symdgm.binding.read_divergences import read_divergence
 from symdgm.binding.reader import Reader
 from symdgm.errors import NameResolutionError
 from symdgm.expressions.expectations import Binder, DivergenceBetween, Expect

@@ -15,8 +15,7 @@ from symdgm.binding.resolve import resolve, resolve_bare
 from symdgm.binding.unsupported import refuse, refuse_family
 from symdgm.errors import NameResolutionError, NotSupportedError, SymdgmError
 from symdgm.expressions.applications import Apply, Call, Density
-from symdgm.expressions.expectations import Binder, CrossEntropy, DivergenceBetween, Entropy, Expect
-from symdgm.expressions.indices import Aggregate
+from symdgm.expressions.expectations import Binder, Expect
 from symdgm.expressions.places import pattern, patterns
 from symdgm.expressions.resolved import Component, StoppedLaw
 from symdgm.expressions.statements import Definition
@@ -136,7 +135,7 @@ def _drawn(reader: Reader, drawn: tuple[Basic, ...], law: Basic) -> tuple[Basic,
     formal = values_of(law)
     if len(drawn) != len(formal):
         raise NameResolutionError(
-            f"`{law}` has the variables {_names(formal)}, but {_names(drawn)} is drawn from it",
+            f"`{law}` has the variables {names_of(formal)}, but {names_of(drawn)} is drawn from it",
             hint="name as many variables as the law has",
         )
     return assign(formal, drawn) or tuple(drawn)
@@ -148,7 +147,7 @@ def _binder_law(reader: Reader, binder: Binder, scope: frozenset[Basic]) -> Basi
         found = [f for f in reader.environment.factors if set(f.variables) == set(drawn)]
         if len(found) != 1:
             raise NameResolutionError(
-                f"no single factor is bound over {_names(drawn)}: "
+                f"no single factor is bound over {names_of(drawn)}: "
                 f"{listing(found or reader.environment.factors)}",
                 hint="write the law, as in `E_{z ~ q(z|x)}[...]`",
             )
@@ -165,43 +164,11 @@ def _is_unwritten(reader: Reader, binder: Binder) -> bool:
     return bare and reader.is_variable(law) and not is_data_name(law)
 
 
-def read_divergence(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basic:
-    """A divergence between two laws over the same variables."""
-    left = read_law(reader, node.args[1], scope)
-    right = _compared(reader, "a divergence", left, node.args[2], scope)
-    return DivergenceBetween(node.args[0], left, right, *(reader.read(a, scope) for a in node.args[3:]))
-
-
-def _compared(reader: Reader, what: str, left: Basic, node: Basic, scope: frozenset[Basic]) -> Basic:
-    """The second of two laws, which must be over the variables of the first."""
-    if isinstance(node, Aggregate) and node.kind == "prod":
-        return reader.read(node, scope | set(values_of(left)))
-    right = read_law(reader, node, scope, over=values_of(left))
-    if set(values_of(left)) != set(values_of(right)):
-        raise NameResolutionError(
-            f"{what} compares two distributions over the same variables, but `{left}` is over "
-            f"{_names(values_of(left))} and `{right}` over {_names(values_of(right))}",
-            hint=f"factors of `{right.args[0]}`: {listing(reader.environment.named(right.args[0]))}",
-        )
-    return right
-
-
-def read_entropy(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basic:
-    """The entropy of a law."""
-    return Entropy(read_law(reader, node.args[0], scope))
-
-
-def read_cross_entropy(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basic:
-    """The cross-entropy of two laws over the same variables."""
-    left = read_law(reader, node.args[0], scope)
-    return CrossEntropy(left, _compared(reader, "a cross-entropy", left, node.args[1], scope))
-
-
 def _written_values(law: Basic) -> tuple[Basic, ...]:
     """What a law is written over, ``z'`` of ``q(z'|x)``; nothing for a bare name or an expression."""
     values = values_of(law) if isinstance(law, Apply | Density) else ()
     return values if all(isinstance(v, (*ATOMS, Definition)) for v in values) else ()
 
 
-def _names(variables: tuple[Basic, ...]) -> str:
+def names_of(variables: tuple[Basic, ...]) -> str:
     return ", ".join(f"`{v}`" for v in variables)

@@ -6,7 +6,7 @@ from sympy import Basic, Integer
 
 from symdgm.binding.environment import is_data_name
 from symdgm.binding.factors import ATOMS, Match
-from symdgm.binding.read_laws import read_divergence
+from symdgm.binding.read_divergences import read_divergence
 from symdgm.binding.reader import Reader
 from symdgm.binding.sample_laws import Sampled, sampled
 from symdgm.errors import NameResolutionError, NotSupportedError, SymdgmError

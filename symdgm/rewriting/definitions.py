@@ -31,6 +31,7 @@ from symdgm.expressions.node import Node
 from symdgm.rewriting.divergences import kl
 from symdgm.rewriting.facts import Facts
 from symdgm.rewriting.joint_divergences import binders_of
+from symdgm.rewriting.normal_divergences import closed_normal
 
 ONE, TWO = Integer(1), Integer(2)
 
@@ -105,6 +106,10 @@ def _renyi(node: Basic, facts: Facts) -> Basic:
 
 
 def _wasserstein(node: Basic, facts: Facts) -> Basic:
+    """The closed form, which is all there is."""
+    closed = closed_normal(node, facts)
+    if closed is not None:
+        return closed
     raise NotSupportedError(
         f"`{node}` has a closed form between `Normal` laws over the same variable only",
         hint="write `SW[q || p]` or `Sinkhorn[q || p]`, which are estimated from samples",
