@@ -171,4 +171,5 @@ def _written_values(law: Basic) -> tuple[Basic, ...]:
 
 
 def names_of(variables: tuple[Basic, ...]) -> str:
+    """Variables as a list for an error message."""
     return ", ".join(f"`{v}`" for v in variables)
