@@ -2,24 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import final
 
+import torch
 from sympy import Basic, preorder_traversal
+from torch import Tensor
 
 from symdgm.binding import Bound
+from symdgm.binding.observations import check_draws, collect
+from symdgm.bounding import ObjectiveBound, bound_of
 from symdgm.display.derivations import derivation_latex, derivation_text
+from symdgm.errors import OptionError, SymdgmError
 from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.arithmetic import terms_of
 from symdgm.expressions.expectations import Binder
 from symdgm.expressions.notation import latex, unicode
 from symdgm.lowering import Comparisons, Estimate
 from symdgm.lowering.sources import is_opaque
+from symdgm.measuring import Subject
 from symdgm.rewriting import Change, Kind, Step
 from symdgm.rewriting import Derivation as Rewriting
+from symdgm.training.randomness import seeded
+from symdgm.verification import Verification, kind_of, verify
 
 
+@final
+@dataclass(frozen=True)
+class Checks:
+    """What the steps of an objective's derivation are checked with.
+
+    Args:
+        subject: evaluates formulas.
+        rewriting: the steps that rewrote the equation.
+        estimates: how its expectations are estimated.
+        read: data → checked tensors.
+    """
+
+    subject: Subject
+    rewriting: Rewriting
+    estimates: Sequence[Estimate]
+    read: Callable[[Mapping[str, object]], dict[str, Tensor]]
+
+
+@final
 @dataclass(frozen=True)
 class Derivation:
     """The steps from the equation as it was written to what is computed.
@@ -29,11 +57,68 @@ class Derivation:
         title_latex: the same in LaTeX.
         steps: each with its rule, whether it is an equality or an estimator, why it holds, and what it
             changed.
+        checks: what the steps are checked with, if they are those of an objective.
     """
 
     title: str
     title_latex: str
     steps: tuple[Step, ...]
+    checks: Checks | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def bound(self) -> ObjectiveBound:
+        """What the objective is to a log-likelihood, with the present values of its scalars.
+
+        Raises:
+            SymdgmError: the derivation is of no objective.
+        """
+        checks = self._checks()
+        return bound_of(checks.subject.bound, checks.subject.facts, checks.estimates)
+
+    def verify(
+        self, values: object = None, /, *, draws: int = 1000, seed: int | None = 0, n: int = 1, **data: object
+    ) -> Verification:
+        """Compare the two sides of every step by numbers, with error bars.
+
+        A step holds where the means of its sides differ by no more than four standard errors; a step that is
+        a lower bound, where its estimate is not above. No gradient is formed.
+
+        Args:
+            values: see `Objective.__call__`, whose errors it raises.
+            draws: draws for each side.
+            seed: of the draws; None takes the caller's random state.
+            n: see `Objective.__call__`.
+            data: see `Objective.__call__`.
+
+        Raises:
+            SymdgmError: the derivation is of no objective.
+            OptionError: ``draws`` is no whole number from 2.
+        """
+        if isinstance(draws, bool) or not isinstance(draws, int) or draws < 2:
+            raise OptionError(f"`draws` is {draws!r}", hint="write a whole number of draws, 2 or more")
+        checks = self._checks()
+        bound = checks.subject.bound
+        tensors = checks.read(collect(values, data, bound.data))
+        anchor = checks.subject.anchor()
+        device = next((t.device for t in (*tensors.values(), anchor) if t is not None), torch.device("cpu"))
+        with seeded(seed, device):
+            return verify(
+                checks.subject,
+                checks.rewriting,
+                checks.estimates,
+                tensors,
+                draws=draws,
+                n=check_draws(n, tensors),
+            )
+
+    def with_step(self, step: Step) -> Derivation:
+        """The derivation with one more step at its end."""
+        return replace(self, steps=(*self.steps, step))
+
+    def _checks(self) -> Checks:
+        if self.checks is None:
+            raise SymdgmError("this derivation is of no objective", hint="take `objective.derivation`")
+        return self.checks
 
     def __repr__(self) -> str:
         return derivation_text(self.title, self.steps)
@@ -53,7 +138,12 @@ class Derivation:
 
 
 def assemble(
-    title: object, bound: Bound, rewriting: Rewriting, estimates: Sequence[Estimate], comparisons: Comparisons
+    title: object,
+    bound: Bound,
+    rewriting: Rewriting,
+    estimates: Sequence[Estimate],
+    comparisons: Comparisons,
+    checks: Checks | None = None,
 ) -> Derivation:
     """All steps in order: what names mean, how the equation was rewritten, how expectations are estimated."""
     steps = [
@@ -64,7 +154,7 @@ def assemble(
         *comparisons.steps.values(),
         *_batch(bound, estimates, comparisons.of_batch),
     ]
-    return Derivation(unicode(title), latex(title), tuple(steps))
+    return Derivation(unicode(title), latex(title), tuple(steps), checks)
 
 
 def _resolution(bound: Bound) -> list[Step]:
@@ -109,13 +199,15 @@ def _estimation(estimates: Sequence[Estimate]) -> list[Step]:
 
 def _kind(estimate: Estimate) -> tuple[Kind, str]:
     """What an estimate is to its place in the equation, and why."""
-    kind, why = estimate.estimator.kind, estimate.estimator.why
-    if kind in (Kind.EQUALITY, Kind.BIASED) or not estimate.nonlinear:
+    kind, why = kind_of(estimate), estimate.estimator.why
+    if kind is estimate.estimator.kind:
         return kind, why
-    if estimate.logged:
-        why = f"{why}; the log of a mean is taken: a lower bound on the log of the expectation (Jensen)"
-        return Kind.LOWER_BOUND, why
-    return Kind.BIASED, f"{why}; but a nonlinear function of it is taken, so the value is biased (Jensen)"
+    if kind is Kind.LOWER_BOUND:
+        return (
+            kind,
+            f"{why}; the log of a mean is taken, a lower bound on the log of the expectation (Jensen)",
+        )
+    return kind, f"{why}; but a nonlinear function of it is taken, so the value is biased (Jensen)"
 
 
 def _how(estimate: Estimate) -> str:

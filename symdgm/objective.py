@@ -14,7 +14,8 @@ from symdgm.binding import Bound, BoundFacts, Environment, Excerpt, Scalars, Wri
 from symdgm.binding.classify import classify, declared_node, refuse_unused
 from symdgm.binding.observations import check_batch, check_draws, check_values, collect, read_data, respelled
 from symdgm.binding.papers import as_papers_mean
-from symdgm.derivation import Derivation, assemble
+from symdgm.bounding import warn_of_direction
+from symdgm.derivation import Checks, Derivation, assemble
 from symdgm.distributions import Distribution, Joint
 from symdgm.divergences import bind_kernels, read_divergences
 from symdgm.errors import OptionError, SymdgmError, suggest
@@ -24,6 +25,7 @@ from symdgm.expressions.notation import latex, unicode
 from symdgm.expressions.signature import signature
 from symdgm.estimators import Recipe, read_estimators, uses_no_closed_form
 from symdgm.lowering import Choices, Option, Output, freeze
+from symdgm.measuring import Subject
 from symdgm.parsing import parse, read
 from symdgm.parts import Shelf, factors_of, networks_of
 from symdgm.rewriting import derive
@@ -135,19 +137,21 @@ class Objective:
         self.validate = validate
         choices = Choices(read_estimators(estimators, _drawn(self.bound)))
         unclosed = uses_no_closed_form(choices.recipes)
-        facts = BoundFacts(
+        self.facts = facts = BoundFacts(
             environment, self.bound.expression, drawn=choices.recipes, unclosed=unclosed
         )
         rewriting = derive(self.bound.expression, facts, analytic=analytic)
         compared = read_divergences(divergences)
         bind_kernels(self.bound, compared)
-        frozen = freeze(self.bound, rewriting, facts, _counts(samples, self.bound), compared, choices)
+        self._draws = _counts(samples, self.bound)
+        frozen = freeze(self.bound, rewriting, facts, self._draws, compared, choices)
         self.term_names = _term_names(self.bound, [t.name for t in rewriting.terms])
         self.rewriting, self._many = rewriting, 0
         self.factors, self.networks = factors_of(self.bound), networks_of(self.bound)
         self.baselines = Shelf(choices.modules)
         self.runner = Runner(frozen, self.term_names, str(body), self._anchor)
         self.derivation: Derivation = self._derived()
+        warn_of_direction(self)
 
     @property
     def data(self) -> tuple[str, ...]:
@@ -275,7 +279,10 @@ class Objective:
 
     def _derived(self) -> Derivation:
         body, frozen = statement_of(self.expression).body, self.runner.frozen
-        return assemble(body, self.bound, self.rewriting, frozen.estimates, frozen.comparisons)
+        given = frozen.comparisons.given
+        subject = Subject(self.bound, self.facts, self._draws, self._anchor, given, frozen.choices)
+        checks = Checks(subject, self.rewriting, frozen.estimates, self.read)
+        return assemble(body, self.bound, self.rewriting, frozen.estimates, frozen.comparisons, checks)
 
     def _module_parameters(self) -> Iterator[nn.Parameter]:
         yield from self.factors.parameters()

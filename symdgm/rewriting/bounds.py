@@ -162,11 +162,11 @@ def _condition(piece: Piece, parts: Parts) -> Basic | None:
 
 
 def _relaxed(expression: Basic) -> list[tuple[Basic, tuple[Basic, ...]]]:
-    """The formula, and what is above it by ``-max(a, b) <= -a`` and ``min(a, b) <= a``, with what that adds."""
+    """The formula, and what is above it by ``-max(a, b) <= -a`` or ``min(a, b) <= a``, and how far."""
     terms = list(expression.args) if isinstance(expression, Plus) else [expression]
     if isinstance(expression, Minus) and isinstance(expression.args[0], Plus):
         terms = [Minus(t) for t in expression.args[0].args]
-    found = [(expression, ())]
+    found: list[tuple[Basic, tuple[Basic, ...]]] = [(expression, ())]
     for i, term in enumerate(terms):
         for eased, slack in _eased(term, 1):
             others = [*terms[:i], eased, *terms[i + 1 :]]

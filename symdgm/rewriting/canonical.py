@@ -1,4 +1,4 @@
-"""The canonical form of a formula: equal for formulas that the rules of logs, sums, means and densities equate.
+"""The canonical form of a formula: equal where the rules of logs, sums, means and densities say so.
 
 Divergences and entropies are written out, joints are products of their factors, logs of products are sums,
 expectations are linear and forget what they do not depend on; what is left is a sum of products of
@@ -68,7 +68,7 @@ class Canonical:
         return self._known[node]
 
     def by_factors(self, node: Basic) -> Basic:
-        """A formula with its joints as products of their factors, which must be seen under their own names."""
+        """A formula with its joints as products of their factors, while these have their own names."""
         return everywhere(node, lambda part: chain_rule(part, self.facts), [], set())
 
     def opaque(self, node: Basic) -> Polynomial:

@@ -1,4 +1,4 @@
-"""What the mean of a ratio of densities is: ``E_q(z|x)[p(x,z)/q(z|x)] = p(x)``, importance sampling's identity."""
+"""What the mean of a ratio of densities is: ``E_q(z|x)[p(x,z)/q(z|x)] = p(x)``, by importance."""
 
 from __future__ import annotations
 

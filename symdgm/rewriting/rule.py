@@ -18,11 +18,14 @@ class Kind(Enum):
     UNBIASED = "unbiased estimator"
     BIASED = "biased estimator"
     LOWER_BOUND = "estimator of a lower bound"
+    LOWER = "lower bound"
+    UPPER = "upper bound"
 
     @property
     def sign(self) -> str:
         """The sign between the two sides."""
-        return {Kind.EQUALITY: "=", Kind.LOWER_BOUND: "≳"}.get(self, "≈")
+        signs = {Kind.EQUALITY: "=", Kind.LOWER_BOUND: "≳", Kind.LOWER: "≤", Kind.UPPER: "≥"}
+        return signs.get(self, "≈")
 
 
 @dataclass(frozen=True)

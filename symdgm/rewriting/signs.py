@@ -1,4 +1,4 @@
-"""Which terms of a formula cannot be negative: divergences, squares, norms, what stands under an exponential."""
+"""Which terms of a formula cannot be negative: divergences, squares, norms, exponentials."""
 
 from __future__ import annotations
 
