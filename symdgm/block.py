@@ -19,6 +19,7 @@ from symdgm.expressions.names import Name, Subscripted, spelled
 from symdgm.expressions.scope import replace
 from symdgm.expressions.statements import Abbreviation, Block, Definition, Proportional
 from symdgm.families import FAMILIES, family_of, parameters_of
+from symdgm.games.sides import has_players
 from symdgm.parsing import parse
 from symdgm.statement import is_factor, is_objective, statement_of
 from symdgm.written_factors import Builder, check_sides
@@ -39,8 +40,8 @@ def build(
     declared: Sequence[tuple[Basic, Distribution]],
     names: Mapping[str, object],
     options: Sequence[str] = (),
-) -> tuple[Written, Environment]:
-    """The objective of a block, and the environment that its statements and keywords make.
+) -> tuple[list[Written], Environment]:
+    """The objectives of a block, and the environment that its statements and keywords make.
 
     Args:
         reading: the block.
@@ -55,7 +56,6 @@ def build(
         ParameterError: parameters that do not fit a family.
     """
     statements = _written_out(sort(reading))
-    (objective,) = statements.objectives
     read = {keyword: parse(keyword) for keyword in names}
     variables = {
         spelled(v) for d in statements.factors for v in (*values_of(d.args[0]), *givens_of(d.args[0]))
@@ -71,7 +71,8 @@ def build(
         k: v for k, v in names.items() if spelled(read[k]) in whole and isinstance(v, Tensor) and v.dim()
     }
     others = {k: v for k, v in names.items() if k not in shapes and k not in tensors}
-    environment = classify([statement_of(objective).body, *formulas], declared, others, parse, options)
+    objectives = [statement_of(objective).body for objective in statements.objectives]
+    environment = classify([*objectives, *formulas], declared, others, parse, options)
     by_name = {spelled(read[k]): v for k, v in tensors.items()}
     builder = Builder(reading, environment, {spelled(read[k]): v for k, v in shapes.items()}, by_name)
     factors = [*((f.node, f.distribution) for f in environment.factors)]
@@ -86,14 +87,15 @@ def build(
     )
     for factorisation in statements.factorisations:
         _check_factorisation(factorisation, joined, reading)
-    return Excerpt(objective, reading), joined
+    return [Excerpt(objective, reading) for objective in statements.objectives], joined
 
 
 def sort(reading: Written) -> Statements:
     """The statements of a block by what they do.
 
     Raises:
-        NotSupportedError: a statement that a model cannot be built from, or not exactly one objective.
+        NotSupportedError: a statement that a model cannot be built from; no objective, or several where one
+            has no player.
         GrammarError: two abbreviations of one name.
     """
     found = Statements()
@@ -104,13 +106,15 @@ def sort(reading: Written) -> Statements:
         except SymdgmError as error:
             place = statement.args[1] if is_factor(statement) else statement
             raise error.at(reading.source, reading.spans.get(place)) from None
-    if len(found.objectives) != 1:
-        span = reading.spans.get(found.objectives[1]) if found.objectives else None
+    alone = [o for o in found.objectives if not has_players(o)]
+    if not found.objectives or (alone and len(found.objectives) > 1):
+        count = len(found.objectives) or "none"
         raise NotSupportedError(
-            f"a model has one objective, but the block has {len(found.objectives) or 'none'}",
-            hint="write one line `maximize ...` or `minimize ...`",
+            f"a model has one objective, or one for each player, but the block has {count}",
+            hint="write one line `maximize ...` or `minimize ...`; several say whose parameters they move: "
+            "`loss_d: minimize ... over D`",
             source=reading.source,
-            span=span,
+            span=reading.spans.get(alone[-1]) if alone else None,
         )
     return found
 

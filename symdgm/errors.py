@@ -110,6 +110,10 @@ class FileMismatchError(SymdgmError):
     """A saved file does not belong to this model."""
 
 
+class SymdgmWarning(UserWarning):
+    """What is computed as it is written, but is probably not what is meant."""
+
+
 def underline(source: str, span: tuple[int, int] | None) -> list[str]:
     """The line of ``source`` that holds the span, cut to a window, and a caret line below it."""
     if span is None:

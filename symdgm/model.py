@@ -7,37 +7,29 @@ from collections.abc import Mapping, Sequence
 from typing import Any, final
 
 import torch
-from sympy import Basic
 from torch import Tensor, nn
 
 from symdgm import training
 from symdgm.binding import Scalars
-from symdgm.binding.classify import declared_node
 from symdgm.binding.observations import collect, read_data
-from symdgm.binding.papers import as_papers_mean
-from symdgm.averages import Ema, check_bounds, clip, make_averages
-from symdgm.block import build
 from symdgm.derivation import Derivation
 from symdgm.distributions import Distribution
 from symdgm.errors import NotSupportedError, SymdgmError
 from symdgm.estimators import Recipe
-from symdgm.expressions.names import spelled
 from symdgm.expressions.node import Node
 from symdgm.expressions.notation import latex, unicode
-from symdgm.expressions.scope import heads
-from symdgm.game import all_baselines, assemble_players, find_player, only_player, read_batch, split_batch
+from symdgm.games.assembly import assemble
+from symdgm.games.averages import Ema, check_bounds, clip
+from symdgm.games.game import all_baselines, find_player, read_batch, split_batch
+from symdgm.games.players import Listed, Player
+from symdgm.games.unreached import warn_of_unreached
 from symdgm.generation import Generator
 from symdgm.lowering import Option
-from symdgm.objective import OPTIONS, Objective, code_of, distributions_of, reading_of
-from symdgm.parsing import parse
+from symdgm.objective import Objective, code_of
 from symdgm.parts import Shelf, all_networks
-from symdgm.players import Listed, Player
 from symdgm.runtime import diagnose
-from symdgm.sides import is_game
-from symdgm.statement import is_block
 from symdgm.training import Evaluation, History, RandomState, Stepper
 from symdgm.training.randomness import seeded
-from symdgm.unreached import warn_of_unreached
 
 
 @final
@@ -94,11 +86,6 @@ class Model(nn.Module):
         **names: Any,
     ) -> None:
         super().__init__()
-        averages = make_averages(ema or {}, names, parse)
-        reading = as_papers_mean(reading_of(text), names, parse)
-        self.text: Basic = reading.expression
-        mentioned = {spelled(head) for head in heads(reading.expression)}
-        names |= {a.name: a.target for a in averages if a.name in mentioned}
         options = {
             "samples": samples,
             "analytic": analytic,
@@ -106,27 +93,15 @@ class Model(nn.Module):
             "estimators": estimators,
             "divergences": divergences,
         }
-        if is_block(reading.expression) or is_game([reading.expression]):
-            declared = [(declared_node(d, parse), d) for d in distributions_of(distributions)]
-            readings, environment = build(reading, declared, names, OPTIONS)
-            self.objective, self.sides = assemble_players(
-                readings, environment, options, players or {}, reading.expression, parse
-            )
-        else:
-            self.objective = Objective(text, *distributions, **options, **names)
-            self.sides = {"": only_player(self.objective, players or {})}
-        if self.objective.direction is None:
-            raise NotSupportedError(
-                "the equation does not say whether to maximise or to minimise it",
-                hint=f"write `maximize {self.objective!r}`",
-            )
+        assembly = assemble(text, distributions, names, options, players, ema)
+        self.text, self.objective, self.sides = assembly.text, assembly.objective, assembly.players
         self.factors = self.objective.factors
         self.networks = all_networks(player.objective.bound for player in self.sides.values())
         for name, parameter in self.objective.scalars.parameters().items():
             self.register_parameter(f"scalar_{name}", parameter)
         self.baselines = all_baselines(self.sides)
-        self.averages = Shelf({a.name: a.target for a in averages if a.name not in mentioned})
-        self._averages = averages
+        self.averages = Shelf({average.name: average.target for average in assembly.kept})
+        self._averages = assembly.averages
         self._bounds = dict(clip_weights or {})
         check_bounds(self._bounds, self.sides)
         warn_of_unreached(self, self.sides)

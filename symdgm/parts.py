@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import final
 
 from torch import nn
@@ -55,6 +55,15 @@ def _free(name: str, parent: nn.Module) -> str:
 def factors_of(bound: Bound) -> Shelf:
     """The distributions that a formula is bound to."""
     return Shelf({str(f.node): f.distribution for f in bound.environment.factors if not f.derived})
+
+
+def all_networks(formulas: Iterable[Bound]) -> Shelf:
+    """The same of several formulas in one environment."""
+    found: dict[str, object] = {}
+    for bound in formulas:
+        found |= {name: bound.environment.networks[name] for name in bound.networks}
+        found |= bound.environment.tables
+    return Shelf(found)
 
 
 def networks_of(bound: Bound) -> Shelf:

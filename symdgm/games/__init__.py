@@ -1,0 +1,1 @@
+"""Games: players with objectives of their own, critics of divergences, networks that follow others."""

@@ -1,0 +1,87 @@
+"""From the text of a model and what is bound to its objective, its players and the networks that follow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sympy import Basic
+
+from symdgm.binding.classify import declared_node
+from symdgm.binding.papers import as_papers_mean
+from symdgm.block import build
+from symdgm.distributions import Distribution
+from symdgm.errors import NotSupportedError
+from symdgm.expressions.names import spelled
+from symdgm.expressions.node import Node
+from symdgm.expressions.scope import heads
+from symdgm.games.averages import Average, Ema, make_averages
+from symdgm.games.game import assemble_players, only_player
+from symdgm.games.players import Listed, Player
+from symdgm.games.sides import is_game
+from symdgm.objective import OPTIONS, Objective, distributions_of, reading_of
+from symdgm.parsing import parse
+from symdgm.statement import is_block
+
+
+@dataclass(frozen=True, eq=False)
+class Assembly:
+    """What a model is made of.
+
+    Args:
+        text: what was written.
+        objective: its objective; of a game, that of the player who moves first.
+        players: the players in the order in which they move; one alone is called by the empty name.
+        averages: the networks that follow others.
+        kept: those among them that the text does not name.
+    """
+
+    text: Basic
+    objective: Objective
+    players: dict[str, Player]
+    averages: list[Average]
+    kept: list[Average]
+
+
+def assemble(
+    text: str | Node,
+    distributions: Sequence[Distribution],
+    names: Mapping[str, Any],
+    options: Mapping[str, Any],
+    players: Listed | None,
+    ema: Ema | None,
+) -> Assembly:
+    """Bind what was written.
+
+    Args:
+        text: an objective or a block.
+        distributions: those that it names, besides those that the block defines.
+        names: keyword → network, scalar, event shape or distribution.
+        options: those of `Objective`.
+        players: player → what it owns, where its name does not say so.
+        ema: average → how much of itself it keeps, and which network it follows.
+
+    Raises:
+        SymdgmError: see `symdgm.model.Model`.
+    """
+    averages = make_averages(ema or {}, names, parse)
+    reading = as_papers_mean(reading_of(text), names, parse)
+    mentioned = {spelled(head) for head in heads(reading.expression)}
+    every = {**names, **{a.name: a.target for a in averages if a.name in mentioned}}
+    if is_block(reading.expression) or is_game([reading.expression]):
+        declared = [(declared_node(d, parse), d) for d in distributions_of(tuple(distributions))]
+        readings, environment = build(reading, declared, every, OPTIONS)
+        objective, found = assemble_players(
+            readings, environment, options, players or {}, reading.expression, parse
+        )
+    else:
+        objective = Objective(text, *distributions, **options, **every)
+        found = {"": only_player(objective, players or {})}
+    if objective.direction is None:
+        raise NotSupportedError(
+            "the equation does not say whether to maximise or to minimise it",
+            hint=f"write `maximize {objective!r}`",
+        )
+    kept = [average for average in averages if average.name not in mentioned]
+    return Assembly(reading.expression, objective, found, averages, kept)

@@ -1,0 +1,106 @@
+"""From what is written to the players of a model: one who moves everything, or the sides of a game."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from sympy import Basic
+from torch import Tensor
+
+from symdgm.binding import Environment, Excerpt, Written
+from symdgm.binding.observations import check_draws
+from symdgm.errors import OptionError, suggest
+from symdgm.games.players import Listed, Player, make_players
+from symdgm.games.sides import is_game, sides_of
+from symdgm.objective import Objective
+from symdgm.parts import Shelf
+
+
+def assemble_players(
+    readings: Sequence[Written],
+    environment: Environment,
+    options: Mapping[str, Any],
+    listed: Listed,
+    text: Basic,
+    read: Callable[[str], Basic],
+) -> tuple[Objective, dict[str, Player]]:
+    """The objective of a model, and its players in the order in which they move.
+
+    Args:
+        readings: the objectives as written.
+        environment: what their names are bound to.
+        options: those of `Objective`.
+        listed: player → what it owns, where its name does not say so.
+        text: all that was written.
+        read: text → node.
+
+    Raises:
+        GrammarError: a player has two objectives.
+        NameResolutionError: the name of a player owns nothing.
+        OptionError: ``listed`` names no player, or two players own one parameter.
+        ParameterError: the objective of a player does not depend on what it owns.
+    """
+    if not is_game([reading.expression for reading in readings]):
+        (reading,) = readings
+        objective = Objective.over(reading, environment, **options)
+        return objective, {"": only_player(objective, listed)}
+    sides = sides_of([reading.expression for reading in readings])
+    source = readings[0]
+    objectives = [Objective.over(Excerpt(side.expression, source), environment, **options) for side in sides]
+    return objectives[0], make_players(sides, objectives, text, listed, read)
+
+
+def only_player(objective: Objective, listed: Listed) -> Player:
+    """The one player, who owns everything.
+
+    Raises:
+        OptionError: others are listed.
+    """
+    if listed:
+        raise OptionError(
+            f"`players` lists `{next(iter(listed))}`, but the objective has no players",
+            hint="write whose parameters are moved, `min_G max_D ...` or `loss_d: minimize ... over D`",
+        )
+    return Player("", objective, tuple(objective.parameters()))
+
+
+def find_player(players: Mapping[str, Player], name: str | None) -> Player:
+    """The player of a name or label; the only one if there is no other.
+
+    Raises:
+        OptionError: there is none, or no name and several.
+    """
+    if name is None and len(players) == 1:
+        return next(iter(players.values()))
+    found = [player for player in players.values() if name in (player.name, player.label)]
+    if name is None or not found:
+        problem = "a game has a loss for each player" if name is None else f"there is no player `{name}`"
+        raise OptionError(problem, hint=f"write `player=...`; {suggest(name or '', players)}")
+    return found[0]
+
+
+def read_batch(players: Mapping[str, Player], values: Mapping[str, object], n: int) -> dict[str, Tensor]:
+    """What a step was given as checked tensors; without data, one that says how many are drawn."""
+    known = {name for player in players.values() for name in player.objective.data}
+    batch: dict[str, Tensor] = {}
+    for player in players.values():
+        objective = player.objective
+        others = known - set(objective.data)
+        batch |= objective.read({name: value for name, value in values.items() if name not in others})
+    check_draws(n, batch)
+    return batch or {"": torch.empty(n, 0)}
+
+
+def split_batch(objective: Objective, batch: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], int]:
+    """The data of one objective from a batch, and how many are drawn where it has none."""
+    data = {name: batch[name] for name in objective.data}
+    return data, 1 if data else len(next(iter(batch.values())))
+
+
+def all_baselines(players: Mapping[str, Player]) -> Shelf:
+    """The learned baselines of all objectives, by player where there are several."""
+    if "" in players:
+        return players[""].objective.baselines
+    return Shelf({name: player.objective.baselines for name, player in players.items()})
