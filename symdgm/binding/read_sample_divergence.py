@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from sympy import Basic, Integer
 
-from symdgm.binding.environment import is_data_name
 from symdgm.binding.factors import ATOMS, Match
 from symdgm.binding.read_divergences import read_divergence
 from symdgm.binding.reader import Reader
@@ -29,7 +28,7 @@ def read_sample_divergence(reader: Reader, node: Basic, scope: frozenset[Basic])
     """
     _refuse_square(reader, node)
     left, right = node.args[1:3]
-    if isinstance(left, ATOMS) and is_data_name(left):  # it is over what the other side is over
+    if isinstance(left, ATOMS) and not isinstance(right, ATOMS):  # it is over what the other side is over
         second = _side(reader, right, scope, None)
         first = _side(reader, left, scope, second.values)
     else:

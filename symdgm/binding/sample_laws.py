@@ -81,15 +81,20 @@ def _written_out(environment: Environment, head: Basic, over: Sequence[Basic] | 
     named = _subscripted_law(environment, head)
     if named is not None:
         return named
-    if is_data_name(head) or (
-        over and not any(set(f.variables) == set(over) for f in environment.named(head))
-    ):
-        if over is None:
-            raise NameResolutionError(
-                f"`{head}` does not say over what", hint=f"name the variables, as in `{head}(x)`"
-            )
+    if is_data_name(head) and over is None:
+        raise NameResolutionError(
+            f"`{head}` does not say over what", hint=f"name the variables, as in `{head}(x)`"
+        )
+    if over is not None and (is_data_name(head) or _is_marginal(environment.named(head), over)):
         return reference(head, over, ())
     return resolve_bare(environment, head, over)
+
+
+def _is_marginal(named: Sequence[Factor], over: Sequence[Basic]) -> bool:
+    """Whether factors make a marginal over some variables: what theirs is given is drawn by others."""
+    drawn = {v for f in named for v in f.variables}
+    exact = [f for f in named if set(f.variables) == set(over)]
+    return bool(named) and all(f.givens and set(f.givens) <= drawn for f in exact)
 
 
 def _subscripted_law(environment: Environment, head: Basic) -> Basic | None:

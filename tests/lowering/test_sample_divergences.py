@@ -79,7 +79,7 @@ def test_mmd_of_the_aggregated_posterior(option, compare):
         assert a.abs().max() > 1e-6  # it reaches both sides
 
 
-SMOOTH = {"MMD": MMD(bandwidth=1.0), "Sinkhorn": Sinkhorn(blur=0.5, scaling=0.99)}
+SMOOTH = {"MMD": MMD(bandwidth=1.0), "Sinkhorn": Sinkhorn(blur=0.5, scaling=0.999)}
 
 
 @pytest.mark.parametrize("divergence", ["MMD", "Energy", "SW", "W", "Sinkhorn"])
