@@ -9,6 +9,7 @@ from sympy import Basic, Integer, Number, Rational
 from symdgm.expressions.applications import Apply, Call, Density, call
 from symdgm.expressions.arithmetic import Minus, Plus, Power, Quotient, Times, plus
 from symdgm.expressions.expectations import CrossEntropy, DivergenceBetween, Entropy, Expect
+from symdgm.expressions.places import looked_up, patterns
 from symdgm.expressions.scope import bound_variables, free_names
 from symdgm.rewriting.facts import Facts
 
@@ -121,11 +122,12 @@ def constant(node: Basic, facts: Facts) -> Basic | None:
     kept: list[Basic] = []
     needed = set(free_names(node.body))
     for binder in reversed(node.binders):
-        drawn = set(bound_variables(binder))
-        if drawn & needed:
+        drawn = patterns(bound_variables(binder))
+        used = {name for name in needed if looked_up(name, drawn) is not None}
+        if used:
             kept.insert(0, binder)
             law = facts.law(binder.law)
-            needed = (needed - drawn) | set(law.givens if law else ())
+            needed = (needed - used).union(*map(free_names, law.givens if law else ()))
     if len(kept) == len(node.binders):
         return None
     return Expect(node.body, *kept) if kept else node.body
