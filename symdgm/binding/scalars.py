@@ -72,6 +72,20 @@ class Scalars(MutableMapping[str, float | Tensor]):
         """One more scalar, which the formula does not name; see the class for what it may be."""
         self._put(name, value)
 
+    def size(self, name: str) -> int:
+        """A scalar to which an index runs, as a whole number.
+
+        Raises:
+            OptionError: it is no whole number from 1.
+        """
+        value = self._values[name]
+        number = value.item() if isinstance(value, Tensor) else value
+        if isinstance(value, nn.Parameter) or number != int(number) or number < 1:
+            raise OptionError(
+                f"an index runs to `{name}`, which is {number:g}", hint="give a whole number, 1 or more"
+            )
+        return int(number)
+
     def parameters(self) -> dict[str, nn.Parameter]:
         """The scalars that are trained."""
         return {n: v for n, v in self._values.items() if isinstance(v, nn.Parameter)}

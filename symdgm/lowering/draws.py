@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -13,12 +14,14 @@ from symdgm.expressions.families import NOISE, family
 from symdgm.expressions.folding import fold
 from symdgm.expressions.scope import replace
 from symdgm.lowering.estimation.drawn import REMARKS, special
+from symdgm.lowering.estimation.drawing import ONCE
 from symdgm.lowering.estimation.exact import ASKED, MAX_STATES, TooManyStates
 from symdgm.lowering.family_objects import draw_text
 from symdgm.lowering.laws import LawValues
+from symdgm.lowering.neighbours import event_beside
 from symdgm.lowering.operands import ATOM, BATCH, Axis, Operand
 from symdgm.lowering.parameters import known_event
-from symdgm.lowering.plan import PlanNode
+from symdgm.lowering.plan import Kind, PlanNode
 
 if TYPE_CHECKING:
     from symdgm.lowering.writer import Writer
@@ -31,12 +34,15 @@ def emit_draw(writer: Writer, node: PlanNode) -> Operand:
     place of an axis of points that the node reads besides the law.
     """
     law, count = writer.laws[node.args[0]], node.number(2)
-    event = known_event(writer, law)
-    axes = tuple(a for a in writer.axes if a in law.axes or a == BATCH or a in node.args[1:])
+    event = _event(writer, node, law)
+    wanted = {*law.axes, *node.args[1:], *([BATCH] if by_example(node, law.axes) else [])}
+    axes = tuple(a for a in writer.axes if a in wanted)
     if count > 1:
         writer.axes.insert(0, node)
     drawn_axes: tuple[Axis, ...] = (node, *axes) if count > 1 else axes
     how = node.word(3) if node.detail[3:] else ""
+    moving = law.family.pathwise and not how
+    comment_draw(writer, node, count, REMARKS.get(how, ", differentiable by the parameters" if moving else ""))
     if how in REMARKS:
         operand: Operand | None = special(writer, node, law, event, axes)
     else:
@@ -45,15 +51,30 @@ def emit_draw(writer: Writer, node: PlanNode) -> Operand:
         operand = Operand(draw_text(writer, law, event, axes, count), ATOM, drawn_axes, len(event))
     if how == "detached":
         operand = Operand(f"{operand.at(ATOM)}.detach()", ATOM, operand.axes, operand.rank)
-    moving = law.family.pathwise and not how
-    remark = REMARKS.get(how, ", differentiable by the parameters" if moving else "")
-    comment_draw(writer, node, count, remark)
     return writer.named(node.word(), operand, node.origin)
+
+
+def by_example(node: PlanNode, axes: Sequence[Axis]) -> bool:
+    """Whether each example has a draw of its own: not where all share one, nor where rows have theirs."""
+    rows = any(isinstance(a, PlanNode) and a.kind is Kind.INDEX and a.detail[0] == "batch" for a in axes)
+    return not rows and ONCE not in node.detail
+
+
+def _event(writer: Writer, node: PlanNode, law: LawValues) -> torch.Size:
+    """The event of a draw; where its law leaves it open, that of what it is combined with."""
+    if law.event is None and law.variable not in writer.events:
+        beside = event_beside(writer, node)
+        if beside is not None:
+            return beside
+    return known_event(writer, law)
 
 
 def comment_draw(writer: Writer, node: PlanNode, count: int, remark: str) -> None:
     """Say how many draws the next statement makes."""
-    many = "one draw an example" if count == 1 else f"{count} draws an example"
+    sizes = [writer.size(a) for a in node.args[1:] if a.kind is Kind.INDEX]
+    many = " x ".join([*sizes, *([str(count)] if count > 1 or not sizes else [])])
+    many = "one draw" if many == "1" else f"{many} draws"
+    many += "" if ONCE in node.detail else " an example"
     writer.script.comment(f"{node.word()} ~ {node.args[0].origin}: {many}{remark}")
 
 

@@ -41,7 +41,7 @@ def choose(place: Place, asked: Recipe | None = None, *, many: bool = False) -> 
         return CERTAIN
     if asked is not None:
         return asked.at(place)
-    if law.finite and not many:
+    if law.finite and not many and not place.several:
         return ENUMERATION
     if law.pathwise:
         return replace(PATHWISE, count=place.asked)

@@ -14,7 +14,10 @@ from sympy import Basic, Number, Rational
 from symdgm.expressions.applications import Apply, Call, Density, call
 from symdgm.expressions.arithmetic import Power, Quotient, Times
 from symdgm.expressions.expectations import Expect
+from symdgm.expressions.indices import Aggregate
+from symdgm.expressions.names import Name, spelled
 from symdgm.lowering.expectations import lower_expectation
+from symdgm.lowering.indices import lower_aggregate
 from symdgm.lowering.plan import Kind, PlanNode
 from symdgm.lowering.streams import copies, streams
 
@@ -31,7 +34,7 @@ def splits(lowering: Lowering, node: Basic) -> bool:
         return any(splits(lowering, a) for a in node.args)
     if isinstance(node, Power):
         return splits(lowering, node.args[0])
-    return isinstance(node, Expect) and _is_positive(lowering, node.body)
+    return isinstance(node, Expect | Aggregate) and _is_positive(lowering, node.body)
 
 
 def lower_log(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode:
@@ -44,6 +47,8 @@ def lower_log(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode:
     """
     if isinstance(node, Expect) and _is_positive(lowering, node.body):
         return lower_expectation(lowering, node, scope, log=True)
+    if isinstance(node, Aggregate) and _is_positive(lowering, node.body):
+        return lower_aggregate(lowering, node, scope, log=True)
     if isinstance(node, Times | Quotient):
         return _log_factors(lowering, node, scope)
     if isinstance(node, Power) and _is_positive(lowering, node.args[0]):
@@ -59,6 +64,8 @@ def _log_factors(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode:
     logs: list[PlanNode] = []
     rest: dict[int, list[PlanNode]] = {1: [], -1: []}
     for sign, factor in _signed_factors(node, 1):
+        if factor == 1:
+            continue
         place = scope if sign > 0 else scope.nonlinear()
         if _is_positive(lowering, factor):
             log = lower_log(lowering, factor, place)
@@ -106,8 +113,10 @@ def _is_positive(lowering: Lowering, node: Basic) -> bool:
         return all(_is_positive(lowering, a) for a in node.args)
     if isinstance(node, Power):
         return _is_positive(lowering, node.args[0])
-    if isinstance(node, Expect):
+    if isinstance(node, Expect | Aggregate):
         return _is_positive(lowering, node.body)
+    if isinstance(node, Name):
+        return spelled(node) in (lowering.bound.environment.sizes | lowering.bound.environment.batch_sizes)
     return isinstance(node, Apply | Density) and _has_density(lowering, node)
 
 

@@ -31,9 +31,18 @@ if TYPE_CHECKING:
 def emit_log_density(writer: Writer, node: PlanNode) -> Operand:
     """The log-density of a value, summed over its event."""
     law, *values = node.args
+    if node.detail == ("elements",):
+        return _element_densities(writer, law, values[0])
     if law.kind is Kind.OPAQUE:
         return _opaque(writer, law, values, node.origin)
     return log_density(writer, law, values[0], node.origin)
+
+
+def _element_densities(writer: Writer, law_node: PlanNode, value_node: PlanNode) -> Operand:
+    """The log-density of each element, of which all are independent."""
+    law = writer.laws[law_node]
+    value = _value(writer, law, value_node)
+    return _elements(writer, law, value, _check_value(writer, law, value))
 
 
 def _opaque(writer: Writer, law: PlanNode, values: list[PlanNode], origin: Basic | None) -> Operand:

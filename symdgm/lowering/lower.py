@@ -17,6 +17,7 @@ from symdgm.expressions.names import spelled
 from symdgm.lowering.comparisons import Comparisons
 from symdgm.lowering.estimation.choices import Choices
 from symdgm.lowering.expectations import Estimate
+from symdgm.lowering.indices import component_density, read_along, through
 from symdgm.lowering.known_integrals import lower_row_sum
 from symdgm.lowering.logarithms import lower_log, splits
 from symdgm.lowering.plan import Kind, Plan, PlanNode
@@ -117,6 +118,7 @@ class Lowering:
         """The parameters of a law at its givens."""
         factor = self.bound.environment.factors[law.identity]
         if is_opaque(factor.distribution):
+            _refuse_stopped(law)
             nodes = [self.lower(g, scope.nonlinear()) for g in law.givens]
             return self.plan.node(Kind.OPAQUE, *nodes, detail=(law.identity,), origin=law.node)
         # By place: the declaration and the parsed node may spell one variable in two ways, x_1_2 and x_{1,2}.
@@ -125,7 +127,8 @@ class Lowering:
             self._network(source, [given[name] for name in source.arguments], law.node, scope)
             for source in sources_of(factor.distribution)
         ]
-        return self.plan.node(Kind.LAW, *networks, detail=(law.identity,), origin=law.node)
+        detail = (law.identity, "stopped") if law.stopped else (law.identity,)
+        return self.plan.node(Kind.LAW, *networks, detail=detail, origin=law.node)
 
     def apply(self, operation: str, node: Basic, operands: list[PlanNode]) -> PlanNode:
         """An elementwise operation."""
@@ -144,7 +147,11 @@ class Lowering:
             return self.plan.node(Kind.PARAMETER, self.law(law, scope), detail=(parameter,), origin=node)
         scalar = self.bound.environment.scalar(node)
         if scalar is not None:
+            if scalar in self.bound.environment.sizes:
+                return self.plan.node(Kind.SIZE, detail=("scalar", scalar), origin=node)
             return self.plan.node(Kind.SCALAR, detail=(scalar,), origin=node)
+        if spelled(node) in self.bound.environment.batch_sizes:
+            return self.plan.node(Kind.SIZE, detail=("batch",), origin=node)
         if node == PI and spelled(node) not in self.bound.data:
             return self.plan.node(Kind.NUMBER, detail=("pi",), origin=node)
         return self.plan.node(Kind.OBSERVE, detail=(spelled(node),), origin=node)
@@ -156,9 +163,10 @@ class Lowering:
     def call_network(self, source: NetworkSource, inputs: list[PlanNode], origin: Basic) -> PlanNode:
         """A call of a network on nodes."""
         name = self._network_name(source, origin)
-        called = self.plan.node(Kind.NETWORK, *inputs, detail=(name,), origin=origin)
+        values, reading = through(inputs)
+        called = self.plan.node(Kind.NETWORK, *values, detail=(name,), origin=origin)
         self.readings.setdefault(called, source)
-        return called
+        return read_along(self, called, reading)
 
     def _network_name(self, source: NetworkSource, origin: Basic) -> str:
         """One name for one callable, however many factors use it."""
@@ -183,6 +191,9 @@ class Lowering:
         name = spelled(node.args[0])
         source = function_source(name, self.bound.environment.networks[name], len(node.args) - 1)
         called = self._network(source, list(node.args[1:]), node, scope)
+        if called.kind is Kind.ALONG:
+            output = self.plan.node(Kind.OUTPUT, called.args[0], detail=(name,), origin=node)
+            return read_along(self, output, called)
         return self.plan.node(Kind.OUTPUT, called, detail=(name,), origin=node)
 
     def _log_density(self, node: Basic, law: Law, scope: Scope) -> PlanNode:
@@ -191,6 +202,9 @@ class Lowering:
                 f"`{node}` has no density: it is {law.family_name.lower()}",
                 hint="compare values instead, as in `||x - f(z)||^2`",
             )
+        component = component_density(self, node, law, scope)
+        if component is not None:
+            return component
         parameters, values = self.law(law, scope), [self.lower(v, scope.nonlinear()) for v in law.values]
         if self.stopped.get(values[0]) is parameters:
             detail = (*parameters.detail, "stopped")
@@ -236,3 +250,12 @@ class Lowering:
         if function == "log":
             inside = scope.logarithm()
         return self.apply(function, node, [self.lower(a, inside) for a in arguments])
+
+
+def _refuse_stopped(law: Law) -> None:
+    """Refuse to stop the gradient through a law that is computed as a whole."""
+    if law.stopped:
+        raise NotSupportedError(
+            f"`{law.node}` is computed by a {law.family_name} as a whole, whose parameters cannot be stopped",
+            hint="stop the gradient through a value, `sg[...]`, or give a copy without gradient",
+        )

@@ -38,10 +38,11 @@ def emit_sample(writer: Writer, node: PlanNode) -> Operand:
     axes = tuple(a for a in writer.axes if a == BATCH or any(a in o.axes for o in given.values()))
     texts, sample_axes = _named(writer, given, axes)
     options = [] if given else [f"n={writer.size(BATCH)}"]
-    options += [f"shape=({count},)"] if count > 1 else []
+    plates = [a for a in node.args[1:] if a.kind is Kind.INDEX and a not in axes]
+    sizes = [*([str(count)] if count > 1 else []), *map(writer.size, plates)]
+    options += [f"shape=({', '.join(sizes)},)"] if sizes else []
     arguments = ", ".join([*([texts] if given else []), *options, *sample_axes, "check=False"])
-    if count > 1:
-        axes = (points, *axes)
+    axes = (*([points] if count > 1 else []), *plates, *axes)
     if points is node and count > 1:
         writer.axes.insert(0, node)
     scored = isinstance(distribution, Transformed) and node in writer.scored and not node.detail[3:]

@@ -170,6 +170,8 @@ def write(name: str, operands: Sequence[Operand]) -> tuple[str, int]:
         "weighted": lambda: f"weighted({operands[0].text}, {operands[1].text})",
         "identity": lambda: operands[0].text,
     }
+    if name.startswith("is "):
+        return f"({operands[0].at(SUM)} {name[3:]} {operands[1].at(SUM)})", ATOM
     if name in writers:
         text, level = writers[name](), LEVELS.get(name, operands[0].level)
         return text, operands[0].level if name == "neg" and operands[0].level == PRODUCT else level

@@ -25,6 +25,15 @@
 | POINTS | whose, which stream, how many | the laws that are drawn so often: an axis of independent draws |
 | KNOWN | which integral | the laws |
 | COMPARE | the divergence, variables of the first | the points of both |
+| SIZE | whose | |
+| INDEX | what it runs over, which of its axes, where it stands | its bounds |
+| POSITION | | the index, or the examples |
+| ALONG | which axis | the value, the index along which it is read, the axis that it had |
+| PICK | | several draws, their axis, the number of one |
+| AGGREGATE | operation | the values, the index, a condition |
+| TABLE | name | indices |
+| CALLS | name of a list of networks | the index, the inputs |
+| INDICATOR | | a condition |
 | POINT | | the value, by which one differentiates |
 | DERIVATIVE | which | what is differentiated, the point |
 """
@@ -64,6 +73,15 @@ class Kind(Enum):
     POINTS = auto()
     KNOWN = auto()
     COMPARE = auto()
+    SIZE = auto()
+    INDEX = auto()
+    POSITION = auto()
+    ALONG = auto()
+    PICK = auto()
+    AGGREGATE = auto()
+    TABLE = auto()
+    CALLS = auto()
+    INDICATOR = auto()
     POINT = auto()
     DERIVATIVE = auto()
 

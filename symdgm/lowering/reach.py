@@ -39,6 +39,8 @@ def _parameters(frozen: Frozen, node: PlanNode) -> Iterator[nn.Parameter]:
         yield from (value for value in constants if isinstance(value, nn.Parameter))
     elif node.kind is Kind.OPAQUE:
         yield from environment.factors[node.number()].distribution.parameters()
+    elif node.kind in (Kind.TABLE, Kind.CALLS):
+        yield from parameters_of(environment.tables[node.word()])
     elif node.kind is Kind.SCALAR:
         value = environment.scalars[node.word()]
         if isinstance(value, nn.Parameter):

@@ -20,6 +20,15 @@ from symdgm.lowering.derivatives import emit_derivative, emit_point
 from symdgm.lowering.draws import emit_draw, emit_states
 from symdgm.lowering.estimation.emission import emit_path, emit_reweighted, emit_state, emit_surrogate
 from symdgm.lowering.freeze import Frozen
+from symdgm.lowering.index_steps import (
+    emit_aggregate,
+    emit_along,
+    emit_index,
+    emit_indicator,
+    emit_pick,
+    emit_position,
+    emit_size,
+)
 from symdgm.lowering.laws import LawValues
 from symdgm.lowering.known_integrals import emit_known
 from symdgm.lowering.logdensities import emit_log_density, emit_weight
@@ -35,6 +44,11 @@ from symdgm.lowering.reductions import emit_reduce
 from symdgm.lowering.sample_points import emit_axis, emit_comparison
 from symdgm.lowering.stable import stable
 from symdgm.lowering.statements import Script, environment
+from symdgm.lowering.table_steps import emit_calls, emit_table
+
+
+SHARED = {"mean over draws": "mean", "log mean over draws": "log_mean", "discrete": "discrete"}
+"""What a value that several others read is called, by the last word of its detail."""
 
 
 class Writer:
@@ -65,7 +79,7 @@ class Writer:
         self.drawn: dict[PlanNode, dict[str, Operand]] = {}
         self.log_probs: dict[PlanNode, Operand] = {}
         self.axes: list[Axis] = [BATCH]
-        self.lengths: dict[PlanNode, int] = {}
+        self.lengths: dict[PlanNode, int | str] = {}
         self.events: dict[str, tuple[torch.Size, str]] = {}
         self.labels: list[LabelRange] = []
         self.ranges: list[ParameterRange] = []
@@ -184,8 +198,9 @@ class Writer:
             operand = _EMITTERS[node.kind](self, node)
         except SymdgmError as error:
             raise self.pointed(error, node.origin) from error.__cause__
-        shared = self.counts[node] > 1 and node.kind in (Kind.APPLY, Kind.REDUCE) and not operand.number
-        return self.named("shared", operand, node.origin) if shared else operand
+        shared = self.counts[node] > 1 and node.kind in (Kind.APPLY, Kind.REDUCE, Kind.AGGREGATE) and not operand.number
+        hint = SHARED.get(str(node.detail[-1]) if node.detail else "", "shared")
+        return self.named(hint, operand, node.origin) if shared else operand
 
 
 def _is_call(text: str) -> bool:
@@ -285,6 +300,15 @@ _EMITTERS: dict[Kind, Callable[[Writer, PlanNode], Operand]] = {
     Kind.KNOWN: emit_known,
     Kind.POINTS: emit_axis,
     Kind.COMPARE: emit_comparison,
+    Kind.SIZE: emit_size,
+    Kind.INDEX: emit_index,
+    Kind.POSITION: emit_position,
+    Kind.ALONG: emit_along,
+    Kind.PICK: emit_pick,
+    Kind.AGGREGATE: emit_aggregate,
+    Kind.TABLE: emit_table,
+    Kind.CALLS: emit_calls,
+    Kind.INDICATOR: emit_indicator,
     Kind.POINT: emit_point,
     Kind.DERIVATIVE: emit_derivative,
 }

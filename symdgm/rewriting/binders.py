@@ -6,6 +6,7 @@ from sympy import Basic
 
 from symdgm.expressions.expectations import Binder, Expect
 from symdgm.expressions.laws import Law
+from symdgm.expressions.places import looked_up, pattern, patterns
 from symdgm.expressions.scope import free_names
 from symdgm.rewriting.facts import Facts
 
@@ -23,7 +24,7 @@ def unnested(node: Basic) -> tuple[Binders, Basic]:
 def movable(binders: Binders, i: int, facts: Facts) -> Law | None:
     """The law of a binder that may stand inmost: no later one depends on its variables or hides them."""
     law = facts.law(binders[i].law)
-    if law is None:
+    if law is None or is_several(binders[i]):
         return None
     drawn = set(binders[i].variables or law.values)
     for binder in binders[i + 1 :]:
@@ -49,8 +50,14 @@ def needed_by(names: set[Basic], binders: Binders, facts: Facts) -> Binders:
     kept: Binders = ()
     for binder in reversed(binders):
         law = facts.law(binder.law)
-        drawn = set(binder.variables or (law.values if law else ()))
-        if drawn & names:
+        drawn = patterns(binder.variables or (law.values if law else ()))
+        used = {name for name in names if looked_up(name, drawn) is not None}
+        if used:
             kept = (binder, *kept)
-            names = (names - drawn) | reads(binder.law, facts)
+            names = (names - used) | reads(binder.law, facts)
     return kept
+
+
+def is_several(binder: Binder) -> bool:
+    """Whether a binder draws several times, ``z_{1:K} ~ q(z|x)``."""
+    return any(pattern(v) != v for v in binder.variables)

@@ -233,6 +233,10 @@ class Runner:
             return self.frozen.sources[name].call
         if kind == "scalar":
             return self.frozen.bound.environment.scalars.tensor(name, like)
+        if kind == "size":
+            return self.frozen.bound.environment.scalars.size(name)
+        if kind == "table":
+            return self.frozen.bound.environment.tables[name]
         if kind == "tensor":
             index, _, parameter = name.partition(":")
             return self.frozen.bound.environment.factors[int(index)].constants[parameter]
@@ -279,7 +283,9 @@ def _wanted(frozen: Frozen) -> Iterator[tuple[str, str]]:
     for name in bound.data:
         yield f"data:{name}", name
     for name in bound.scalars:
-        yield f"scalar:{name}", name
+        yield f"{'size' if name in bound.environment.sizes else 'scalar'}:{name}", name
+    for name in bound.environment.tables:
+        yield f"table:{name}", name
     for name in frozen.choices.scalars.values():
         yield f"scalar:{name}", name
     for name in frozen.choices.states:

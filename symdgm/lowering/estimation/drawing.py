@@ -7,8 +7,13 @@ from collections.abc import Hashable
 from sympy import Basic
 
 from symdgm.expressions.names import spelled
+from symdgm.expressions.places import pattern
+from symdgm.expressions.resolved import RowOf
 from symdgm.lowering.estimation.estimator import Binding, Place
 from symdgm.lowering.plan import Kind, PlanNode
+
+ONCE = "once"
+"""Marks a draw that all examples have in common."""
 
 
 def pathwise_draw(place: Place) -> Binding:
@@ -38,9 +43,26 @@ def drawn(
     special = opaque if kind is Kind.SAMPLE else how
     stream, key = fresh(place, law)
     detail: tuple[Hashable, ...] = (place.name, stream, count, *([special] if special else []))
-    node = plan.node(kind, law, *extra, detail=detail, origin=place.drawn[0])
+    if once(place):
+        detail = (*detail, "", ONCE) if not special else (*detail, ONCE)
+    node = plan.node(kind, law, *extra, *_indices(place), detail=detail, origin=place.drawn[0])
     values = _entries(place, node) if kind is Kind.SAMPLE else {place.drawn[0]: node}
+    values |= {pattern(v): value for v, value in values.items()}
     return Binding(place, values, node if count > 1 else None, node, key)
+
+
+def _indices(place: Place) -> list[PlanNode]:
+    """The axis of draws under an index, ``z_{1:K}``."""
+    if not place.several:
+        return []
+    lowering = place.lowering
+    ends = [lowering.lower(b, place.scope) for b in place.drawn[0].args[1].args]
+    return [lowering.plan.node(Kind.INDEX, *ends, detail=("range", 0, ""))]
+
+
+def once(place: Place) -> bool:
+    """Whether a variable is drawn once for all examples: a sum over the rows stands inside (8.26)."""
+    return not place.law.givens and place.node.has(RowOf)
 
 
 def fresh(place: Place, law: PlanNode) -> tuple[tuple[int, int], tuple[object, ...]]:

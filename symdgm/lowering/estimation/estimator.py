@@ -12,6 +12,7 @@ from sympy import Basic
 from symdgm.errors import EstimatorError
 from symdgm.expressions.laws import Law
 from symdgm.expressions.names import spelled
+from symdgm.expressions.places import pattern
 from symdgm.lowering.plan import Kind as PlanKind
 from symdgm.lowering.plan import PlanNode
 from symdgm.rewriting.rule import Kind
@@ -45,7 +46,13 @@ class Place:
     @property
     def name(self) -> str:
         """How the variable is called."""
-        return spelled(self.drawn[0])
+        first = self.drawn[0]
+        return spelled(first.args[0] if self.several else first)
+
+    @property
+    def several(self) -> bool:
+        """Whether independent draws under an index are bound, ``z_{1:K}``, that the body joins itself."""
+        return pattern(self.drawn[0]) != self.drawn[0]
 
     def refuse(self, estimator: str, why: str, hint: str) -> EstimatorError:
         """The error that an estimator does not apply here."""
