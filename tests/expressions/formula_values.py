@@ -15,6 +15,13 @@ FUNCTIONS = {
     "sigmoid": torch.sigmoid,
     "softplus": lambda a: torch.nn.functional.softplus(a, threshold=50),
     "softmax": lambda a: a.softmax(-1),
+    "exp": torch.exp,
+    "abs": torch.abs,
+    "log1p": torch.log1p,
+    "lgamma": torch.lgamma,
+    "digamma": torch.digamma,
+    "row_sum": lambda a: a.sum(-1),
+    "lgamma_gap": lambda a, b: torch.lgamma(b) - torch.lgamma(a) - (b - a) * torch.digamma(a),
 }
 
 
