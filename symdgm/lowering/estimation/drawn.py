@@ -35,7 +35,7 @@ def special(
 def _relaxed(
     writer: Writer, node: PlanNode, law: LawValues, event: torch.Size, axes: tuple[Axis, ...]
 ) -> Operand:
-    logits, temperature = (writer.operands[a] for a in node.args[1:])
+    logits, temperature = (writer.operands[a] for a in node.args[1:3])
     moved = writer.combine("add", [logits, _noise(writer, node, law, event, axes, _counts(node))])
     scaled = writer.combine("div", [moved, temperature])
     soft = writer.combine("softmax" if law.family.event_rank else "sigmoid", [scaled])

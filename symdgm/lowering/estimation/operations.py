@@ -54,9 +54,9 @@ def onto(plan: Plan, value: PlanNode, like: PlanNode) -> PlanNode:
     return plan.node(Kind.REDUCE, value, like, detail=("sum onto",), origin=value.origin)
 
 
-def part(plan: Plan, value: PlanNode, axis: PlanNode, start: int, stop: int) -> PlanNode:
+def part(plan: Plan, value: PlanNode, axis: PlanNode, start: int, stop: int, label: str) -> PlanNode:
     """Some of the entries along an axis of draws."""
-    return plan.node(Kind.REDUCE, value, axis, detail=("part", start, stop), origin=value.origin)
+    return plan.node(Kind.REDUCE, value, axis, detail=("part", start, stop, label), origin=value.origin)
 
 
 def surrogate_of(plan: Plan, name: str, binding: Binding, value: PlanNode, *extra: PlanNode) -> PlanNode:

@@ -75,6 +75,9 @@ class DoublyReparameterised(Recipe):
         _check(place, name)
         if not place.log:
             return replace(PATHWISE, count=place.asked)
+        if place.scope.averaged:
+            why = "it stands inside the logarithm of another average"
+            raise place.refuse(name, why, "write both as one expectation, or take `pathwise`")
         power = _power_of(place)
         return Estimator(
             name,

@@ -7,6 +7,7 @@ from functools import partial
 from typing import final
 
 from symdgm.distributions.networks import Network
+from symdgm.lowering.estimation.baselines import OverBatch
 from symdgm.lowering.estimation.disarm import check_bernoulli
 from symdgm.lowering.estimation.drawing import drawn, log_prob_of
 from symdgm.lowering.estimation.estimator import Averages, Binding, Estimator, Place, Recipe, mean_over_draws
@@ -24,7 +25,7 @@ from symdgm.lowering.estimation.operations import (
     surrogate_of,
 )
 from symdgm.lowering.estimation.relaxations import logits_of
-from symdgm.lowering.estimation.scalars import Scalar
+from symdgm.lowering.estimation.scalars import Scalar, check_positive, check_untrained
 from symdgm.lowering.plan import Kind as PlanKind
 from symdgm.lowering.plan import PlanNode
 from symdgm.rewriting.rule import Kind
@@ -45,18 +46,26 @@ class REBAR(Recipe):
 
     z is the relaxed draw whose sign gives b, and :math:`\tilde z` one that is drawn given b. The body is
     evaluated at 0 and 1 and at both relaxed draws: at three values for each sample. Gradients by other
-    parameters than those of the law come from the discrete draws alone.
+    parameters than those of the law come from the discrete draws alone. What is left of the score has the mean
+    over the other examples of the batch as its baseline.
 
     Args:
         temperature: τ, positive: a number, a 0-d tensor, or a function of the training step; it becomes a
             scalar of the objective, ``temperature_b`` for a variable b.
         eta: η, likewise: ``eta_b``.
 
+    Raises:
+        OptionError: a scalar that would have to be trained, or is out of range.
+
     Source: Tucker, Mnih, Maddison, Lawson and Sohl-Dickstein, REBAR, 2017, equation 7.
     """
 
     temperature: Scalar = 0.5
     eta: Scalar = 1.0
+
+    def __post_init__(self) -> None:
+        check_positive("temperature", self.temperature)
+        check_untrained({"temperature": self.temperature, "eta": self.eta})
 
     def at(self, place: Place) -> Estimator:
         """The estimator; see `Recipe.at`."""
@@ -83,6 +92,10 @@ class RELAX(Recipe):
     control: Network
     temperature: Scalar = 0.5
     eta: Scalar = 1.0
+
+    def __post_init__(self) -> None:
+        check_positive("temperature", self.temperature)
+        check_untrained({"temperature": self.temperature, "eta": self.eta})
 
     def at(self, place: Place) -> Estimator:
         """The estimator; see `Recipe.at`."""
@@ -125,8 +138,8 @@ def _average(
     if control is not None:
         relaxed = plus(plan, relaxed, network_of_draw(binding, "control", control, draw))
     hard, given = (_rows(binding, v, i) for v, i in ((value, 0), (relaxed, 2)))
-    gain = minus(plan, hard, given, node)
-    terms = [hard, score(plan, gain, _rows(binding, log_prob_of(binding), 0), node)]
+    gain = OverBatch().gain(binding, minus(plan, hard, given, node), averages)
+    terms = [hard, score(plan, gain.value, _rows(binding, log_prob_of(binding), 0), node)]
     if control is not None:
         terms.append(minimised(plan, square(plan, _distance(binding, hard, value, weight, control), node), node))
     mean = mean_over_draws(binding, plus(plan, terms[0], *(onto(plan, t, hard) for t in terms[1:])), averages)
@@ -152,7 +165,8 @@ def _rows(binding: Binding, value: PlanNode, which: int) -> PlanNode:
     """The discrete draws (0), the relaxed ones (1), or those given the discrete ones (2)."""
     assert binding.draw is not None
     many = binding.place.asked
-    return part(binding.place.lowering.plan, value, binding.draw, which * many, (which + 1) * many)
+    start, label = which * many, ("discrete", "relaxed", "given")[which]
+    return part(binding.place.lowering.plan, value, binding.draw, start, start + many, label)
 
 
 def _said(law: str, values: str, count: int) -> str:

@@ -8,7 +8,7 @@ from typing import final
 
 from symdgm.lowering.estimation.drawing import drawn
 from symdgm.lowering.estimation.estimator import Binding, Estimator, Place, Recipe
-from symdgm.lowering.estimation.scalars import Scalar
+from symdgm.lowering.estimation.scalars import Scalar, check_positive
 from symdgm.lowering.plan import Kind as PlanKind
 from symdgm.lowering.plan import PlanNode
 from symdgm.rewriting.rule import Kind
@@ -39,12 +39,18 @@ class GumbelSoftmax(Recipe):
         hard: whether the value is that of the nearest discrete one, and only the gradient is relaxed
             (straight-through Gumbel-softmax).
 
+    Raises:
+        OptionError: the temperature is not positive.
+
     Source: Jang, Gu and Poole, Categorical reparameterization with Gumbel-softmax, 2017; Maddison, Mnih and
     Teh, The concrete distribution, 2017.
     """
 
     temperature: Scalar = 1.0
     hard: bool = False
+
+    def __post_init__(self) -> None:
+        check_positive("temperature", self.temperature)
 
     def at(self, place: Place) -> Estimator:
         """The mean over relaxed draws; see `Recipe.at`."""

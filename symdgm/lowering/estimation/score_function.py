@@ -105,8 +105,12 @@ def estimator(place: Place, baseline: Baseline, name: str, reference: str = "Wil
     """The estimator with a baseline.
 
     Raises:
-        EstimatorError: nothing is known about the density of the law.
+        EstimatorError: nothing is known about the density of the law, or the logarithm of another average is
+            taken around it.
     """
+    if place.log and place.scope.averaged:
+        why = "it stands inside the logarithm of another average, whose gradient joins all draws"
+        raise place.refuse(name, why, "write both as one expectation, `log E_{q(a)} E_{q(b|a)}[...]`")
     if not place.law.scored:
         why = f"a {place.law.family_name} cannot be drawn from with its normalised density"
         raise place.refuse(name, why, "draw from a proposal, and weigh by importance")
