@@ -10,6 +10,7 @@ from symdgm.binding.factors import Match
 from symdgm.binding.sample_laws import Sampled
 from symdgm.expressions.notation import unicode
 from symdgm.lowering.divergence_options import MMD, Energy, Option, Sinkhorn, SlicedWasserstein
+from symdgm.lowering.sample_draws import Side
 from symdgm.rewriting.rule import Change, Kind, Step
 
 SOURCES: dict[type, str] = {
@@ -25,15 +26,13 @@ PAIRS = "the mean over pairs of different draws, none with itself"
 NONLINEAR = "but a nonlinear function of it is taken, so the value is biased"
 
 
-def step(
-    node: Basic, option: Option, sides: Sequence[tuple[Sampled, int]], *, by_example: bool, linear: bool
-) -> Step:
+def step(node: Basic, option: Option, sides: Sequence[Side], *, by_example: bool, linear: bool) -> Step:
     """The step of one divergence.
 
     Args:
         node: the divergence.
         option: how it is estimated.
-        sides: both laws, and how many draws an example each has.
+        sides: the draws of both laws.
         by_example: whether each example has a number of its own.
         linear: whether the value enters the objective linearly.
     """
@@ -41,7 +40,9 @@ def step(
     if not linear and kind is Kind.UNBIASED:
         kind, why = Kind.BIASED, f"{why}; {NONLINEAR}"
     of = "each example" if by_example else "the whole batch"
-    how = " and ".join(_how(law, count) for law, count in sides)
+    for factor, estimator in {f: e for side in sides for f, e in side.relaxed.items()}.items():
+        kind, why = Kind.BIASED, f"{why}; draws of {unicode(factor)} by {estimator.name}: {estimator.why}"
+    how = " and ".join(_how(side.law, side.count) for side in sides)
     change = Change(node, node, f"is one number for {of}, estimated from {how}")
     return Step(name, kind, why, (change,), node, SOURCES[type(option)])
 

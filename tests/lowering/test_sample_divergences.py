@@ -334,12 +334,26 @@ def test_discrete_draws_are_refused_with_what_relaxes_them():
         EstimatorError, match=r"the draws of `q.z.x.`, a Bernoulli, carry no gradient"
     ) as error:
         sd.Objective("MMD[q(z) || p(z)]", q, sd.Bernoulli("p(z)", probs=0.5), z=2)
-    assert "RelaxedBernoulli" in error.value.hint
+    assert 'estimators={"z": "Gumbel-softmax"}' in error.value.hint
     fixed = sd.Objective("MMD[sg[q(z)] || p(z)]", q, sd.Bernoulli("p(z)", probs=0.5), z=2)
     assert fixed(x=torch.zeros(5, 4)).isfinite()
     relaxed = sd.RelaxedBernoulli("q(z|x)", nn.Linear(4, 2), temperature=0.5)
     o = sd.Objective("MMD[q(z) || p(z)]", relaxed, sd.Bernoulli("p(z)", probs=0.5), z=2)
     o(x=torch.zeros(5, 4)).backward()
+
+
+@pytest.mark.parametrize("estimator", ["Gumbel-softmax", "straight-through"])
+def test_discrete_draws_are_relaxed_by_their_estimator(estimator):
+    q = sd.Bernoulli("q(z|x)", network := nn.Linear(4, 2))
+    options = {"z": 2, "estimators": {"z": estimator}}
+    p = sd.Bernoulli("p(z)", probs=0.5)
+    o = sd.Objective("MMD[q(z) || p(z)]", q, p, **options)
+    torch.manual_seed(0)
+    o(x=torch.randn(16, 4)).backward()
+    assert network.weight.grad.abs().max() > 0
+    assert f"draws of q(z|x) by {estimator}" in repr(o.derivation)
+    by_example = sd.Objective("SW[q(z|x) || p(z)]", q, p, samples=6, **options)
+    assert by_example.per_example(x=torch.randn(5, 4)).unique().shape == (5,)
 
 
 def test_a_law_by_example_wants_several_draws():
