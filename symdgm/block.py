@@ -13,13 +13,14 @@ from symdgm.binding.classify import classify, is_shape
 from symdgm.binding.factors import givens_of, values_of
 from symdgm.distributions import Distribution
 from symdgm.errors import GrammarError, NameResolutionError, NotSupportedError, SymdgmError
+from symdgm.expressions.abbreviations import write_out
 from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.arithmetic import Times
 from symdgm.expressions.names import Name, Subscripted, spelled
-from symdgm.expressions.scope import replace
 from symdgm.expressions.statements import Abbreviation, Block, Definition, Proportional
 from symdgm.families import FAMILIES, family_of, parameters_of
 from symdgm.games.sides import has_players
+from symdgm.inline_laws import InlineLaws
 from symdgm.parsing import parse
 from symdgm.statement import is_factor, is_objective, statement_of
 from symdgm.written_factors import Builder, check_sides
@@ -84,6 +85,7 @@ def build(
         environment.scalars,
         {**environment.shapes, **shaped.shapes},
         environment.tables,
+        inline=InlineLaws(reading),
     )
     for factorisation in statements.factorisations:
         _check_factorisation(factorisation, joined, reading)
@@ -164,7 +166,7 @@ def _written_out(statements: Statements) -> Statements:
     if not swaps:
         return statements
     for _ in swaps:  # an abbreviation may stand on others, at most all of them
-        swaps = {name: replace(value, statements.abbreviations) for name, value in swaps.items()}
+        swaps = {name: write_out(value, statements.abbreviations) for name, value in swaps.items()}
     circular = [name for name, value in swaps.items() if any(value.has(other) for other in swaps)]
     if circular:
         names = ", ".join(f"`{name}`" for name in circular)
@@ -172,10 +174,10 @@ def _written_out(statements: Statements) -> Statements:
             f"the abbreviations {names} stand on each other in a circle", hint="write one of them out"
         )
     return Statements(
-        [Definition(d.args[0], replace(d.args[1], swaps)) for d in statements.factors],
+        [Definition(d.args[0], write_out(d.args[1], swaps)) for d in statements.factors],
         statements.factorisations,
         swaps,
-        [replace(o, swaps) for o in statements.objectives],
+        [write_out(o, swaps) for o in statements.objectives],
     )
 
 

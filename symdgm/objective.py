@@ -19,11 +19,12 @@ from symdgm.derivation import Checks, Derivation, assemble
 from symdgm.distributions import Distribution, Joint
 from symdgm.divergences import bind_kernels, read_divergences
 from symdgm.errors import OptionError, SymdgmError, suggest
+from symdgm.estimators import Recipe, read_estimators, uses_no_closed_form
 from symdgm.expressions.expectations import Binder
 from symdgm.expressions.node import Node
 from symdgm.expressions.notation import latex, unicode
 from symdgm.expressions.signature import signature
-from symdgm.estimators import Recipe, read_estimators, uses_no_closed_form
+from symdgm.inline_laws import InlineLaws
 from symdgm.lowering import Choices, Option, Output, freeze
 from symdgm.measuring import Subject
 from symdgm.parsing import parse, read
@@ -90,6 +91,7 @@ class Objective:
         reading = as_papers_mean(reading_of(equation), names, parse)
         declared = [(declared_node(d, parse), d) for d in distributions_of(distributions)]
         environment = classify([statement_of(reading.expression).body], declared, names, parse, OPTIONS)
+        environment.inline = InlineLaws(reading)
         self._build(reading, environment, samples, analytic, validate, estimators, divergences)
         _refuse_unused(self.bound, names)
 

@@ -13,8 +13,11 @@ from symdgm.binding.environment import Environment
 from symdgm.binding.factors import Factor, givens_of, reference, values_of
 from symdgm.binding.scalars import Scalars, is_scalar
 from symdgm.binding.tables import LISTS, indexed_names, is_table, table
+from symdgm.binding.unsupported import LAWS
 from symdgm.distributions import Distribution, Joint
 from symdgm.errors import NameResolutionError, OptionError, nearest
+from symdgm.expressions.applications import Apply, Density
+from symdgm.expressions.expectations import Binder
 from symdgm.expressions.names import Subscripted, spelled
 from symdgm.expressions.scope import free_names, heads
 
@@ -57,7 +60,7 @@ def classify(
     scalars: dict[str, object] = {}
     shapes: dict[str, torch.Size] = {}
     tables: dict[str, object] = {}
-    indexed = indexed_names(expressions)
+    indexed, inline = indexed_names(expressions), _drawn_in_place(expressions)
     _refuse_spelled_twice(names, read)
     for keyword, value in names.items():
         node = read(keyword)
@@ -65,7 +68,9 @@ def classify(
         if isinstance(value, Distribution):
             parts = value.factors if isinstance(value, Joint) else (value,)
             factors += [(_renamed(node, declared_node(part, read)), part) for part in parts]
-        elif is_shape(value) and any(node in (*values_of(f), *givens_of(f)) for f, _ in factors):
+        elif is_shape(value) and (
+            node in inline or any(node in (*values_of(f), *givens_of(f)) for f, _ in factors)
+        ):
             shapes[name] = torch.Size((value,) if isinstance(value, int) else value)  # type: ignore[arg-type]
         elif name in indexed and is_table(value) and (name not in mentioned or isinstance(value, LISTS)):
             tables[name] = table(keyword, value)
@@ -90,6 +95,12 @@ def classify(
     numbered = tuple(Factor(i, node, d) for i, (node, d) in enumerate(factors))
     _refuse_duplicates(numbered)
     return Environment(numbered, networks, Scalars(scalars), shapes, tables)
+
+
+def _drawn_in_place(expressions: Iterable[Basic]) -> set[Basic]:
+    """The variables of laws that are written in place, ``eps`` of ``eps ~ N(0, I)``."""
+    laws = [b for e in expressions for b in e.atoms(Binder) if isinstance(b.law, Apply | Density)]
+    return {v for b in laws if spelled(b.law.args[0]) in LAWS for v in (*b.variables, *values_of(b.law))}
 
 
 def is_shape(value: object) -> bool:

@@ -9,10 +9,21 @@ from typing import Any
 import torch
 from sympy import Basic
 
-from symdgm.binding.factors import DATA_NAMES, DataLaw, Factor, Match, assign, givens_of, joint, values_of
+from symdgm.binding.factors import (
+    DATA_NAMES,
+    DataLaw,
+    Factor,
+    Match,
+    assign,
+    givens_of,
+    joint,
+    parameters_of,
+    values_of,
+)
 from symdgm.binding.scalars import Scalars
 from symdgm.distributions import Data
 from symdgm.errors import NameResolutionError
+from symdgm.expressions.expectations import Binder
 from symdgm.expressions.names import Labelled, Name, Subscripted, spelled
 
 
@@ -30,6 +41,7 @@ class Environment:
         batch_sizes: names that stand for the number of examples of the batch.
         lengths: names that stand for the length of a table.
         observed: the variables of the formula that are data.
+        inline: makes a factor of a law that is written in place, ``eps ~ N(0, I)``.
     """
 
     factors: tuple[Factor, ...]
@@ -41,6 +53,7 @@ class Environment:
     batch_sizes: dict[str, None] = field(default_factory=dict)
     lengths: dict[str, int] = field(default_factory=dict)
     observed: frozenset[Basic] = frozenset()
+    inline: Callable[[Environment, Binder], Factor] | None = None
 
     def named(self, head: Basic) -> list[Factor]:
         """The factors called ``head``; if there are none, without its parameter subscript."""
@@ -68,7 +81,11 @@ class Environment:
 
     def match_derived(self, node: Basic) -> Match | None:
         """The marginal or posterior that was derived for a reference before."""
-        derived = [f for f in self.factors if f.derived and f.head == node.args[0]]
+        derived = [
+            f
+            for f in self.factors
+            if f.derived and f.head == node.args[0] and parameters_of(f.node) == parameters_of(node)
+        ]
         return next(iter(_fitting(derived, node)), None)
 
     def joint(self, node: Basic) -> list[Factor] | None:

@@ -73,7 +73,11 @@ class Match:
     def node(self) -> Basic:
         """The reference in the factor's own notation; `Environment.match` reads it back as this match."""
         values = _named_outright(self.factor.variables, self.values)
-        return reference(self.factor.head, values, _named_outright(self.factor.givens, self.givens))
+        givens = _named_outright(self.factor.givens, self.givens)
+        parameters = parameters_of(self.factor.node)
+        if parameters:
+            return Density(self.factor.head, Tuple(*values), Tuple(*givens), Tuple(*parameters))
+        return reference(self.factor.head, values, givens)
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,11 @@ def givens_of(node: Basic) -> tuple[Basic, ...]:
     if isinstance(node, StoppedLaw):
         return givens_of(node.args[0])
     return node.givens if isinstance(node, Density) else ()
+
+
+def parameters_of(node: Basic) -> tuple[Basic, ...]:
+    """What stands behind the semicolon: the parameters of a law that is written in place."""
+    return node.parameters if isinstance(node, Density) else ()
 
 
 def assign(formals: Sequence[Basic], actuals: Sequence[Basic]) -> tuple[Basic, ...] | None:

@@ -79,17 +79,17 @@ def _scaled(parameters: Sequence[Basic]) -> Iterator[Basic]:
     for place, parameter in enumerate(parameters):
         if isinstance(parameter, Definition):
             key, value = parameter.args
-            yield Definition(key, _diagonal(value)) if spelled(key) in SCALES else parameter
+            yield Definition(key, diagonal(value)) if spelled(key) in SCALES else parameter
         else:
-            yield _diagonal(parameter) if place else parameter
+            yield diagonal(parameter) if place else parameter
 
 
-def _diagonal(matrix: Basic) -> Basic:
+def diagonal(matrix: Basic) -> Basic:
     """The entries on the diagonal of ``I``, ``s I`` and ``diag(s)``."""
     if matrix == IDENTITY:
         return Integer(1)
     if isinstance(matrix, Call) and matrix.function == "diag":
         return matrix.args[1]
     if isinstance(matrix, Times) and IDENTITY in matrix.args:
-        return _product(*(_diagonal(f) for f in matrix.args if f != IDENTITY))
+        return _product(*(diagonal(f) for f in matrix.args if f != IDENTITY))
     return matrix

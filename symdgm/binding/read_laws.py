@@ -10,6 +10,7 @@ from symdgm.binding.factors import ATOMS, DataLaw, Match, assign, reference, val
 from symdgm.binding.families_of_draws import as_ranges, read_range
 from symdgm.binding.joint_draws import single
 from symdgm.binding.read_indices import as_written
+from symdgm.binding.read_inline import is_inline, read_inline
 from symdgm.binding.reader import Reader
 from symdgm.binding.resolve import resolve, resolve_bare
 from symdgm.binding.unsupported import refuse, refuse_family
@@ -142,6 +143,8 @@ def _drawn(reader: Reader, drawn: tuple[Basic, ...], law: Basic) -> tuple[Basic,
 
 
 def _binder_law(reader: Reader, binder: Binder, scope: frozenset[Basic]) -> Basic:
+    if is_inline(reader, binder):
+        return read_inline(reader, binder, scope)
     if _is_unwritten(reader, binder):
         drawn = binder.variables or (binder.law,)
         found = [f for f in reader.environment.factors if set(f.variables) == set(drawn)]

@@ -37,7 +37,7 @@ DIVERGENCES = ("KL", "JS", "TV", "Hellinger", "chi2", "Renyi", "W_2", "Bhattacha
 SEVERAL = ("max", "min")
 """The functions of two or more arguments; all others take one."""
 READ = "`symdgm show` displays how it was read; the CHANGELOG says what is computed"
-ONE_PLAYER = "for one player, who owns all parameters, write `maximize ...` or `minimize ...` alone"
+ONE_PLAYER = "a game is played by `sd.Model`; one player, who owns all, is `maximize ...` or `minimize ...`"
 LAWS = (
     "N", "Normal", "U", "Uniform", "Bernoulli", "Bern", "Categorical", "Cat", "OneHotCategorical", "Dir",
     "Dirichlet", "Gamma", "Beta", "Laplace", "Poisson", "Exponential", "Exp", "Gumbel", "Logistic",

@@ -236,7 +236,7 @@ def test_the_place_of_parameters_is_shown() -> None:
 
 
 def test_a_block_without_an_objective() -> None:
-    with pytest.raises(NotSupportedError, match="a model has one objective, but the block has none"):
+    with pytest.raises(NotSupportedError, match="one for each player, but the block has none"):
         sd.Model("p(z) = Normal(z; 0, 1)", z=2)
     with pytest.raises(NotSupportedError, match="an abbreviation with arguments"):
         sd.Model("where f(x) = 2 x\np(z) = Normal(z; 0, 1)\nmaximize log p(z)", z=2)

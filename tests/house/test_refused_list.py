@@ -32,9 +32,7 @@ WORDS = {
 """The construct → how the lists name it."""
 
 OTHERS = (
-    "several objectives",
     "Bayes' rule",
-    "laws written in place",
     "densities by family inside a formula",
 )
 
