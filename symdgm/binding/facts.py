@@ -9,6 +9,7 @@ from functools import cached_property
 
 from sympy import Basic, Number, preorder_traversal
 
+from symdgm.binding.aggregated import data_reference
 from symdgm.binding.environment import Environment
 from symdgm.binding.factors import ATOMS, Match, givens_of, product, values_of
 from symdgm.binding.gradients import is_fixed, is_pathwise
@@ -89,6 +90,20 @@ class BoundFacts:
         if isinstance(node, Name) and node.text in self.environment.batch_sizes:
             return True
         return isinstance(node, ARITHMETIC) and all(self.is_scalar(a) for a in node.args)
+
+    def rows(self, law: Law) -> tuple[Basic, Basic]:
+        """What an aggregated law is the average of, and the data that it is averaged over."""
+        rows = self.environment.factors[law.identity].rows
+        assert rows is not None
+        return Match(rows, law.values, rows.givens).node, data_reference(self.environment, rows.givens)
+
+    def batch_size(self) -> Basic:
+        """A name for the number of examples."""
+        name = next(iter(self.environment.batch_sizes), None)
+        if name is None:
+            name = next(n for n in ("B", "B'", "B''") if n not in self.environment.scalars)
+            self.environment.batch_sizes[name] = None
+        return Name(name)
 
     def knows(self, what: str, *laws: Law) -> bool:
         """Whether laws know an integral by a method: ``mean``, ``variance``, ``entropy``, ``KL``."""

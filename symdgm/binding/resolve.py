@@ -113,6 +113,12 @@ def _unresolved(environment: Environment, node: Basic) -> NameResolutionError | 
     generated = {v for f in same for v in f.variables}
     known = generated | {v for f in same for v in f.givens}
     if set(values_of(node)) <= generated and set(givens_of(node)) <= known:
+        if len(same) == 1 and same[0].givens and not givens_of(node):
+            data = ", ".join(map(str, same[0].givens))
+            return NameResolutionError(
+                f"`{node}` is the average of `{same[0].node}` over `{data}`, of which nothing says that it is data",
+                hint=f'if it is, bind it: `sd.Data("data({data})")`',
+            )
         return NotSupportedError(
             f"`{node}` is a marginal or a posterior of {listing(same)}, which this version does not derive, "
             "since what is left out is not finite",

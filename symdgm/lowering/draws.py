@@ -14,7 +14,7 @@ from symdgm.expressions.families import NOISE, family
 from symdgm.expressions.folding import fold
 from symdgm.expressions.scope import replace
 from symdgm.lowering.estimation.drawn import REMARKS, special
-from symdgm.lowering.estimation.drawing import ONCE
+from symdgm.lowering.estimation.drawing import DETACHED, ONCE
 from symdgm.lowering.estimation.exact import ASKED, MAX_STATES, TooManyStates
 from symdgm.lowering.family_objects import draw_text
 from symdgm.lowering.laws import LawValues
@@ -49,7 +49,7 @@ def emit_draw(writer: Writer, node: PlanNode) -> Operand:
         operand = _by_formula(writer, law, event, axes, node)
     if operand is None:
         operand = Operand(draw_text(writer, law, event, axes, count), ATOM, drawn_axes, len(event))
-    if how == "detached":
+    if how == DETACHED:
         operand = Operand(f"{operand.at(ATOM)}.detach()", ATOM, operand.axes, operand.rank)
     return writer.named(node.word(), operand, node.origin)
 

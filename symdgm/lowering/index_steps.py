@@ -27,6 +27,8 @@ def emit_index(writer: Writer, node: PlanNode) -> Operand:
         writer.axes.append(node)
     else:
         writer.axes.insert(0, node)
+    if node.detail[0] == "batch":
+        writer.lengths[node] = writer.size(BATCH)
     if node.args:
         lower, upper = (writer.operands[a] for a in node.args)
         writer.lengths[node] = _count(writer, lower, upper).text
@@ -54,8 +56,6 @@ def length(writer: Writer, index: PlanNode) -> str:
     Raises:
         ShapeError: nothing has said it.
     """
-    if index.detail[0] == "batch":
-        return writer.size(BATCH)
     if index.kind is Kind.INDEX and index not in writer.lengths:
         raise ShapeError(
             f"nothing that is summed over `{index.origin}` has it as an index, so that its range is not known",
@@ -138,7 +138,7 @@ def _component(writer: Writer, node: PlanNode, index: PlanNode, operand: Operand
             f"`{node.origin}` is a component, but `{node.args[0].origin}` is one number per example",
             hint="leave the index out",
         )
-    named = writer.named("value", operand, node.args[0].origin)
+    named = writer.named("components", operand, node.args[0].origin)
     text = f"{named.text}.flatten(-{operand.rank})" if operand.rank > 1 else named.text
     size = int(writer.value(Operand(text)).shape[-1])
     text = _part(writer, node, index, text, size, -1)

@@ -21,7 +21,7 @@ from symdgm.lowering.laws import LawValues
 from symdgm.lowering.opaque import opaque_log_density
 from symdgm.lowering.operands import ATOM, Axis, Operand
 from symdgm.lowering.parameters import full_number, spread
-from symdgm.lowering.plan import Kind, PlanNode
+from symdgm.lowering.plan import Kind, PlanNode, ordered
 from symdgm.lowering.ranges import LabelRange
 
 if TYPE_CHECKING:
@@ -32,17 +32,38 @@ def emit_log_density(writer: Writer, node: PlanNode) -> Operand:
     """The log-density of a value, summed over its event."""
     law, *values = node.args
     if node.detail == ("elements",):
-        return _element_densities(writer, law, values[0])
+        return element_densities(writer, law, values[0], node.origin)
     if law.kind is Kind.OPAQUE:
         return _opaque(writer, law, values, node.origin)
     return log_density(writer, law, values[0], node.origin)
 
 
-def _element_densities(writer: Writer, law_node: PlanNode, value_node: PlanNode) -> Operand:
-    """The log-density of each element, of which all are independent."""
+def densities_by_element(roots: list[PlanNode]) -> set[tuple[PlanNode, PlanNode]]:
+    """The laws and values of which the log-density of each element is wanted somewhere."""
+    nodes = [n for n in ordered(roots) if n.kind is Kind.LOG_DENSITY and n.detail == ("elements",)]
+    return {(n.args[0], n.args[1]) for n in nodes}
+
+
+def element_densities(
+    writer: Writer, law_node: PlanNode, value_node: PlanNode, origin: Basic | None
+) -> Operand:
+    """The log-density of each element, of which all are independent, under a name; it is written once."""
+    key = (law_node, value_node)
+    if key not in writer.elements:
+        elements = _of_elements(writer, law_node, value_node, origin)
+        writer.elements[key] = writer.named(f"{_hint(law_node, law_node.origin)}_elements", elements, origin)
+    return writer.elements[key]
+
+
+def _of_elements(
+    writer: Writer, law_node: PlanNode, value_node: PlanNode, origin: Basic | None
+) -> Operand:
     law = writer.laws[law_node]
     value = _value(writer, law, value_node)
-    return _elements(writer, law, value, _check_value(writer, law, value))
+    event = _check_value(writer, law, value)
+    if law.family.family == "Categorical":
+        _check_labels(writer, law, value_node, value, origin)
+    return _elements(writer, law, value, event)
 
 
 def _opaque(writer: Writer, law: PlanNode, values: list[PlanNode], origin: Basic | None) -> Operand:
@@ -72,12 +93,11 @@ def log_density(writer: Writer, law_node: PlanNode, value_node: PlanNode, origin
     """
     key = (law_node, value_node)
     if key not in writer.densities:
-        law = writer.laws[law_node]
-        value = _value(writer, law, value_node)
-        event = _check_value(writer, law, value)
-        if law.family.family == "Categorical":
-            _check_labels(writer, law, value_node, value, origin)
-        operand = writer.event_sum(_elements(writer, law, value, event))
+        if key in writer.by_element:
+            elements = element_densities(writer, law_node, value_node, origin)
+        else:
+            elements = _of_elements(writer, law_node, value_node, origin)
+        operand = writer.event_sum(elements)
         writer.densities[key] = writer.named(_hint(law_node, origin), operand, origin)
     return writer.densities[key]
 

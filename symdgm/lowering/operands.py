@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -76,7 +77,14 @@ def _expanded(operand: Operand, axes: tuple[Axis, ...], rank: int) -> Operand:
     trailing = index[len(operand.axes) :]
     if operand.rank == 0 and ":" not in trailing:
         index = ["...", *trailing]
+    negative = _NEGATIVE.fullmatch(operand.text) if operand.level == UNARY else None
+    if negative is not None:  # the minus stays in front, where a sum finds it
+        return replace(operand, text=f"-{negative[1]}[{', '.join(index)}]")
     return replace(operand, text=f"{operand.at(ATOM)}[{', '.join(index)}]", level=ATOM)
+
+
+_NEGATIVE = re.compile(r"-([A-Za-z_][\w.]*(?:\(\))?)")
+"""The negative of a name, or of a method of one."""
 
 
 def with_axes(operand: Operand, axes: tuple[Axis, ...], missing: int = 0) -> str:

@@ -31,7 +31,7 @@ from symdgm.lowering.index_steps import (
 )
 from symdgm.lowering.laws import LawValues
 from symdgm.lowering.known_integrals import emit_known
-from symdgm.lowering.logdensities import emit_log_density, emit_weight
+from symdgm.lowering.logdensities import densities_by_element, emit_log_density, emit_weight
 from symdgm.lowering.naming import Names
 from symdgm.lowering.networks import Called, emit_network, emit_output
 from symdgm.lowering.opaque import emit_entry, emit_opaque, emit_sample, scored_samples
@@ -76,6 +76,8 @@ class Writer:
         self.called: dict[PlanNode, Called] = {}
         self.laws: dict[PlanNode, LawValues] = {}
         self.densities: dict[tuple[PlanNode, PlanNode], Operand] = {}
+        self.elements: dict[tuple[PlanNode, PlanNode], Operand] = {}
+        self.by_element = densities_by_element(nodes)
         self.drawn: dict[PlanNode, dict[str, Operand]] = {}
         self.log_probs: dict[PlanNode, Operand] = {}
         self.axes: list[Axis] = [BATCH]

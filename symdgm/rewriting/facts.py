@@ -37,5 +37,11 @@ class Facts(Protocol):
     def is_drawn(self, variables: Collection[Basic]) -> bool:
         """Whether a user asked for an estimator of one of some variables."""
 
+    def rows(self, law: Law) -> tuple[Basic, Basic]:
+        """What an aggregated law is the average of, and the data that it is averaged over."""
+
+    def batch_size(self) -> Basic:
+        """A name for the number of examples."""
+
     def is_scalar(self, node: Basic) -> bool:
         """Whether a node is a number or a bound scalar."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from symdgm.rewriting import (
+    aggregated,
     algebra,
     definitions,
     divergences,
+    index_sums,
     joint_divergences,
     moments,
     normal_divergences,
@@ -103,12 +105,60 @@ KNOWN_MOMENTS = Rule(
     "the body is linear in statistics of the variable, whose means under its law are known",
     moments.known_moments,
 )
+FINITE_SUM = Rule(
+    "sum over a finite variable",
+    Kind.EQUALITY,
+    "a sum that is weighted by the law of its variable is an expectation, which is enumerated",
+    index_sums.finite_sum,
+)
+LOG_OF_INDEXED_PRODUCT = Rule(
+    "logarithm of a product over an index",
+    Kind.EQUALITY,
+    "log prod_j a_j = sum_j log a_j",
+    index_sums.log_of_indexed_product,
+)
+COMPONENT_FORM = Rule(
+    "closed form of a component",
+    Kind.EQUALITY,
+    "the components are independent, so the integral over one is a term of that over all",
+    index_sums.component_form,
+)
+WHOLE_LAW = Rule(
+    "marginal of a component",
+    Kind.EQUALITY,
+    "what depends on one component has the same expectation under the law of all",
+    index_sums.whole_law,
+)
+AGGREGATED_EXPECTATION = Rule(
+    "aggregated law",
+    Kind.EQUALITY,
+    "q(z) is the average of q(z|x) over the data, so it is drawn by drawing a row, then z",
+    aggregated.aggregated_expectation,
+    "Makhzani et al. (2015), section 2",
+)
+AGGREGATED_DENSITY = Rule(
+    "minibatch mixture",
+    Kind.BIASED,
+    "the average over the data is replaced by that over the batch, which holds the row that z was drawn from",
+    aggregated.aggregated_density,
+    "Chen et al. (2018), appendix C",
+)
 
-ALGEBRA = (CHAIN_RULE, LOG_OF_POWER, LOG_OF_PRODUCT, LINEARITY, DISTRIBUTE, CONSTANT)
+ALGEBRA = (
+    CHAIN_RULE,
+    FINITE_SUM,
+    LOG_OF_POWER,
+    LOG_OF_PRODUCT,
+    LOG_OF_INDEXED_PRODUCT,
+    LINEARITY,
+    DISTRIBUTE,
+    CONSTANT,
+)
 """Splits the formula into terms; it must come first, since the others look at single terms."""
 SPLIT_AND_RECOGNISE = (*ALGEBRA, RECOGNISE_KL, RECOGNISE_ENTROPY)
 """Also finds divergences in sums of expectations, before terms are looked at one by one."""
 CLOSED = (
+    COMPONENT_FORM,
     KL_OF_JOINTS,
     ENTROPY_OF_JOINT,
     CROSS_ENTROPY,
@@ -117,6 +167,15 @@ CLOSED = (
     CLOSED_FORM,
 )
 """Removes the integrals that are known."""
-DEFINED = (DEFINITION, CHAIN_RULE, LOG_OF_PRODUCT, LINEARITY)
+DEFINED = (
+    DEFINITION,
+    WHOLE_LAW,
+    AGGREGATED_EXPECTATION,
+    CHAIN_RULE,
+    LOG_OF_PRODUCT,
+    LOG_OF_INDEXED_PRODUCT,
+    LINEARITY,
+    AGGREGATED_DENSITY,
+)
 """Whatever is left of divergences becomes expectations, to be estimated. No expectation is dropped any
 more: a closed form names the parameters of a law, and no longer the variables that these depend on."""
