@@ -111,6 +111,10 @@ class Derivation:
                 n=check_draws(n, tensors),
             )
 
+    def subject(self) -> Subject:
+        """What evaluates formulas that are parts of the objective."""
+        return self._checks().subject
+
     def with_step(self, step: Step) -> Derivation:
         """The derivation with one more step at its end."""
         return replace(self, steps=(*self.steps, step))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Self, final
 
@@ -10,42 +9,49 @@ import torch
 from sympy import Basic
 from torch import Tensor, nn
 
-from symdgm.binding import Bound, BoundFacts, Environment, Excerpt, Scalars, Written, bind
-from symdgm.binding.classify import classify, declared_node, refuse_unused
+from symdgm.binding import Bound, BoundFacts, Environment, Scalars, Written, bind
+from symdgm.binding.classify import classify, declared_node
 from symdgm.binding.observations import check_batch, check_draws, check_values, collect, read_data, respelled
 from symdgm.binding.papers import as_papers_mean
 from symdgm.bounding import warn_of_direction
 from symdgm.derivation import Checks, Derivation, assemble
-from symdgm.distributions import Distribution, Joint
+from symdgm.distributions import Distribution
 from symdgm.divergences import bind_kernels, read_divergences
-from symdgm.errors import OptionError, SymdgmError, suggest
+from symdgm.equations import (
+    OPTIONS,
+    counts_of,
+    distributions_of,
+    drawn_variables,
+    reading_of,
+    refuse_unknown_keywords,
+    term_names,
+)
+from symdgm.errors import SymdgmError
 from symdgm.estimators import Recipe, read_estimators, uses_no_closed_form
-from symdgm.expressions.expectations import Binder
+from symdgm.expression import Arithmetic, Expression, bindings, unpacked
 from symdgm.expressions.node import Node
 from symdgm.expressions.notation import latex, unicode
 from symdgm.expressions.signature import signature
 from symdgm.inline_laws import InlineLaws
 from symdgm.lowering import Choices, Option, Output, freeze
 from symdgm.measuring import Subject
-from symdgm.parsing import parse, read
+from symdgm.parsing import parse
 from symdgm.parts import Shelf, factors_of, networks_of
 from symdgm.rewriting import derive
 from symdgm.runtime import Runner
 from symdgm.statement import statement_of
 from symdgm.training.randomness import RandomState
 
-OPTIONS = ("samples", "analytic", "validate", "estimators", "divergences")
-"""The keywords of an objective that are no names of the formula."""
-
 
 @final
-class Objective:
+class Objective(Arithmetic):
     r"""An equation whose names are bound, so that it can be evaluated and differentiated.
 
     .. math:: \mathbb{E}_{q(z|x)}[\log p(x|z)] - \beta D_{\mathrm{KL}}[q \| p]
 
     Args:
-        equation: the text, in ASCII, Unicode or LaTeX, or an expression; `symdgm` describes the language.
+        equation: the text, in ASCII, Unicode or LaTeX, or an expression, or a formula of `symdgm.algebra`,
+            which brings its distributions; `symdgm` describes the language.
         distributions: the distributions that it names.
         samples: the number of draws for each expectation, or a dict from variable to number; 1 by default.
         analytic: whether closed forms are used; if not, divergences are estimated by Monte Carlo.
@@ -79,7 +85,7 @@ class Objective:
 
     def __init__(
         self,
-        equation: str | Node,
+        equation: str | Node | Arithmetic,
         *distributions: Distribution,
         samples: int | Mapping[str, int] = 1,
         analytic: bool = True,
@@ -88,12 +94,13 @@ class Objective:
         divergences: Mapping[str, Option] | None = None,
         **names: Any,
     ) -> None:
+        equation, distributions, names = unpacked(equation, distributions, names)
         reading = as_papers_mean(reading_of(equation), names, parse)
         declared = [(declared_node(d, parse), d) for d in distributions_of(distributions)]
         environment = classify([statement_of(reading.expression).body], declared, names, parse, OPTIONS)
         environment.inline = InlineLaws(reading)
         self._build(reading, environment, samples, analytic, validate, estimators, divergences)
-        _refuse_unused(self.bound, names)
+        refuse_unknown_keywords(self.bound, names)
 
     @classmethod
     def over(
@@ -137,7 +144,7 @@ class Objective:
         self.label, self.direction, body = statement.label, statement.direction, statement.body
         self.bound: Bound = bind(body, environment, reading)
         self.validate = validate
-        choices = Choices(read_estimators(estimators, _drawn(self.bound)))
+        choices = Choices(read_estimators(estimators, drawn_variables(self.bound)))
         unclosed = uses_no_closed_form(choices.recipes)
         self.facts = facts = BoundFacts(
             environment, self.bound.expression, drawn=choices.recipes, unclosed=unclosed
@@ -145,9 +152,9 @@ class Objective:
         rewriting = derive(self.bound.expression, facts, analytic=analytic)
         compared = read_divergences(divergences)
         bind_kernels(self.bound, compared)
-        self._draws = _counts(samples, self.bound)
+        self._draws = counts_of(samples, self.bound)
         frozen = freeze(self.bound, rewriting, facts, self._draws, compared, choices)
-        self.term_names = _term_names(self.bound, [t.name for t in rewriting.terms])
+        self.term_names = term_names(self.bound, [t.name for t in rewriting.terms])
         self.rewriting, self._many = rewriting, 0
         self.factors, self.networks = factors_of(self.bound), networks_of(self.bound)
         self.baselines = Shelf(choices.modules)
@@ -269,6 +276,10 @@ class Objective:
         """The trained parameters of all distributions, networks and scalars, each once."""
         return list(dict.fromkeys((*self._module_parameters(), *self.scalars.parameters().values())))
 
+    def carried(self) -> Expression:
+        """The formula with what it is bound to, so that it can be part of another."""
+        return bindings(self.bound, statement_of(self.expression).body)
+
     def latex(self) -> str:
         """The equation in LaTeX, in the order in which it was written."""
         return latex(self.expression)
@@ -298,16 +309,6 @@ class Objective:
         return next((t.device for t in (*data.values(), *self.parameters())), torch.device("cpu"))
 
 
-def reading_of(equation: str | Node) -> Written:
-    """What a text says, or an expression that has no text."""
-    if isinstance(equation, Node):
-        return Excerpt(equation)
-    if not isinstance(equation, str):
-        hint = 'write it as text, `sd.Objective("E_q(z|x)[...]", ...)`'
-        raise OptionError(f"{type(equation).__name__} is no equation", hint=hint)
-    return read(equation)
-
-
 def code_of(objective: Objective, called: str) -> str:
     """The code that an objective ran last; ``called`` is what a first evaluation is asked of."""
     program = objective.runner.last()
@@ -318,64 +319,6 @@ def code_of(objective: Objective, called: str) -> str:
             hint=f"evaluate once: `{called}({example})`",
         )
     return program.text
-
-
-def distributions_of(values: tuple[object, ...]) -> list[Distribution]:
-    """Positional arguments as distributions; a product is taken apart into its factors."""
-    found: list[Distribution] = []
-    for value in values:
-        if not isinstance(value, Distribution):
-            hint = "bind networks and numbers by keyword, as in `encoder=...`, `beta=1.0`"
-            raise OptionError(f"{type(value).__name__} is no distribution", hint=hint)
-        found.extend(value.factors if isinstance(value, Joint) else [value])
-    return found
-
-
-def _drawn(bound: Bound) -> set[str]:
-    """The variables of distributions, and those of expectations."""
-    return {str(v) for f in bound.environment.factors for v in f.variables} | {
-        str(v) for e in bound.expression.atoms(Binder) for v in e.variables
-    }
-
-
-def _counts(samples: int | Mapping[str, int], bound: Bound) -> dict[str, int]:
-    """Variable → number of draws, with the empty name for all that are not named."""
-    counts = dict(samples) if isinstance(samples, Mapping) else {"": samples}
-    drawn = _drawn(bound)
-    for name, count in counts.items():
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise OptionError(
-                f"`samples` is {count!r}",
-                hint="write a whole number of draws, 1 or more, or a dict by variable",
-            )
-        if name and name not in drawn:
-            raise OptionError(
-                f"`samples` names `{name}`, which is no variable of a distribution", hint=suggest(name, drawn)
-            )
-    return counts
-
-
-def _refuse_unused(bound: Bound, names: Mapping[str, object]) -> None:
-    distributions = [str(f.head) for f in bound.environment.factors]
-    used = [
-        *bound.scalars,
-        *bound.networks,
-        *bound.environment.shapes,
-        *bound.environment.tables,
-        *distributions,
-    ]
-    refuse_unused(names, used, OPTIONS, parse)
-
-
-def _term_names(bound: Bound, nodes: list[Basic]) -> list[str]:
-    """What each term is called: as it was written; a repeated one is numbered."""
-    seen: Counter[str] = Counter()
-    names = []
-    for node in nodes:
-        text = str(bound.written.get(node, node))
-        seen[text] += 1
-        names.append(text if seen[text] == 1 else f"{text} ({seen[text]})")
-    return names
 
 
 def _on_cpu(data: Mapping[str, Tensor]) -> bool:

@@ -86,6 +86,10 @@ class Scalars(MutableMapping[str, float | Tensor]):
             )
         return int(number)
 
+    def binding(self, name: str) -> float | Tensor | Schedule:
+        """What a scalar was bound to: its schedule, if it has one, else its value."""
+        return self._schedules.get(name, self._values[self._known(name)])
+
     def parameters(self) -> dict[str, nn.Parameter]:
         """The scalars that are trained."""
         return {n: v for n, v in self._values.items() if isinstance(v, nn.Parameter)}

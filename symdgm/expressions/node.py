@@ -7,11 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from functools import wraps
 from math import isfinite
 from typing import Any, ClassVar
 
 from sympy import Basic, Expr, Integer, Rational
 from sympy.core.symbol import Str
+
+
+class Operand:
+    """What carries a node and more; a node leaves the operator to it."""
+
+
+def _yielding(operator: Callable[[Node, Any], Node]) -> Callable[[Node, Any], Node]:
+    """An operator that lets an `Operand` on its right do the work."""
+
+    @wraps(operator)
+    def operate(self: Node, other: Any) -> Node:
+        return NotImplemented if isinstance(other, Operand) else operator(self, other)
+
+    return operate
 
 
 class Node(Expr):  # type: ignore[misc]
@@ -34,6 +49,7 @@ class Node(Expr):  # type: ignore[misc]
         node: Node = Basic.__new__(cls, *nodes)
         return node
 
+    @_yielding
     def __add__(self, other: Any) -> Node:
         from symdgm.expressions.arithmetic import plus
 
@@ -42,6 +58,7 @@ class Node(Expr):  # type: ignore[misc]
     def __radd__(self, other: Any) -> Node:
         return Node.__add__(to_node(other), self)
 
+    @_yielding
     def __sub__(self, other: Any) -> Node:
         from symdgm.expressions.arithmetic import Minus
 
@@ -50,6 +67,7 @@ class Node(Expr):  # type: ignore[misc]
     def __rsub__(self, other: Any) -> Node:
         return Node.__sub__(to_node(other), self)
 
+    @_yielding
     def __mul__(self, other: Any) -> Node:
         from symdgm.expressions.arithmetic import times
 
@@ -58,6 +76,7 @@ class Node(Expr):  # type: ignore[misc]
     def __rmul__(self, other: Any) -> Node:
         return Node.__mul__(to_node(other), self)
 
+    @_yielding
     def __truediv__(self, other: Any) -> Node:
         from symdgm.expressions.arithmetic import quotient
 
@@ -67,7 +86,8 @@ class Node(Expr):  # type: ignore[misc]
     def __rtruediv__(self, other: Any) -> Node:
         return Node.__truediv__(to_node(other), self)
 
-    def __pow__(self, other: Any, mod: Any = None) -> Node:
+    @_yielding
+    def __pow__(self, other: Any) -> Node:
         from symdgm.expressions.arithmetic import Power
 
         return Power(self, to_node(other))

@@ -12,7 +12,9 @@ from symdgm.binding.classify import declared_node
 from symdgm.binding.papers import as_papers_mean
 from symdgm.block import build
 from symdgm.distributions import Distribution
+from symdgm.equations import OPTIONS, distributions_of, reading_of
 from symdgm.errors import NotSupportedError
+from symdgm.expression import unpacked
 from symdgm.expressions.names import spelled
 from symdgm.expressions.node import Node
 from symdgm.expressions.scope import heads
@@ -20,7 +22,7 @@ from symdgm.games.averages import Average, Ema, make_averages
 from symdgm.games.game import assemble_players, only_player
 from symdgm.games.players import Listed, Player
 from symdgm.games.sides import is_game
-from symdgm.objective import OPTIONS, Objective, distributions_of, reading_of
+from symdgm.objective import Objective
 from symdgm.parsing import parse
 from symdgm.statement import is_block
 
@@ -65,6 +67,7 @@ def assemble(
     Raises:
         SymdgmError: see `symdgm.model.Model`.
     """
+    text, distributions, names = unpacked(text, distributions, names)
     averages = make_averages(ema or {}, names, parse)
     reading = as_papers_mean(reading_of(text), names, parse)
     mentioned = {spelled(head) for head in heads(reading.expression)}

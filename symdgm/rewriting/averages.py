@@ -189,6 +189,10 @@ def _connected(
 
 def _atom(form: Canonical, binders: list[Binder], factors: Monomial) -> Polynomial:
     """One expectation, with its draws in the canonical order."""
+    if form.integral is not None and all(form.is_density(form.nodes[key]) for key, _ in factors):
+        whole = form.integral(form, binders, dict(factors))
+        if whole is not None:
+            return form.of(whole)
     body = form.product(factors)
     orders = list(itertools.islice(_orders(binders), MAX_ORDERS))
     keyed = [(canonical(Expect(body, *order)), order) for order in orders]
@@ -209,3 +213,24 @@ def _orders(binders: list[Binder]) -> Iterator[list[Binder]]:
             continue
         for rest in _orders(others):
             yield [binder, *rest]
+
+
+def named_outright(binders: Sequence[Binder], form: Canonical) -> dict[Basic, Basic] | None:
+    """Drawn variables under the names of their laws; None where one is drawn twice."""
+    names: dict[Basic, Basic] = {}
+    for binder in binders:
+        law = form.facts.law(binder.law)
+        assert law is not None
+        names |= dict(zip(binder.variables, law.values, strict=True))
+    return names if len(set(names.values())) == len(names) else None
+
+
+def plain(form: Canonical, key: str) -> Basic:
+    """An expectation with its draws under the names of their laws, where that is possible."""
+    inner, node = form.averages[key], form.nodes[key]
+    names = named_outright(inner.binders, form)
+    if names is None or set(names.values()) & set(form.free(node)):
+        return node
+    laws = [_placed(b, names) for b in inner.binders]
+    body = replace(form.product(inner.factors), names)
+    return Expect(body, *(Binder(Tuple(), law) for law in laws))

@@ -7,7 +7,7 @@ factors that are looked at no further, each under its canonical text.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 
 from sympy import Basic, Integer, Rational, Tuple, factorint
@@ -35,17 +35,23 @@ Expand = Callable[[Basic], Basic | None]
 """What a reference to a density is equal to besides the chain rule; None where nothing is known."""
 
 
+Integral = Callable[["Canonical", Sequence[Binder], Mapping[str, Fraction]], Basic | None]
+"""The density that the mean of a product of powers of densities is, or None."""
+
+
 class Canonical:
     """Canonical forms that can be compared with each other.
 
     Args:
         facts: what is bound.
         expand: see `Expand`.
+        integral: see `Integral`.
     """
 
-    def __init__(self, facts: Facts, expand: Expand | None = None) -> None:
+    def __init__(self, facts: Facts, expand: Expand | None = None, integral: Integral | None = None) -> None:
         self.facts = facts
         self.expand = expand
+        self.integral = integral
         self.nodes: dict[str, Basic] = {}
         self.averages: dict[str, averages.Average] = {}
         self.fresh = averages.Fresh()
@@ -81,6 +87,16 @@ class Canonical:
         """A formula with this canonical form."""
         terms = [self.product(m, c) for m, c in sorted(polynomial)]
         return Plus(*terms) if len(terms) > 1 else (terms[0] if terms else Integer(0))
+
+    def plain(self, polynomial: Polynomial) -> Basic:
+        """The same for people: draws are called as in their laws where that is possible."""
+        terms = [self._plain(m, c) for m, c in sorted(polynomial)]
+        return Plus(*terms) if len(terms) > 1 else (terms[0] if terms else Integer(0))
+
+    def _plain(self, factors: Monomial, coefficient: Fraction = Fraction(1)) -> Basic:
+        term = self.product(factors, coefficient)
+        swaps = {self.nodes[k]: averages.plain(self, k) for k, _ in factors if k in self.averages}
+        return term.xreplace(swaps) if swaps else term
 
     def product(self, factors: Monomial, coefficient: Fraction = Fraction(1)) -> Basic:
         """The formula of one term."""
@@ -248,6 +264,16 @@ class Canonical:
     def _expectation(self, node: Basic) -> Polynomial:
         return averages.average(self, node)
 
+    def _norm(self, node: Basic) -> Polynomial:
+        """A norm of what has no common number in it, and a positive first term."""
+        inside = self.of(node.args[0])
+        if not inside:
+            return constant(0)
+        number = inside.content
+        if sorted(inside)[0][1] < 0:
+            inside = inside.scaled(Fraction(-1))
+        return self.opaque(Norm(self.node(inside.scaled(1 / number)), node.args[1])).scaled(number)
+
     def _aggregate(self, node: Basic) -> Polynomial:
         """A sum, term by term, with what does not depend on the index before it."""
         if node.kind == "mean" and len(node.index.args) == 3 and node.index.args[1] == 1:
@@ -282,6 +308,6 @@ _READERS: dict[type, Callable[[Canonical, Basic], Polynomial]] = {
     CrossEntropy: Canonical._entropy,
     Expect: Canonical._expectation,
     Aggregate: Canonical._aggregate,
-    Norm: lambda form, node: form.opaque(form.inner(node)),
+    Norm: Canonical._norm,
     Inner: lambda form, node: form.opaque(form.inner(node)),
 }

@@ -13,22 +13,9 @@ from symdgm.expressions.calculus import IntegralOver
 from symdgm.expressions.expectations import Binder
 from symdgm.expressions.laws import Law
 from symdgm.expressions.scope import free_names, replace
-from symdgm.rewriting.averages import Average
+from symdgm.rewriting.averages import Average, named_outright
 from symdgm.rewriting.canonical import Canonical
 from symdgm.rewriting.polynomials import Polynomial
-
-Drawn = Mapping[Basic, Basic]
-"""A drawn variable → its own name, where it is drawn once."""
-
-
-def named_outright(binders: Sequence[Binder], form: Canonical) -> dict[Basic, Basic] | None:
-    """Drawn variables under the names of their laws; None where one is drawn twice."""
-    names: dict[Basic, Basic] = {}
-    for binder in binders:
-        law = form.facts.law(binder.law)
-        assert law is not None
-        names |= dict(zip(binder.variables, law.values, strict=True))
-    return names if len(set(names.values())) == len(names) else None
 
 
 def own_density(binder: Binder, law: Law) -> Basic:

@@ -14,10 +14,9 @@ from symdgm.expressions.expectations import Binder, Expect
 from symdgm.expressions.names import Name
 from symdgm.expressions.places import NAMES
 from symdgm.expressions.scope import replace
-from symdgm.rewriting.averages import averaged
+from symdgm.rewriting.averages import averaged, named_outright, plain
 from symdgm.rewriting.canonical import Canonical
 from symdgm.rewriting.facts import Facts
-from symdgm.rewriting.marginals import named_outright
 from symdgm.rewriting.polynomials import Monomial, Polynomial, monomial, total
 from symdgm.rewriting.samples import one_sample
 
@@ -86,14 +85,8 @@ class Parts:
 
     def plain(self, core: Monomial) -> Basic:
         """A term, its draws under the names of their laws where that is possible."""
-        inner = self.form.averages.get(core[0][0]) if len(core) == 1 and core[0][1] == 1 else None
-        node = self.form.product(core)
-        names = named_outright(inner.binders, self.form) if inner is not None else None
-        if inner is None or names is None or set(names.values()) & set(self.form.free(node)):
-            return node
-        laws = [replace(Expect(Name("_"), b), names).binders[0].law for b in inner.binders]
-        body = replace(self.form.product(inner.factors), names)
-        return Expect(body, *(Binder(Tuple(), law) for law in laws))
+        one = len(core) == 1 and core[0][1] == 1 and core[0][0] in self.form.averages
+        return plain(self.form, core[0][0]) if one else self.form.product(core)
 
     def outside(self, target: Basic) -> Basic:
         """What is said of each example, as it is said of the mean over data."""

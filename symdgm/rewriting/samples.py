@@ -18,7 +18,7 @@ def is_range(variable: Basic) -> bool:
 
 
 def one_sample(node: Expect) -> Expect | None:
-    """``E_{z_{1:K}}[log 1/K sum_k f(z_k)]`` with a sum of K equal terms, whose mean inside the log is the same.
+    """``E_{z_{1:K}}[log 1/K sum_k f(z_k)]`` with K equal terms, whose mean is that of one.
 
     None where the body is no log, or where a sample is used in another way than by a sum over all.
     """

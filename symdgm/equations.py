@@ -1,0 +1,88 @@
+"""What an objective is given: an equation, distributions, draws and keywords, read and checked."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from sympy import Basic
+
+from symdgm.binding import Bound, Excerpt, Written
+from symdgm.binding.classify import refuse_unused
+from symdgm.distributions import Distribution, Joint
+from symdgm.errors import OptionError, suggest
+from symdgm.expressions.expectations import Binder
+from symdgm.expressions.node import Node
+from symdgm.parsing import parse, read
+
+OPTIONS = ("samples", "analytic", "validate", "estimators", "divergences")
+"""The keywords of an objective that are no names of the formula."""
+
+
+def reading_of(equation: str | Node) -> Written:
+    """What a text says, or an expression that has no text."""
+    if isinstance(equation, Node):
+        return Excerpt(equation)
+    if not isinstance(equation, str):
+        hint = 'write it as text, `sd.Objective("E_q(z|x)[...]", ...)`'
+        raise OptionError(f"{type(equation).__name__} is no equation", hint=hint)
+    return read(equation)
+
+
+def distributions_of(values: tuple[object, ...]) -> list[Distribution]:
+    """Positional arguments as distributions; a product is taken apart into its factors."""
+    found: list[Distribution] = []
+    for value in values:
+        if not isinstance(value, Distribution):
+            hint = "bind networks and numbers by keyword, as in `encoder=...`, `beta=1.0`"
+            raise OptionError(f"{type(value).__name__} is no distribution", hint=hint)
+        found.extend(value.factors if isinstance(value, Joint) else [value])
+    return found
+
+
+def drawn_variables(bound: Bound) -> set[str]:
+    """The variables of distributions, and those of expectations."""
+    return {str(v) for f in bound.environment.factors for v in f.variables} | {
+        str(v) for e in bound.expression.atoms(Binder) for v in e.variables
+    }
+
+
+def counts_of(samples: int | Mapping[str, int], bound: Bound) -> dict[str, int]:
+    """Variable → number of draws, with the empty name for all that are not named."""
+    counts = dict(samples) if isinstance(samples, Mapping) else {"": samples}
+    drawn = drawn_variables(bound)
+    for name, count in counts.items():
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise OptionError(
+                f"`samples` is {count!r}",
+                hint="write a whole number of draws, 1 or more, or a dict by variable",
+            )
+        if name and name not in drawn:
+            raise OptionError(
+                f"`samples` names `{name}`, which is no variable of a distribution", hint=suggest(name, drawn)
+            )
+    return counts
+
+
+def refuse_unknown_keywords(bound: Bound, names: Mapping[str, object]) -> None:
+    """Raise `OptionError` for a keyword that is no option and that the formula does not use."""
+    distributions = [str(f.head) for f in bound.environment.factors]
+    used = [
+        *bound.scalars,
+        *bound.networks,
+        *bound.environment.shapes,
+        *bound.environment.tables,
+        *distributions,
+    ]
+    refuse_unused(names, used, OPTIONS, parse)
+
+
+def term_names(bound: Bound, nodes: list[Basic]) -> list[str]:
+    """What each term is called: as it was written; a repeated one is numbered."""
+    seen: Counter[str] = Counter()
+    names = []
+    for node in nodes:
+        text = str(bound.written.get(node, node))
+        seen[text] += 1
+        names.append(text if seen[text] == 1 else f"{text} ({seen[text]})")
+    return names
