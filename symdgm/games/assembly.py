@@ -72,7 +72,7 @@ def assemble(
     reading = as_papers_mean(reading_of(text), names, parse)
     mentioned = {spelled(head) for head in heads(reading.expression)}
     every = {**names, **{a.name: a.target for a in averages if a.name in mentioned}}
-    if is_block(reading.expression) or is_game([reading.expression]):
+    if is_block(reading.expression) or is_game([reading.expression]) or players:
         declared = [(declared_node(d, parse), d) for d in distributions_of(tuple(distributions))]
         readings, environment = build(reading, declared, every, OPTIONS)
         objective, found = assemble_players(

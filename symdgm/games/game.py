@@ -13,7 +13,7 @@ from symdgm.binding import Environment, Excerpt, Written
 from symdgm.binding.observations import check_draws
 from symdgm.errors import OptionError, suggest
 from symdgm.games.players import Listed, Player, make_players
-from symdgm.games.sides import is_game, sides_of
+from symdgm.games.sides import has_players, is_game, sides_of
 from symdgm.objective import Objective
 from symdgm.parts import Shelf
 
@@ -42,11 +42,12 @@ def assemble_players(
         OptionError: ``listed`` names no player, or two players own one parameter.
         ParameterError: the objective of a player does not depend on what it owns.
     """
-    if not is_game([reading.expression for reading in readings]):
+    written = [reading.expression for reading in readings]
+    if not is_game(written) and not (listed and has_players(written[0])):
         (reading,) = readings
         objective = Objective.over(reading, environment, **options)
         return objective, {"": only_player(objective, listed)}
-    sides = sides_of([reading.expression for reading in readings])
+    sides = sides_of(written)
     source = readings[0]
     objectives = [Objective.over(Excerpt(side.expression, source), environment, **options) for side in sides]
     return objectives[0], make_players(sides, objectives, text, listed, read)

@@ -44,9 +44,7 @@ class Side:
 
 def is_game(objectives: Sequence[Basic]) -> bool:
     """Whether objectives have players, ``min_G max_D f``, or are several."""
-    return len(objectives) > 1 or (
-        statement_of(objectives[0]).direction is None and any(True for _ in _optimised(objectives[0]))
-    )
+    return len(objectives) > 1 or isinstance(statement_of(objectives[0]).body, Optimize)
 
 
 def has_players(objective: Basic) -> bool:
