@@ -66,7 +66,9 @@ NAMES: dict[str, Recipe] = {
 """The estimators by name, with their usual options."""
 
 
-def read_estimators(asked: Mapping[str, str | Recipe] | None, variables: Collection[str]) -> dict[str, Recipe]:
+def read_estimators(
+    asked: Mapping[str, str | Recipe] | None, variables: Collection[str]
+) -> dict[str, Recipe]:
     """What a user asked for, by variable.
 
     Args:
@@ -82,7 +84,8 @@ def read_estimators(asked: Mapping[str, str | Recipe] | None, variables: Collect
     """
     if asked is not None and not isinstance(asked, Mapping):
         raise OptionError(
-            f"`estimators` is {asked!r}", hint='write a dict by variable, `estimators={"z": "score function"}`'
+            f"`estimators` is {asked!r}",
+            hint='write a dict by variable, `estimators={"z": "score function"}`',
         )
     found = {}
     for name, estimator in (asked or {}).items():

@@ -112,9 +112,7 @@ def _chosen(place: Place) -> Estimator:
 
 def _record(place: Place, estimator: Estimator, outside: Scope) -> None:
     key = (place.law.node, place.law.identity, place.drawn, outside.linear, outside.logged, place.node)
-    estimate = Estimate(
-        place.node, place.law, estimator, estimator.count, not outside.linear, outside.logged
-    )
+    estimate = Estimate(place.node, place.law, estimator, estimator.count, not outside.linear, outside.logged)
     place.lowering.estimates.setdefault(key, estimate)
 
 

@@ -15,7 +15,7 @@ RESERVED = {
     "weighted", "objective",
     "differentiable", "jacobian", "diagonal_sum",
     "log_weighted_sum",
-    "score", "leave_one_out", "leave_one_out_bound", "Minimised", "antithetic", "disarm", "stacked", "rebar",
+    "score", "leave_one_out", "without_each", "Minimised", "antithetic", "disarm", "stacked", "rebar",
     "reweighted", "terms", "value", "n", "dtype", "device",
 }  # fmt: skip
 """Names that the generated code uses itself."""

@@ -47,6 +47,7 @@ class _Call:
         axes: the leading axes of its inputs.
         lead: the source of the shape of those axes.
         sizes: that shape in this evaluation.
+        single: whether what is the same for all examples is given as a batch of one.
     """
 
     node: PlanNode
@@ -54,10 +55,13 @@ class _Call:
     axes: tuple[Axis, ...]
     lead: str
     sizes: tuple[int, ...]
+    single: bool = False
 
     @property
     def restore(self) -> str:
         """What gives the leading axes back."""
+        if self.single:
+            return "[0]"
         return f".unflatten(0, {self.lead})" if len(self.axes) > 1 else ""
 
     @property
@@ -110,12 +114,18 @@ def _input(writer: Writer, node: PlanNode) -> Operand:
 def _call(writer: Writer, node: PlanNode, source: NetworkSource, inputs: list[Operand]) -> _Call:
     axes = tuple(a for a in writer.axes if any(a in i.axes for i in inputs))
     lead = _lead(writer, inputs, axes)
-    texts = [_flattened(i, axes, lead) if len(axes) > 1 else i.text for i in inputs]
+    single = not axes and any(i.rank and not i.number for i in inputs)
+    texts = [_flattened(i, axes, lead) if axes else _alone(i, single) for i in inputs]
     if source.by_keyword:
         texts = [f"{k}={t}" for k, t in zip(source.arguments, texts, strict=True)]
     text = f"{writer.argument(f'network:{node.word()}')}({', '.join(texts)})"
     sizes = tuple(int(writer.script.run(writer.size(a))) for a in axes)
-    return _Call(node, text, axes, lead, sizes)
+    return _Call(node, text, axes, lead, sizes, single)
+
+
+def _alone(operand: Operand, single: bool) -> str:
+    """A value that is the same for all examples: a batch of one, since networks take batches."""
+    return f"{operand.text}[None]" if single and operand.rank else operand.text
 
 
 def _lead(writer: Writer, inputs: list[Operand], axes: tuple[Axis, ...]) -> str:
@@ -131,6 +141,8 @@ def _flattened(operand: Operand, axes: tuple[Axis, ...], lead: str) -> str:
     if operand.number or (not operand.axes and not operand.rank):
         return operand.text
     last = len(axes) - 1
+    if not last:
+        return operand.text if operand.axes else f"{operand.text}.expand(*{lead}, *{operand.text}.shape)"
     if operand.axes == axes:
         return f"{operand.text}.flatten(0, {last})"
     have = ", ".join(":" if a in operand.axes else "None" for a in axes)

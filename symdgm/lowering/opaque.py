@@ -16,6 +16,7 @@ from symdgm.distributions import Distribution, Transformed
 from symdgm.errors import ShapeError
 from symdgm.expressions.names import spelled
 from symdgm.lowering.draws import comment_draw
+from symdgm.lowering.estimation.drawing import DETACHED
 from symdgm.lowering.naming import literal
 from symdgm.lowering.networks import run_call
 from symdgm.lowering.operands import ATOM, BATCH, Axis, Operand, with_axes
@@ -45,7 +46,7 @@ def emit_sample(writer: Writer, node: PlanNode) -> Operand:
     axes = (*([points] if count > 1 else []), *plates, *axes)
     if points is node and count > 1:
         writer.axes.insert(0, node)
-    scored = isinstance(distribution, Transformed) and node in writer.scored and not node.detail[3:]
+    scored = isinstance(distribution, Transformed) and node in writer.scored and DETACHED not in node.detail
     call = f"{writer.operands[law].text}.sample{'_and_log_prob' if scored else ''}({arguments})"
     drawn = run_call(writer, call, list(given.values()))
     comment_draw(writer, node, count, ", by the object itself")
@@ -121,9 +122,9 @@ def _record(writer: Writer, node: PlanNode, call: str, drawn: object, axes: tupl
     for variable in variables:
         hint = node.word() if len(variables) == 1 else variable
         name = script.names.fresh(hint)
-        value = values[variable].detach() if node.detail[3:] else values[variable]
+        value = values[variable].detach() if DETACHED in node.detail else values[variable]
         script.values[name] = value
-        stop = ".detach()" if node.detail[3:] else ""
+        stop = ".detach()" if DETACHED in node.detail else ""
         script.record(
             f"{name} = {names[0] if names else call}[{literal(variable)}]{stop}", (name,), node.origin
         )

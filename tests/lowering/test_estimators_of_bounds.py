@@ -74,12 +74,42 @@ def test_the_gradient_of_a_bound_is_unbiased(estimator, samples):
     assert exact[:2].abs().min() > 0.01, "a bound whose gradient by q vanishes tests nothing"
 
 
+SEVERAL = "E_{z_{1:K} ~ q(z|x)}[log(1/K sum_{k=1}^K exp(f(z_k, x)) / q(z_k|x))]"
+
+
+@pytest.mark.parametrize("estimator", [None, "VIMCO", est.ScoreFunction("batch")], ids=str)
+def test_a_bound_that_is_written_out(estimator):
+    """z_{1:K} under the expectation; the default is VIMCO's baseline."""
+    weights, chosen = Weights(40_000), {} if estimator is None else {"estimators": {"z": estimator}}
+    objective = sd.Objective(SEVERAL, weights.q, f=weights.f, K=3, **chosen)
+    table = estimates(objective, *weights.rows, seed=1)
+    assert_unbiased(table, weights.exact(3)[1])
+    if not isinstance(estimator, est.ScoreFunction):
+        same = estimates(weights.objective("VIMCO", 3), *weights.rows, seed=1)
+        torch.testing.assert_close(table, same)
+
+
+def test_a_sum_that_is_no_mean_has_the_same_baseline():
+    weights = Weights(50)
+    text = SEVERAL.replace("1/K sum", "mean")
+    chosen = {"estimators": {"z": "VIMCO"}}
+    tables = [
+        estimates(sd.Objective(t, weights.q, f=weights.f, K=3, **chosen), *weights.rows)
+        for t in (SEVERAL, text)
+    ]
+    torch.testing.assert_close(*tables)
+
+
 def test_vimco_is_the_score_function_of_a_bound():
     """By default, too: q is not pathwise, and too wide to be summed over."""
     weights = Weights(20_000)
     variances = {
         name: estimates(weights.objective(e, 5), weights.q_rows, seed=2).var(0).sum()
-        for name, e in [("VIMCO", "VIMCO"), ("none", est.ScoreFunction("none")), ("batch", est.ScoreFunction("batch"))]
+        for name, e in [
+            ("VIMCO", "VIMCO"),
+            ("none", est.ScoreFunction("none")),
+            ("batch", est.ScoreFunction("batch")),
+        ]
     }
     assert variances["VIMCO"] < 0.5 * variances["batch"] < variances["none"]
     step = weights.objective("score function", 5).derivation
@@ -169,12 +199,22 @@ def test_the_signal_of_dreg_grows_with_the_draws():
     assert signal("pathwise", 64) < 0.7 * signal("pathwise", 4)
 
 
+def test_dreg_of_a_bound_that_is_written_out():
+    gaussian = Gaussian(50)
+    written = sd.Objective(SEVERAL, gaussian.q, f=gaussian.f, K=4, estimators={"z": "doubly reparameterised"})
+    short = gaussian.objective(BOUND_OF, "doubly reparameterised", 4)
+    torch.testing.assert_close(estimates(written, *gaussian.rows), estimates(short, *gaussian.rows))
+
+
 ELBO = "E_q(z|x)[f(z, x) - log q(z|x)]"
 
 
 def test_sticking_the_landing_is_unbiased():
     gaussian = Gaussian(40_000)
-    m, s = torch.tensor(0.6, dtype=DOUBLE, requires_grad=True), torch.tensor(-0.2, dtype=DOUBLE, requires_grad=True)
+    m, s = (
+        torch.tensor(0.6, dtype=DOUBLE, requires_grad=True),
+        torch.tensor(-0.2, dtype=DOUBLE, requires_grad=True),
+    )
     elbo = -0.5 * (2 * m.square() + 2 * (2 * s).exp() - 2 * DATA * m + DATA**2) + s
     exact = torch.stack(torch.autograd.grad(elbo, [m, s]))
     for samples in (1, 3):
@@ -231,7 +271,12 @@ def test_the_kinds():
     ("text", "estimator", "samples", "words"),
     [
         (BOUND_OF, "sticking the landing", 3, "several draws is not zero in expectation"),
-        ("log E_q(z|x)[exp(f(z, x)) * exp(-q(z|x))]", "doubly reparameterised", 3, "in another way than as a factor"),
+        (
+            "log E_q(z|x)[exp(f(z, x)) * exp(-q(z|x))]",
+            "doubly reparameterised",
+            3,
+            "in another way than as a factor",
+        ),
         (BOUND_OF, "VIMCO", 1, "its baselines need several draws"),
     ],
 )

@@ -10,6 +10,7 @@ from sympy import Rational
 
 from symdgm.distributions.networks import Network
 from symdgm.lowering.estimation.estimator import Averages, Binding
+from symdgm.lowering.estimation.joined import exchanged, joined
 from symdgm.lowering.estimation.networks import network_of_givens
 from symdgm.lowering.estimation.operations import depends, minimised, minus, square, stopped
 from symdgm.lowering.estimation.running_mean import RunningMean
@@ -52,7 +53,7 @@ class Constant(Baseline):
     @property
     def words(self) -> str:
         """See `Baseline.words`."""
-        return f"the number {self.number:g}" if self.number else "no baseline"
+        return f"{self.number:g}"
 
     def gain(self, binding: Binding, value: PlanNode, averages: Averages) -> Gain:
         """See `Baseline.gain`."""
@@ -89,10 +90,44 @@ class LeaveOneOut(Baseline):
         if self.multi and averages.outermost is not None:
             axis, logs = averages.outermost
             if binding.draw is not None and depends(binding.draw, axis):
-                bound = plan.node(Kind.REDUCE, logs, axis, detail=("leave one out bound",), origin=node)
+                bound = plan.node(Kind.REDUCE, logs, axis, detail=("mean without each",), origin=node)
                 return Gain(minus(plan, value, bound, node))
         baseline = plan.node(Kind.REDUCE, value, axis, detail=("leave one out",), origin=node)
         return Gain(minus(plan, value, baseline, node))
+
+
+@final
+@dataclass(frozen=True)
+class WithoutEach(Baseline):
+    """The bound with each draw of ``z_{1:K}`` replaced by the geometric mean of the others.
+
+    Args:
+        needed: whether a body that is no such bound is refused; else its baseline is that of the batch.
+    """
+
+    needed: bool = False
+
+    @property
+    def words(self) -> str:
+        """See `Baseline.words`."""
+        return "the bound with the draw replaced by the geometric mean of the others"
+
+    def gain(self, binding: Binding, value: PlanNode, averages: Averages) -> Gain:
+        """See `Baseline.gain`.
+
+        Raises:
+            EstimatorError: the body is no bound, where it must be.
+        """
+        found, place = joined(binding, value), binding.place
+        if found is None and self.needed:
+            why = f"the body is no function of one `log sum_k` over the draws of `{place.name}`"
+            raise place.refuse("VIMCO", why, "take `score function`")
+        if found is None:
+            return OverBatch().gain(binding, value, averages)
+        plan = place.lowering.plan
+        detail = ("mean without each" if found.mean else "sum without each",)
+        less = plan.node(Kind.REDUCE, found.logs, found.axis, detail=detail, origin=place.node)
+        return Gain(minus(plan, value, exchanged(plan, value, found.node, less), place.node))
 
 
 @final

@@ -57,6 +57,9 @@ def check_bernoulli(place: Place, name: str) -> None:
     if place.law.family_name != "Bernoulli":
         why = f"it is for Bernoulli variables, not for a {place.law.family_name}"
         raise place.refuse(name, why, "take `score function`")
+    if place.several:
+        why = "the body joins its draws"
+        raise place.refuse(name, why, "take `VIMCO`")
     if place.log:
         why = "the logarithm of the average is wanted, whose gradient joins all draws"
         raise place.refuse(name, why, "take `VIMCO`")

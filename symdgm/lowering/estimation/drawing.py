@@ -12,6 +12,8 @@ from symdgm.expressions.resolved import RowOf
 from symdgm.lowering.estimation.estimator import Binding, Place
 from symdgm.lowering.plan import Kind, PlanNode
 
+DETACHED = "detached"
+"""Marks a draw without a gradient."""
 ONCE = "once"
 """Marks a draw that all examples have in common."""
 
@@ -23,12 +25,10 @@ def pathwise_draw(place: Place) -> Binding:
 
 def detached_draw(place: Place) -> Binding:
     """Draws that carry no gradient."""
-    return drawn(place, place.asked, "detached" if place.law.pathwise else "", opaque="detached")
+    return drawn(place, place.asked, DETACHED if place.law.pathwise else "", opaque=DETACHED)
 
 
-def drawn(
-    place: Place, count: int, how: str = "", *extra: PlanNode, opaque: str = ""
-) -> Binding:
+def drawn(place: Place, count: int, how: str = "", *extra: PlanNode, opaque: str = "") -> Binding:
     """Draws along an axis of their own, where there are several.
 
     Args:

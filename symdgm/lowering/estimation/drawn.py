@@ -66,14 +66,16 @@ def _antithetic(
 ) -> Operand:
     noise = _uniform(writer, event, axes, (node.number(2) // 2,))
     logits = writer.operands[node.args[1]]
-    (first, second), drawn_axes, rank = writer.aligned([logits, Operand(noise, ATOM, (node, *axes), len(event))])
+    (first, second), drawn_axes, rank = writer.aligned(
+        [logits, Operand(noise, ATOM, (node, *axes), len(event))]
+    )
     return Operand(f"antithetic({first.text}, {second.text})", ATOM, drawn_axes, rank)
 
 
 def _stacked(
     writer: Writer, node: PlanNode, law: LawValues, event: torch.Size, axes: tuple[Axis, ...]
 ) -> Operand:
-    logits, temperature = (writer.operands[a] for a in node.args[1:])
+    logits, temperature = (writer.operands[a] for a in node.args[1:3])
     noises = [_noise(writer, node, law, event, axes, (node.number(2) // 3,)) for _ in range(2)]
     (first, *others), drawn_axes, rank = writer.aligned([logits, *noises])
     texts = [first.text, *(o.text for o in others), temperature.text]
@@ -109,9 +111,7 @@ def _uniform(writer: Writer, event: torch.Size, axes: tuple[Axis, ...], counts: 
     return f"torch.rand({sizes}, dtype={writer.argument('dtype')}, device={writer.argument('device')})"
 
 
-_DRAWS: dict[
-    str, Callable[[Writer, PlanNode, LawValues, torch.Size, tuple[Axis, ...]], Operand]
-] = {
+_DRAWS: dict[str, Callable[[Writer, PlanNode, LawValues, torch.Size, tuple[Axis, ...]], Operand]] = {
     "relaxed": _relaxed,
     "relaxed, hard": _relaxed,
     "straight-through": _straight_through,

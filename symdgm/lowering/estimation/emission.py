@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from symdgm.errors import EstimatorError
-from symdgm.lowering.operands import ATOM, BATCH, Axis, Operand
+from symdgm.lowering.operands import ATOM, BATCH, SUM, Axis, Operand
 from symdgm.lowering.plan import PlanNode
 
 if TYPE_CHECKING:
@@ -108,10 +108,12 @@ def emit_leave_one_out(writer: Writer, node: PlanNode) -> Operand:
     return Operand(text, ATOM, value.axes, value.rank)
 
 
-def emit_leave_one_out_bound(writer: Writer, node: PlanNode) -> Operand:
-    """The log of the mean weight without each draw."""
+def emit_without_each(writer: Writer, node: PlanNode) -> Operand:
+    """The log of the sum of weights, or of their mean, without each draw."""
     value, axis = writer.operands[node.args[0]], node.args[1]
-    text = f"leave_one_out_bound({value.text}, {value.axes.index(axis)})"
+    text = f"without_each({value.text}, {value.axes.index(axis)})"
+    if node.word() == "mean without each":
+        return Operand(f"{text} - math.log({writer.size(axis)})", SUM, value.axes, value.rank)
     return Operand(text, ATOM, value.axes, value.rank)
 
 
@@ -119,6 +121,7 @@ AVERAGES: dict[str, Callable[[Writer, PlanNode], Operand]] = {
     "sum onto": emit_sum_onto,
     "part": emit_part,
     "leave one out": emit_leave_one_out,
-    "leave one out bound": emit_leave_one_out_bound,
+    "sum without each": emit_without_each,
+    "mean without each": emit_without_each,
 }
 """The reductions of estimators."""

@@ -156,4 +156,7 @@ class Enumeration(Recipe):
         if not place.law.finite:
             why = f"a {place.law.family_name} has no finite support"
             raise place.refuse("enumeration", why, "take `score function`, or leave the estimator out")
+        if place.several:
+            why = "the body joins several draws"
+            raise place.refuse("enumeration", why, "take `score function`, or leave the estimator out")
         return replace(ENUMERATION, bind=_asked_states)

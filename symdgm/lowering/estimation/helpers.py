@@ -8,15 +8,14 @@ LEAVE_ONE_OUT = """def leave_one_out(value, dim):
     # the mean over the other entries of an axis; 0 where there are none
     return (value.sum(dim, keepdim=True) - value) / max(value.shape[dim] - 1, 1)
 """
-LEAVE_ONE_OUT_BOUND = """def leave_one_out_bound(log_weight, dim):
-    # log of the mean weight, with each weight in turn replaced by the geometric mean of the others
+WITHOUT_EACH = """def without_each(log_weight, dim):
+    # log of the sum of weights, with each weight in turn replaced by the geometric mean of the others
     log_weight = log_weight.movedim(dim, 0)
     n = len(log_weight)
-    others = (log_weight.sum(0) - log_weight) / (n - 1)
+    others = (log_weight.sum(0) - log_weight) / max(n - 1, 1)
     own = torch.eye(n, dtype=torch.bool, device=log_weight.device)
     own = own.reshape(n, n, *[1] * (log_weight.dim() - 1))
-    replaced = torch.where(own, others[:, None], log_weight)
-    return (replaced.logsumexp(1) - math.log(n)).movedim(0, dim)
+    return torch.where(own, others[:, None], log_weight).logsumexp(1).movedim(0, dim)
 """
 MINIMISED = """class Minimised(torch.autograd.Function):
     # zero, whose gradient is that of a loss to be minimised, whatever sign its place has
@@ -71,7 +70,7 @@ REWEIGHTED = """def reweighted(log_weight, draws, dim, power):
 ESTIMATOR_HELPERS = {
     "score": SCORE,
     "leave_one_out": LEAVE_ONE_OUT,
-    "leave_one_out_bound": LEAVE_ONE_OUT_BOUND,
+    "without_each": WITHOUT_EACH,
     "Minimised": MINIMISED,
     "antithetic": ANTITHETIC,
     "disarm": DISARM,

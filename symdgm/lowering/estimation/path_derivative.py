@@ -11,8 +11,12 @@ from sympy import Basic, Integer
 
 from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.arithmetic import Minus, Plus, Power, Quotient, Times
+from symdgm.expressions.indices import Aggregate
+from symdgm.expressions.names import Placeholder, Subscripted
+from symdgm.expressions.places import pattern
 from symdgm.lowering.estimation.drawing import pathwise_draw
 from symdgm.lowering.estimation.estimator import Averages, Binding, Estimator, Place, Recipe, mean_over_draws
+from symdgm.lowering.estimation.joined import exchanged, is_linear, joined
 from symdgm.lowering.estimation.operations import depends
 from symdgm.lowering.estimation.pathwise import PATHWISE
 from symdgm.lowering.plan import Kind as PlanKind
@@ -20,6 +24,7 @@ from symdgm.lowering.plan import PlanNode
 from symdgm.rewriting.rule import Kind
 
 ONE = Integer(1)
+DOUBLY = "doubly reparameterised"
 STICKING_WHY = (
     "a pathwise draw, and the score inside log q, whose expectation is zero, is left out: the variance is zero "
     "where q is the posterior; closed forms over this variable are not used"
@@ -47,11 +52,16 @@ class StickingTheLanding(Recipe):
         """The mean over pathwise draws; see `Recipe.at`."""
         name = "sticking the landing"
         _check(place, name)
-        if place.log and place.asked > 1:
+        if place.several or (place.log and place.asked > 1):
             why = "the score inside the logarithm of a mean of several draws is not zero in expectation"
             raise place.refuse(name, why, "take `doubly reparameterised`")
         return Estimator(
-            name, Kind.UNBIASED, STICKING_WHY, _stopped_draw, count=place.asked, reference="Roeder et al. (2017)"
+            name,
+            Kind.UNBIASED,
+            STICKING_WHY,
+            _stopped_draw,
+            count=place.asked,
+            reference="Roeder et al. (2017)",
         )
 
 
@@ -71,9 +81,9 @@ class DoublyReparameterised(Recipe):
 
     def at(self, place: Place) -> Estimator:
         """The log of the mean of the weights, with this gradient; see `Recipe.at`."""
-        name = "doubly reparameterised"
+        name = DOUBLY
         _check(place, name)
-        if not place.log:
+        if not place.log and not place.several:
             return replace(PATHWISE, count=place.asked)
         if place.scope.averaged:
             why = "it stands inside the logarithm of another average"
@@ -109,7 +119,7 @@ def _stopped_draw(place: Place) -> Binding:
 
 def _path(place: Place) -> Binding:
     """A copy of a pathwise draw, for this expectation only: the gradient that reaches it is reweighed."""
-    name = "doubly reparameterised"
+    name = DOUBLY
     law = place.lowering.law(place.law, place.scope)
     if any(depends(law, d) for d in place.scope.values.values() if d.kind is not PlanKind.OBSERVE):
         why = "its parameters depend on another variable that is drawn"
@@ -120,20 +130,38 @@ def _path(place: Place) -> Binding:
     detail = (place.name, place.node, place.scope.stream)
     path = place.lowering.plan.node(PlanKind.PATH, draw, detail=detail, origin=place.drawn[0])
     place.lowering.stopped[path] = draw.args[0]
-    return replace(binding, values={place.drawn[0]: path})
+    return replace(binding, values=dict.fromkeys(binding.values, path))
 
 
 def _reweighted(power: Basic, binding: Binding, value: PlanNode, averages: Averages) -> PlanNode:
     """The log of the mean, after the gradient by the draws was told its weights."""
-    place = binding.place
-    if binding.axis is not None and depends(value, binding.axis):
-        plan, lowering = place.lowering.plan, place.lowering
-        coefficient = lowering.lower(power, place.scope.nonlinear())
-        path = binding.values[place.drawn[0]]
-        value = plan.node(
-            PlanKind.REWEIGHED, value, binding.axis, path, coefficient, detail=(place.name,), origin=place.node
-        )
+    place, axis = binding.place, binding.axis
+    if place.several:
+        return mean_over_draws(binding, _reweighted_inside(power, binding, value), averages)
+    if axis is not None and depends(value, axis):
+        value = _told(power, binding, value, axis)
     return mean_over_draws(binding, value, averages)
+
+
+def _reweighted_inside(power: Basic, binding: Binding, value: PlanNode) -> PlanNode:
+    """The same where the body itself takes the log of the sum over ``z_{1:K}``.
+
+    Raises:
+        EstimatorError: the body is not linear in one such logarithm.
+    """
+    found, place = joined(binding, value), binding.place
+    if found is None or not is_linear(value, found.node):
+        why = f"the body is not linear in one `log sum_k` over the draws of `{place.name}`"
+        raise place.refuse(DOUBLY, why, "take `pathwise`")
+    plan, told = place.lowering.plan, _told(power, binding, found.logs, found.axis)
+    return exchanged(plan, value, found.node, exchanged(plan, found.node, found.logs, told))
+
+
+def _told(power: Basic, binding: Binding, logs: PlanNode, axis: PlanNode) -> PlanNode:
+    place = binding.place
+    coefficient = place.lowering.lower(power, place.scope.nonlinear())
+    operands = (logs, axis, binding.values[place.drawn[0]], coefficient)
+    return place.lowering.plan.node(PlanKind.REWEIGHED, *operands, detail=(place.name,), origin=place.node)
 
 
 def _power_of(place: Place) -> Basic:
@@ -142,10 +170,13 @@ def _power_of(place: Place) -> Basic:
     Raises:
         EstimatorError: q enters in another way.
     """
-    power = _exponent(place, place.node.body)
+    bodies = [place.node.body]
+    if place.several and _mentions(place, place.node.body):
+        bodies = [a.body for a in place.node.body.atoms(Aggregate) if _mentions(place, a.body)]
+    power = _exponent(place, bodies[0]) if len(bodies) == 1 else None
     if power is None:
         why = f"`{place.law.node}` enters the weight in another way than as a factor"
-        raise place.refuse("doubly reparameterised", why, "take `pathwise`")
+        raise place.refuse(DOUBLY, why, "take `pathwise`")
     return _negative(power)
 
 
@@ -162,8 +193,11 @@ def _exponent(place: Place, node: Basic) -> Basic | None:
     if isinstance(node, Power):
         base, exponent = _exponent(place, node.args[0]), node.args[1]
         return base if base is None or base == 0 else _product(base, exponent)
-    inside = any(_is_own(place, n) for n in node.atoms(Apply, Density))
-    return None if inside else Integer(0)
+    return None if _mentions(place, node) else Integer(0)
+
+
+def _mentions(place: Place, node: Basic) -> bool:
+    return any(_is_own(place, n) for n in node.atoms(Apply, Density))
 
 
 def _negative(node: Basic) -> Basic:
@@ -186,6 +220,14 @@ def _product(a: Basic, b: Basic) -> Basic:
 
 
 def _is_own(place: Place, node: Basic) -> bool:
-    """Whether a density is that of the law at the draw."""
+    """Whether a density is that of the law at the draw, or at one of several."""
     law, own = place.lowering.facts.law(node), place.law
-    return law is not None and (law.identity, law.values, law.givens) == (own.identity, place.drawn, own.givens)
+    if law is None or (law.identity, law.givens) != (own.identity, own.givens):
+        return False
+    if place.several:
+        return all(map(_matches, law.values, place.drawn))
+    return law.values == place.drawn
+
+
+def _matches(value: Basic, drawn: Basic) -> bool:
+    return isinstance(value, Subscripted) and pattern(drawn) == Subscripted(value.head, Placeholder())

@@ -37,5 +37,7 @@ class Pathwise(Recipe):
         """The mean over pathwise draws; see `Recipe.at`."""
         if not place.law.pathwise:
             why = f"the draws of a {place.law.family_name} carry no gradient by its parameters"
-            raise place.refuse("pathwise Monte Carlo", why, "take `score function`, or leave the estimator out")
+            raise place.refuse(
+                "pathwise Monte Carlo", why, "take `score function`, or leave the estimator out"
+            )
         return replace(PATHWISE, count=place.asked)

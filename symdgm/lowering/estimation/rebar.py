@@ -141,7 +141,9 @@ def _average(
     gain = OverBatch().gain(binding, minus(plan, hard, given, node), averages)
     terms = [hard, score(plan, gain.value, _rows(binding, log_prob_of(binding), 0), node)]
     if control is not None:
-        terms.append(minimised(plan, square(plan, _distance(binding, hard, value, weight, control), node), node))
+        terms.append(
+            minimised(plan, square(plan, _distance(binding, hard, value, weight, control), node), node)
+        )
     mean = mean_over_draws(binding, plus(plan, terms[0], *(onto(plan, t, hard) for t in terms[1:])), averages)
     return plus(plan, mean, onto(plan, surrogate_of(plan, "rebar", binding, relaxed), mean))
 
@@ -153,11 +155,13 @@ def _distance(
     assert binding.draw is not None
     plan, node = binding.place.lowering.plan, binding.place.node
     known = plan.node(
-        PlanKind.APPLY, stopped(plan, weight), stopped(plan, _rows(binding, value, 2)), detail=("mul",), origin=node
+        PlanKind.APPLY,
+        stopped(plan, weight),
+        stopped(plan, _rows(binding, value, 2)),
+        detail=("mul",),
+        origin=node,
     )
-    network = _rows(
-        binding, network_of_draw(binding, "control", control, stopped(plan, binding.draw)), 2
-    )
+    network = _rows(binding, network_of_draw(binding, "control", control, stopped(plan, binding.draw)), 2)
     return minus(plan, minus(plan, stopped(plan, hard), known, node), network, node)
 
 

@@ -16,6 +16,7 @@ from symdgm.lowering.estimation.baselines import (
     LeaveOneOut,
     OverBatch,
     Running,
+    WithoutEach,
 )
 from symdgm.lowering.estimation.drawing import detached_draw, log_prob_of
 from symdgm.lowering.estimation.estimator import (
@@ -26,6 +27,7 @@ from symdgm.lowering.estimation.estimator import (
     Recipe,
     mean_over_draws,
 )
+from symdgm.lowering.estimation.joined import joins_rows
 from symdgm.lowering.estimation.operations import depends, onto, plus, score
 from symdgm.lowering.plan import PlanNode
 from symdgm.rewriting.rule import Kind
@@ -86,10 +88,12 @@ class ScoreFunction(Recipe):
         """The baseline that was asked for, or the best that needs no state."""
         asked = self.baseline
         if asked is None or asked == "leave-one-out":
-            found = leave_one_out(place)
+            found = leave_one_out(place) or (WithoutEach() if place.several else None)
             if found is None and asked is not None:
                 why = "one draw has no others to leave it out of"
-                raise place.refuse("a leave-one-out baseline", why, f'write `samples={{"{place.name}": 2}}` or more')
+                raise place.refuse(
+                    "a leave-one-out baseline", why, f'write `samples={{"{place.name}": 2}}` or more'
+                )
             return found or OverBatch()
         if isinstance(asked, str):
             return {"none": Constant(), "batch": OverBatch(), "running mean": Running()}[asked]
@@ -148,10 +152,17 @@ def _settle(baseline: Baseline, binding: Binding, value: PlanNode, averages: Ave
 
 
 def scored(baseline: Baseline, binding: Binding, value: PlanNode, averages: Averages) -> PlanNode:
-    """The value with the gradient of its expectation by the law; what does not depend on the draw has none."""
+    """The value with the gradient of its expectation by the law; what does not depend on the draw has none.
+
+    Raises:
+        EstimatorError: the value of an example depends on the draws of others.
+    """
     assert binding.draw is not None
     if not depends(value, binding.draw):
         return value
+    if joins_rows(value, binding.draw):
+        why = "the body joins the draws of several examples"
+        raise binding.place.refuse("the score function", why, "take a pathwise law, or a relaxed one")
     plan, node = binding.place.lowering.plan, binding.place.node
     gain = baseline.gain(binding, value, averages)
     terms = [value, onto(plan, score(plan, gain.value, log_prob_of(binding), node), value)]
@@ -160,5 +171,5 @@ def scored(baseline: Baseline, binding: Binding, value: PlanNode, averages: Aver
 
 def _said(baseline: Baseline, law: str, values: str, count: int) -> str:
     many = "one draw" if count == 1 else f"the mean of {count} draws"
-    subtracted = baseline.words if baseline.words.startswith("no ") else f"minus {baseline.words}"
-    return f"estimated by {many} from {law} for each example; the score weighs {subtracted}"
+    less = "" if baseline == Constant() else f" minus {baseline.words}"
+    return f"estimated by {many} from {law} for each example; its score weighs the value{less}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
+from symdgm.lowering.estimation.baselines import WithoutEach
 from symdgm.lowering.estimation.estimator import Estimator, Place, Recipe
 from symdgm.lowering.estimation.score_function import estimator, leave_one_out
 from symdgm.rewriting.rule import Kind
@@ -26,8 +27,13 @@ class VIMCO(Recipe):
 
     def at(self, place: Place) -> Estimator:
         """The score function with these baselines; see `Recipe.at`."""
-        baseline = leave_one_out(place)
+        baseline = WithoutEach(needed=True) if place.several else leave_one_out(place)
         if baseline is None:
             hint = f'write `samples={{"{place.name}": 5}}`, or take `score function`'
             raise place.refuse("VIMCO", "its baselines need several draws", hint)
-        return estimator(place, baseline, "VIMCO" if place.log else "score function", "Mnih and Rezende (2016)")
+        return estimator(
+            place,
+            baseline,
+            "VIMCO" if place.log or place.several else "score function",
+            "Mnih and Rezende (2016)",
+        )
