@@ -35,7 +35,7 @@ from symdgm.rewriting.canonical import Canonical
 from symdgm.rewriting.finite_models import FiniteModel, NotFiniteError
 from symdgm.rewriting.marginals import marginal
 from symdgm.rewriting.polynomials import TooLargeError
-from symdgm.rewriting.samples import is_range, unrolled
+from symdgm.rewriting.samples import is_range, unrolled, with_numbers
 from symdgm.statement import statement_of
 
 MOST_SAMPLES = 6
@@ -184,21 +184,11 @@ class _Given:
         numbers = {parse(k): to_node(v) for k, v in self.bindings.names.items() if _is_number(v)}
         mentioned = {n for e in formulas for n in _every_name(e)}
         swaps = {k: v for k, v in numbers.items() if k in mentioned}
-        return [_numbered(e, swaps) for e in formulas]
+        return [with_numbers(e, swaps) for e in formulas]
 
 
 def _every_name(expression: Basic) -> set[Basic]:
     return set(free_names(expression)) | expression.atoms(Name)
-
-
-def _numbered(node: Basic, numbers: Mapping[Basic, Basic]) -> Basic:
-    """With numbers everywhere, in the bounds of samples too, which are part of a name."""
-    if node in numbers:
-        return numbers[node]
-    if not node.args or isinstance(node, Name):
-        return node
-    arguments = [_numbered(a, numbers) for a in node.args]
-    return node if all(a is b for a, b in zip(arguments, node.args, strict=True)) else node.func(*arguments)
 
 
 def _is_number(value: object) -> bool:

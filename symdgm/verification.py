@@ -12,10 +12,10 @@ from torch import Tensor
 
 from symdgm.display.tables import html_table, text_table
 from symdgm.errors import EstimatorError, NotSupportedError
+from symdgm.estimators import ScoreFunction
 from symdgm.expressions.arithmetic import Minus, Plus, terms_of
 from symdgm.expressions.notation import unicode
 from symdgm.expressions.scope import free_names
-from symdgm.estimators import ScoreFunction
 from symdgm.lowering import Choices, Estimate
 from symdgm.measuring import Measured, Subject
 from symdgm.rewriting import Derivation as Rewriting

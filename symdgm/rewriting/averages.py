@@ -12,9 +12,11 @@ from sympy import Basic, Tuple
 
 from symdgm.expressions.expectations import Binder, Expect
 from symdgm.expressions.names import Labelled, Name, Subscripted, base
+from symdgm.expressions.places import bound_variables, looked_up, patterns
 from symdgm.expressions.scope import free_names, replace
 from symdgm.expressions.signature import canonical
 from symdgm.rewriting.polynomials import Monomial, Polynomial, atom, monomial, total
+from symdgm.rewriting.samples import is_range
 
 if TYPE_CHECKING:
     from symdgm.rewriting.canonical import Canonical
@@ -60,6 +62,8 @@ def average(form: Canonical, node: Basic) -> Polynomial:
     laws = [(b.variables, single) for b in node.binders for single in _singles(form, b)]
     if any(form.facts.law(law) is None for _, law in laws):
         return form.opaque(node)
+    if any(is_range(v) for variables, _ in laws for v in variables):
+        return _over_samples(form, node)
     binders: list[Binder] = []
     names: dict[Basic, Basic] = {}
     for written, node_of_law in laws:
@@ -71,6 +75,18 @@ def average(form: Canonical, node: Basic) -> Polynomial:
         names |= dict(zip(written or law.values, fresh, strict=True))
     body = form.of(replace(form.by_factors(node.body), names))
     return total(averaged(form, binders, m).scaled(c) for m, c in body)
+
+
+def _over_samples(form: Canonical, node: Expect) -> Polynomial:
+    """An expectation over several samples: linear, and no more is known of it."""
+    bound = patterns(v for binder in node.binders for v in bound_variables(binder))
+    result = []
+    for factors, c in form.of(form.by_factors(node.body)):
+        drawn = {k for k, _ in factors if any(looked_up(n, bound) for n in form.free(form.nodes[k]))}
+        inside = tuple(pair for pair in factors if pair[0] in drawn)
+        term = monomial((pair for pair in factors if pair[0] not in drawn), c)
+        result.append(term * form.opaque(Expect(form.product(inside), *node.binders)) if inside else term)
+    return total(result)
 
 
 def _singles(form: Canonical, binder: Binder) -> tuple[Basic, ...]:

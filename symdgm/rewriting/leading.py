@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from sympy import Basic, Tuple
+from sympy import Basic, Rational, Tuple
 from sympy.core.symbol import Str
 
 from symdgm.expressions.applications import Apply, Density, call
@@ -172,10 +172,13 @@ def by_jensen(parts: Parts) -> Leading | None:
     if number is None or number <= 0:
         return None
     body = Expect(log.argument, *log.binders) if log.binders else log.argument
-    target = total_of(parts.form, parts.form.of(parts.form.by_factors(body)))
-    if target is None:
+    found_mean = total_of(parts.form, parts.form.of(parts.form.by_factors(body)))
+    if found_mean is None:
         return None
+    times, target = found_mean
     rest = {k: c for k, c in parts.coefficients.items() if k != core}
+    number_left = call("log", Rational(times.numerator, times.denominator))
+    rest = _without(rest, parts.form.of(number_left).scaled(Fraction(-1)), weight)
     why, reference = JENSEN, "Burda, Grosse and Salakhutdinov (2016), theorem 1"
     if not log.binders:
         why, reference = "the mean of p(x,z)/q(z|x) under q is p(x): importance sampling's identity", ""

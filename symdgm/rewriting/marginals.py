@@ -100,8 +100,8 @@ def of_ratio(form: Canonical, inner: Average) -> tuple[tuple[Binder, ...], dict[
     return inner.binders, dict(inner.factors)
 
 
-def total_of(form: Canonical, mean: Polynomial) -> Basic | None:
-    """The one density that a sum of means of ratios is, or None: ``1/K sum_k E[p/q]`` is ``p(x)``."""
+def total_of(form: Canonical, mean: Polynomial) -> tuple[Fraction, Basic] | None:
+    """The multiple of one density that a sum of means of ratios is: ``sum_k E[p/q]`` is ``K p(x)``."""
     found: dict[Basic, Fraction] = {}
     for factors, coefficient in mean:
         if len(factors) != 1 or factors[0][1] != 1:
@@ -116,4 +116,5 @@ def total_of(form: Canonical, mean: Polynomial) -> Basic | None:
         if node is None:
             return None
         found[node] = found.get(node, Fraction(0)) + coefficient
-    return next(iter(found)) if set(found.values()) == {Fraction(1)} and len(found) == 1 else None
+    ((node, number),) = found.items() if len(found) == 1 else ((None, Fraction(0)),)
+    return (number, node) if node is not None and number > 0 else None

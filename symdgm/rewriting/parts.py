@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from sympy import Basic, Number, Rational, Tuple
+from sympy import Basic, Integer, Number, Rational, Tuple
 
 from symdgm.expressions.applications import Call
 from symdgm.expressions.arithmetic import Power
@@ -18,7 +18,7 @@ from symdgm.rewriting.averages import averaged, named_outright, plain
 from symdgm.rewriting.canonical import Canonical
 from symdgm.rewriting.facts import Facts
 from symdgm.rewriting.polynomials import Monomial, Polynomial, monomial, total
-from symdgm.rewriting.samples import one_sample
+from symdgm.rewriting.samples import bounds_of, one_sample, with_numbers
 
 Value = Callable[[Basic], float | None]
 """Scalar → its present value."""
@@ -53,7 +53,7 @@ class Parts:
         self.facts = facts
         self.value = value
         self.data: list[Binder] = []
-        whole = self.form.of(self.form.by_factors(self._with_numbers(expression)))
+        whole = self.form.of(self.form.by_factors(self._with_numbers(self._counted(expression))))
         self.whole = total(self._without_data(m).scaled(c) for m, c in whole)
         self.coefficients: dict[Monomial, Polynomial] = self._collected()
         self.logs: dict[Monomial, Log] = {
@@ -91,6 +91,12 @@ class Parts:
     def outside(self, target: Basic) -> Basic:
         """What is said of each example, as it is said of the mean over data."""
         return Expect(target, *self.data) if self.data else target
+
+    def _counted(self, expression: Basic) -> Basic:
+        """With the present numbers of samples."""
+        numbers = {n: self.value(n) for n in bounds_of(expression) if self.facts.is_scalar(n)}
+        whole = {n: Integer(int(v)) for n, v in numbers.items() if v is not None and v == int(v)}
+        return with_numbers(expression, whole) if whole else expression
 
     def _with_numbers(self, node: Basic) -> Basic:
         """Powers of what is no scalar with the present values of their exponents."""
@@ -166,7 +172,7 @@ class Parts:
 
     def _named(self, binders: tuple[Binder, ...], node: Basic) -> Log | None:
         """The log with its draws under the names of their laws."""
-        if not (isinstance(node, Call) and node.function == "log"):
+        if not (isinstance(node, Call) and node.function == "log") or not node.args[1].args:
             return None
         names = named_outright(binders, self.form) if binders else None
         argument = node.args[1]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sympy import Basic, Integer, Tuple
 
 from symdgm.expressions.applications import Call, call
 from symdgm.expressions.arithmetic import Plus, Quotient, Times
 from symdgm.expressions.expectations import Binder, Expect
 from symdgm.expressions.indices import Aggregate, Index
-from symdgm.expressions.names import IndexRange, Subscripted
+from symdgm.expressions.names import IndexRange, Name, Subscripted
 from symdgm.expressions.scope import free_names, replace
 
 
@@ -98,3 +100,19 @@ def _drawn_one_by_one(node: Expect, most: int) -> Basic:
         for k in range(1, int(bounds[1]) + 1):
             binders.append(Binder(Tuple(Subscripted(variable.head, Integer(k))), binder.law))
     return node if tuple(binders) == node.binders else Expect(node.body, *binders)
+
+
+def with_numbers(node: Basic, numbers: Mapping[Basic, Basic]) -> Basic:
+    """The formula with numbers for names everywhere, in the bounds of samples too."""
+    if node in numbers:
+        return numbers[node]
+    if not node.args or isinstance(node, Name):
+        return node
+    arguments = [with_numbers(a, numbers) for a in node.args]
+    return node if all(a is b for a, b in zip(arguments, node.args, strict=True)) else node.func(*arguments)
+
+
+def bounds_of(expression: Basic) -> set[Basic]:
+    """The names in the bounds of sums and of samples."""
+    nodes = [*expression.atoms(IndexRange), *(i for i in expression.atoms(Index) if len(i.args) == 3)]
+    return {name for node in nodes for name in Tuple(*node.args[-2:]).atoms(Name)}

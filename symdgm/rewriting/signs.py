@@ -95,5 +95,7 @@ def is_not_negative(form: Canonical, key: str, exponent: Fraction) -> bool:
         return any(isinstance(a, Number) and a >= 0 for a in node.args[1:])
     if isinstance(node, Aggregate) and node.kind in ("sum", "mean"):
         return all(is_not_negative(form, k, e) and c > 0 for m, c in form.of(node.body) for k, e in m)
+    if isinstance(node, Call) and node.function == "log" and isinstance(node.args[1], Number):
+        return bool(node.args[1] >= 1)
     known = isinstance(node, Call) and node.function in NOT_NEGATIVE
     return known or isinstance(node, Norm | DivergenceBetween) or form.is_positive(node)
