@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-LGAMMA_GAP = """def lgamma_gap(a, b):
-    # log Gamma(b) - log Gamma(a) - (b - a) digamma(a); by Stirling's series where both are large
+GAMMA_GAP = '''def gamma_gap(a, b):
+    # f(b) - f(a) - (b - a) f'(a) of f(x) = log Gamma(x) - x log x + x, by Stirling's series where x is large
     like = a if isinstance(a, torch.Tensor) else b
     a, b = (torch.as_tensor(v, dtype=like.dtype, device=like.device) for v in (a, b))
-    large = torch.minimum(a, b) > 10
-    n, m = a.where(large, 10), b.where(large, 10)
-    t = (m - n) / n
-    rest = [(1 / 12 - (1 / 360 - 1 / (1260 * v**2)) / v**2) / v for v in (n, m)]
-    slope = (1 / 12 - (1 / 120 - 1 / (252 * n**2)) / n**2) / n**2
-    series = n * ((1 + t) * t.log1p() - t) - 0.5 * (t.log1p() - t) + (m - n) * slope
-    series = series + rest[1] - rest[0]
-    return series.where(large, b.lgamma() - a.lgamma() - (b - a) * a.digamma())
-"""
+
+    def rest(x):
+        n, square = x.clamp(min=10), x.clamp(min=10) ** -2
+        series = 0.5 * (2 * math.pi / n).log() + (1 / 12 - (1 / 360 - square / 1260) * square) / n
+        return torch.where(x > 10, series, x.lgamma() - x * x.log() + x)
+
+    n, square = a.clamp(min=10), a.clamp(min=10) ** -2
+    series = -0.5 / n - (1 / 12 - (1 / 120 - square / 252) * square) * square
+    return rest(b) - rest(a) - (b - a) * torch.where(a > 10, series, a.digamma() - a.log())
+'''
 ROOT = """def root(x):
     # the square root, with a gradient of 0 where x is 0
     return torch.where(x > 0, x, 1).sqrt().where(x > 0, x)
@@ -31,5 +32,5 @@ NORMAL_RENYI = '''def normal_renyi(loc_q, scale_q, loc_p, scale_p, order):
     value = 0.5 * (slope + order * apart**2 / (1 + mixed)) - ratio.log()
     return value.where(finite, math.inf)
 '''
-CLOSED_FORM_HELPERS = {"lgamma_gap": LGAMMA_GAP, "root": ROOT, "normal_renyi": NORMAL_RENYI}
+CLOSED_FORM_HELPERS = {"gamma_gap": GAMMA_GAP, "root": ROOT, "normal_renyi": NORMAL_RENYI}
 """Sources by name."""

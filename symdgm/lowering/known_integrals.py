@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
 from sympy import Basic
 
 from symdgm.lowering.family_objects import law_object
@@ -49,7 +50,17 @@ def emit_known(writer: Writer, node: PlanNode) -> Operand:
 def _parameters(writer: Writer, law: LawValues, axes: tuple[Axis, ...]) -> dict[str, str]:
     """The parameters over the full event, so that they broadcast over axes."""
     event = known_event(writer, law)
-    return {name: with_axes(spread(writer, law, name, event), axes) for name in law.parameters}
+    return {name: with_axes(_spread(writer, law, name, event), axes) for name in law.parameters}
+
+
+def _spread(writer: Writer, law: LawValues, name: str, event: torch.Size) -> Operand:
+    """A parameter over the event; a number of a whole row, such as a count, has no axis for the classes."""
+    operand = law.parameters[name]
+    if not operand.number or law.family.parameter_ranks[name] == law.family.event_rank:
+        return spread(writer, law, name, event)
+    elements = event[: len(event) - law.family.event_rank]
+    like = f"dtype={writer.argument('dtype')}, device={writer.argument('device')}"
+    return Operand(f"torch.full({tuple(elements)}, {operand.text}, {like})", ATOM, (), len(elements))
 
 
 def _made(law: LawValues, parameters: dict[str, str]) -> str:

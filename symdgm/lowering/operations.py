@@ -109,8 +109,8 @@ def _numeric(name: str, operands: Sequence[Operand]) -> str:
         "sg": a.at(ATOM),
         "digamma": f"float(torch.tensor({a.text}, dtype=torch.float64).digamma())",
     }
-    if name == "lgamma_gap":
-        return f"float(lgamma_gap(torch.tensor({a.text}, dtype=torch.float64), {operands[1].text}))"
+    if name == "gamma_gap":
+        return f"float(gamma_gap(torch.tensor({a.text}, dtype=torch.float64), {operands[1].text}))"
     if name not in forms:
         raise NotSupportedError(f"the function `{name}` of a number cannot be computed yet")
     return forms[name]
@@ -138,7 +138,7 @@ _SPECIAL: dict[str, Callable[..., str]] = {
     "log_softmax": lambda a: f"{a.at(ATOM)}.log_softmax(-1)",
     "sg": lambda a: f"{a.at(ATOM)}.detach()",
     "root": lambda a: f"root({a.text})",
-    "lgamma_gap": lambda a, b: f"lgamma_gap({a.text}, {b.text})",
+    "gamma_gap": lambda a, b: f"gamma_gap({a.text}, {b.text})",
     "normal_renyi": lambda *a: f"normal_renyi({', '.join(o.text for o in a)})",
     "score": lambda gain, log_prob: f"score({gain.text}, {log_prob.text})",
     "minimised": lambda loss: f"Minimised.apply({loss.text})",

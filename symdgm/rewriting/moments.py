@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sympy import Basic, Integer, Tuple
+from sympy import Basic, Integer
 
 from symdgm.expressions.applications import Apply, Call, Density, Inner, Norm, call
 from symdgm.expressions.arithmetic import Minus, Plus, Power, Quotient, Times
@@ -15,7 +15,7 @@ from symdgm.expressions.known import known
 from symdgm.expressions.laws import Law
 from symdgm.expressions.scope import replace
 from symdgm.rewriting.binders import movable, outside, reads, unnested
-from symdgm.rewriting.divergences import closed_entropy, closed_kl, kl
+from symdgm.rewriting.divergences import at_mean, closed_entropy, closed_kl, kl
 from symdgm.rewriting.facts import Facts
 
 ONE, TWO = Integer(1), Integer(2)
@@ -201,9 +201,7 @@ class _Moments:
     def _of_linear(self, p: Law) -> Basic | None:
         """``log p`` at the mean, where it is linear; else by the entropy and the divergence."""
         if self.facts.is_linear(p) and self.facts.knows("mean", self.law):
-            values = (known("mean", self.law.node),)
-            log_of = Density(p.node.head, Tuple(*values), Tuple(*p.node.givens), Tuple())
-            return call("log", Apply(p.node.args[0], *values) if isinstance(p.node, Apply) else log_of)
+            return call("log", at_mean(self.law, p))
         q = self.law
         if q.values != (self.variable,) or closed_entropy(q, self.facts) is None:
             return None

@@ -21,8 +21,17 @@ FUNCTIONS = {
     "lgamma": torch.lgamma,
     "digamma": torch.digamma,
     "row_sum": lambda a: a.sum(-1),
-    "lgamma_gap": lambda a, b: torch.lgamma(b) - torch.lgamma(a) - (b - a) * torch.digamma(a),
+    "gamma_gap": lambda a, b: _gap(a, b, torch.lgamma, torch.digamma) - _gap(a, b, _entropy, torch.log),
 }
+
+
+def _gap(a, b, function, derivative):
+    """How far a function of b is above its tangent at a."""
+    return function(b) - function(a) - (b - a) * derivative(a)
+
+
+def _entropy(a):
+    return a * a.log() - a
 
 
 def evaluated(node: Basic, values: dict[Basic, Tensor]) -> Tensor:

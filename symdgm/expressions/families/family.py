@@ -80,9 +80,12 @@ def squared(value: Basic) -> Node:
     return Power(value, TWO)
 
 
-def lgamma_gap(a: Basic, b: Basic) -> Node:
-    """``log Gamma(b) - log Gamma(a) - (b - a) digamma(a)``, which is not negative."""
-    return call("lgamma_gap", a, b)
+def gamma_gap(a: Basic, b: Basic) -> Node:
+    """``f(b) - f(a) - (b - a) f'(a)`` of ``f(x) = log Gamma(x) - x log x + x``, which is small for large x.
+
+    That of ``log Gamma`` itself is larger by ``b log(b/a) - (b - a)``.
+    """
+    return call("gamma_gap", a, b)
 
 
 def row_sum(value: Basic) -> Node:

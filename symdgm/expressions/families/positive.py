@@ -15,7 +15,7 @@ from symdgm.expressions.families.family import (
     RATE_P,
     VALUE,
     Family,
-    lgamma_gap,
+    gamma_gap,
     one_minus,
     row_sum,
     squared,
@@ -52,11 +52,9 @@ EXPONENTIAL = Family(
 
 _GAMMA = {"concentration": ALPHA, "rate": BETA}
 _GAMMA_P = {"concentration": ALPHA_P, "rate": BETA_P}
-_GAMMA_KL = Plus(
-    lgamma_gap(ALPHA, ALPHA_P),
-    Times(ALPHA, Plus(Quotient(BETA_P, BETA), Minus(ONE))),
-    Minus(Times(_log(Quotient(BETA_P, BETA)), ALPHA_P)),
-)
+_MEANS = Quotient(Times(ALPHA, BETA_P), Times(ALPHA_P, BETA))
+"""The ratio of the two means."""
+_GAMMA_KL = Plus(gamma_gap(ALPHA, ALPHA_P), Times(ALPHA_P, Plus(_MEANS, Minus(ONE), Minus(_log(_MEANS)))))
 
 GAMMA = Family(
     name="Gamma",
@@ -118,13 +116,21 @@ BETA_FAMILY = Family(
     ),
     mean=Quotient(ALPHA, _BOTH),
     variance=Quotient(Times(ALPHA, BETA), Times(squared(_BOTH), Plus(_BOTH, ONE))),
-    kl=Plus(lgamma_gap(ALPHA, ALPHA_P), lgamma_gap(BETA, BETA_P), Minus(lgamma_gap(_BOTH, _BOTH_P))),
+    kl=Plus(
+        gamma_gap(ALPHA, ALPHA_P),
+        gamma_gap(BETA, BETA_P),
+        Minus(gamma_gap(_BOTH, _BOTH_P)),
+        Times(_log(Quotient(Times(ALPHA_P, _BOTH), Times(ALPHA, _BOTH_P))), ALPHA_P),
+        Times(_log(Quotient(Times(BETA_P, _BOTH), Times(BETA, _BOTH_P))), BETA_P),
+    ),
     moments={
         LOG_VALUE: Plus(_digamma(ALPHA), Minus(_digamma(_BOTH))),
         _log(one_minus(VALUE)): Plus(_digamma(BETA), Minus(_digamma(_BOTH))),
     },
     scores=False,
 )
+
+_ROW, _ROW_P = row_sum(ALPHA), row_sum(ALPHA_P)
 
 DIRICHLET = Family(
     name="Dirichlet",
@@ -133,12 +139,16 @@ DIRICHLET = Family(
     log_density=Plus(
         row_sum(Times(Plus(ALPHA, Minus(ONE)), LOG_VALUE)),
         Minus(row_sum(_lgamma(ALPHA))),
-        _lgamma(row_sum(ALPHA)),
+        _lgamma(_ROW),
     ),
     draw=None,
     entropy=None,
     mean=None,
-    kl=Plus(row_sum(lgamma_gap(ALPHA, ALPHA_P)), Minus(lgamma_gap(row_sum(ALPHA), row_sum(ALPHA_P)))),
+    kl=Plus(
+        row_sum(Plus(gamma_gap(ALPHA, ALPHA_P), Times(_log(Quotient(ALPHA_P, ALPHA)), ALPHA_P))),
+        Minus(gamma_gap(_ROW, _ROW_P)),
+        Minus(Times(_log(Quotient(_ROW_P, _ROW)), _ROW_P)),
+    ),
     scores=False,
 )
 
