@@ -8,7 +8,7 @@
 | finite support, at most 4096 states | enumeration of the states | exact |
 | pathwise | Monte Carlo with reparameterised draws | unbiased |
 | nothing trained or given | Monte Carlo | unbiased |
-| anything else | score function: leave-one-out over the draws (in a logarithm, VIMCO), else over the batch | unbiased |
+| anything else | score function; its baseline leaves one out over the draws, else over the batch | unbiased |
 """
 
 from __future__ import annotations

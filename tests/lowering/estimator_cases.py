@@ -43,7 +43,7 @@ def estimates(objective: sd.Objective, *rows: Rows, seed: int = 0) -> Tensor:
 
 
 def z_scores(table: Tensor, exact: Tensor | float) -> Tensor:
-    """How many standard errors the mean of each column is away from what is exact; rounding counts nothing."""
+    """How many standard errors the mean of each column is away from the truth; rounding counts nothing."""
     error = (table.std(0) / len(table) ** 0.5).clamp_min(1e-12)
     return (table.mean(0) - exact) / error
 

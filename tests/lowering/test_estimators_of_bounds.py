@@ -188,7 +188,7 @@ def test_the_doubly_reparameterised_gradient_is_that_of_the_bound(text, samples)
 
 
 def test_the_signal_of_dreg_grows_with_the_draws():
-    """Rainforth et al. (2018): that of the pathwise gradient of q falls as K^(-1/2); DReG's grows as K^(1/2)."""
+    """Rainforth et al. (2018): the pathwise one of q falls as K^(-1/2); DReG's grows as K^(1/2)."""
     gaussian = Gaussian(20_000)
 
     def signal(estimator, samples):

@@ -159,10 +159,9 @@ def test_a_mixture_prior(samples):
         torch.testing.assert_close(ours, theirs)
 
 
-def test_draws_of_a_trained_mixture_are_refused_and_those_of_a_fixed_one_are_not():
-    trained = mixture()
-    with pytest.raises(EstimatorError, match="a Mixture"):
-        sd.Objective("E_p(z)[sum(z)]", trained)
+def test_draws_of_a_trained_mixture_are_scored_and_those_of_a_fixed_one_are_not():
+    trained = sd.Objective("E_p(z)[f(z)]", mixture(), f=lambda z: z.sum(-1))
+    assert trained.derivation[1].name == "score function"
     fixed = mixture().requires_grad_(False)
     draws = sd.Objective("E_p(z)[sum(z^2)]", fixed).per_example(n=4000)
     assert z_score(draws, 10.0) < 4

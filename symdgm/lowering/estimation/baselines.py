@@ -67,7 +67,7 @@ class Constant(Baseline):
 @final
 @dataclass(frozen=True)
 class LeaveOneOut(Baseline):
-    """The mean over the other draws along an axis: those of the variable itself, or of one that it depends on.
+    """The mean over the other draws along an axis: its own, or those of a variable above it.
 
     For the logarithm of a mean: the bound in which the draw is replaced by the geometric mean of the others.
     """

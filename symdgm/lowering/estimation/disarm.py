@@ -9,13 +9,12 @@ from symdgm.lowering.estimation.drawing import drawn
 from symdgm.lowering.estimation.estimator import Averages, Binding, Estimator, Place, Recipe, mean_over_draws
 from symdgm.lowering.estimation.operations import depends, onto, plus, surrogate_of
 from symdgm.lowering.estimation.relaxations import logits_of
-from symdgm.lowering.plan import Kind as PlanKind
 from symdgm.lowering.plan import PlanNode
 from symdgm.rewriting.rule import Kind
 
 WHY = (
-    "a pair of draws from one uniform number and its mirror image; only the elements in which they differ have a "
-    "gradient, which is the expectation over all uniform numbers that give the same pair"
+    "a pair of draws from one uniform number and its mirror image; only the elements in which they differ "
+    "have a gradient, which is the expectation over all uniform numbers that give the same pair"
 )
 
 

@@ -36,8 +36,8 @@ def emit_reweighted(writer: Writer, node: PlanNode) -> Operand:
     value, path, power = (writer.operands[node.args[i]] for i in (0, 2, 3))
     if value.axes != path.axes:
         raise EstimatorError(
-            f"doubly reparameterised draws of `{node.word()}` have one weight each, but here other variables are "
-            "averaged over as well",
+            f"doubly reparameterised draws of `{node.word()}` have one weight each, but here other variables "
+            "are averaged over as well",
             hint="take `pathwise` for this variable, or write its expectation outermost",
         )
     value = writer.named("log_weight", value, node.origin)
@@ -70,8 +70,8 @@ def _check_own_axes(name: str, value: Operand, draws: Operand, draw: PlanNode) -
     more = set(value.axes) - set(draws.axes) if name == "rebar" else ()
     if more or draw not in value.axes:
         raise EstimatorError(
-            f"{name.upper() if name == 'rebar' else 'DisARM'} of `{draw.word()}` compares the values at single "
-            "draws, but the body joins draws, or has several of another variable for each",
+            f"{name.upper() if name == 'rebar' else 'DisARM'} of `{draw.word()}` compares the values at "
+            "single draws, but the body joins draws, or has several of another variable for each",
             hint="take `score function`, or write the other expectation innermost",
         )
 

@@ -52,7 +52,7 @@ class Place:
     @property
     def several(self) -> bool:
         """Whether independent draws under an index are bound, ``z_{1:K}``, that the body joins itself."""
-        return pattern(self.drawn[0]) != self.drawn[0]
+        return bool(pattern(self.drawn[0]) != self.drawn[0])
 
     def refuse(self, estimator: str, why: str, hint: str) -> EstimatorError:
         """The error that an estimator does not apply here."""

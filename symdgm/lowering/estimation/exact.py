@@ -43,8 +43,8 @@ def _refuse_other_rows(place: Place) -> None:
     if others:
         every, head = ", ".join([*drawn, *others]), place.law.node.args[0]
         raise NotSupportedError(
-            f"the expectation over `{place.law.node}` averages the rows of a batch, but `{', '.join(others)}` "
-            "come from the same rows and are not drawn by it",
+            f"the expectation over `{place.law.node}` averages the rows of a batch, but `{', '.join(others)}`"
+            " come from the same rows and are not drawn by it",
             hint=f"draw them together: `E_{head}({every})[...]`",
         )
 

@@ -1,4 +1,4 @@
-"""Plan nodes that estimators build: surrogates of value zero that carry a gradient, and averages of others."""
+"""Plan nodes that estimators build: surrogates of value zero with a gradient, and averages."""
 
 from __future__ import annotations
 

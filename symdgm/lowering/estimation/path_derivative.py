@@ -26,12 +26,12 @@ from symdgm.rewriting.rule import Kind
 ONE = Integer(1)
 DOUBLY = "doubly reparameterised"
 STICKING_WHY = (
-    "a pathwise draw, and the score inside log q, whose expectation is zero, is left out: the variance is zero "
-    "where q is the posterior; closed forms over this variable are not used"
+    "a pathwise draw, and the score inside log q, whose expectation is zero, is left out: the variance is "
+    "zero where q is the posterior; closed forms over this variable are not used"
 )
 DOUBLY_WHY = (
-    "a pathwise draw; the score inside log q is reparameterised once more, so that each draw's gradient has its "
-    "squared normalised weight: the signal does not drown in noise as the draws grow"
+    "a pathwise draw; the score inside log q is reparameterised once more, so that each draw's gradient has "
+    "its squared normalised weight: the signal does not drown in noise as the draws grow"
 )
 
 
@@ -40,7 +40,7 @@ DOUBLY_WHY = (
 class StickingTheLanding(Recipe):
     r"""Pathwise draws, without the gradient by the parameters of q inside ``log q`` at the draw.
 
-    .. math:: \nabla_\phi = \mathbb{E}_\epsilon\big[\nabla_z (\log p(x, z) - \log q(z|x)) \, \nabla_\phi z\big]
+    .. math:: \nabla_\phi = \mathbb{E}_\epsilon[\nabla_z (\log p(x, z) - \log q(z|x)) \, \nabla_\phi z]
 
     What is left out is the score, whose expectation is zero. Where q is the posterior, the variance is zero.
     Closed forms over the variable are switched off, since they would not have this gradient.

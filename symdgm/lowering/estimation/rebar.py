@@ -31,8 +31,8 @@ from symdgm.lowering.plan import PlanNode
 from symdgm.rewriting.rule import Kind
 
 WHY = (
-    "the score function minus that of a function of the relaxed draw, given the discrete one, plus the pathwise "
-    "gradient of what was subtracted: it is correlated with the value and leaves no bias"
+    "the score function minus that of a function of the relaxed draw, given the discrete one, plus the "
+    "pathwise gradient of what was subtracted: it is correlated with the value and leaves no bias"
 )
 
 
@@ -46,8 +46,8 @@ class REBAR(Recipe):
 
     z is the relaxed draw whose sign gives b, and :math:`\tilde z` one that is drawn given b. The body is
     evaluated at 0 and 1 and at both relaxed draws: at three values for each sample. Gradients by other
-    parameters than those of the law come from the discrete draws alone. What is left of the score has the mean
-    over the other examples of the batch as its baseline.
+    parameters than those of the law come from the discrete draws alone. What is left of the score has the
+    mean over the other examples of the batch as its baseline.
 
     Args:
         temperature: τ, positive: a number, a 0-d tensor, or a function of the training step; it becomes a

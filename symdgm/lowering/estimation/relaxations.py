@@ -1,4 +1,4 @@
-"""Draws of discrete variables with a gradient that is not quite theirs: relaxed ones, and straight-through."""
+"""Draws of discrete variables with a gradient that is not quite theirs: relaxed, straight-through."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ RELAXED = ("Bernoulli", "OneHotCategorical")
 """The families that have a relaxation over the same event."""
 HARD = "the value is that of a draw, but its gradient is that of {}, so it is biased"
 SOFT = (
-    "a relaxed draw stands for a discrete one, so value and gradient are biased, less at a lower temperature, "
-    "where the variance is higher"
+    "a relaxed draw stands for a discrete one, so value and gradient are biased, less at a lower "
+    "temperature, where the variance is higher"
 )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from numbers import Real
 
 from torch import Tensor, nn
 
@@ -19,7 +18,7 @@ def check_positive(name: str, value: Scalar) -> None:
     Raises:
         OptionError: with the name and the number.
     """
-    if isinstance(value, Real) and not float(value) > 0:
+    if isinstance(value, float | int) and not value > 0:
         raise OptionError(f"the {name} is {value}", hint="it is a positive number, such as 0.5")
 
 

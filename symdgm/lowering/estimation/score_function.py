@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from numbers import Real
-from typing import final
+from typing import cast, final
 
 from symdgm.distributions.networks import Network
 from symdgm.errors import OptionError, suggest
@@ -35,8 +34,8 @@ from symdgm.rewriting.rule import Kind
 BASELINES = ("none", "leave-one-out", "batch", "running mean")
 """The baselines that have a name."""
 WHY = (
-    "the draws carry no gradient, but their log-probability does: E[f ∇log q] = ∇E[f]; what is subtracted from "
-    "f does not depend on the draw, so it takes away variance and leaves no bias"
+    "the draws carry no gradient, but their log-probability does: E[f ∇log q] = ∇E[f]; what is subtracted "
+    "from f does not depend on the draw, so it takes away variance and leaves no bias"
 )
 
 
@@ -69,7 +68,7 @@ class ScoreFunction(Recipe):
         >>> q = sd.Bernoulli("q(b)", logits=theta)
         >>> score = sd.estimators.ScoreFunction(baseline="leave-one-out")
         >>> f = sd.Objective("E_q(b)[||b - 0.45||^2]", q, estimators={"b": score}, samples=4000)
-        >>> f.derivation[1].name
+        >>> f.derivation[0].name
         'score function'
     """
 
@@ -86,7 +85,7 @@ class ScoreFunction(Recipe):
 
     def _baseline(self, place: Place) -> Baseline:
         """The baseline that was asked for, or the best that needs no state."""
-        asked = self.baseline
+        asked: object = self.baseline
         if asked is None or asked == "leave-one-out":
             found = leave_one_out(place) or (WithoutEach() if place.several else None)
             if found is None and asked is not None:
@@ -97,10 +96,10 @@ class ScoreFunction(Recipe):
             return found or OverBatch()
         if isinstance(asked, str):
             return {"none": Constant(), "batch": OverBatch(), "running mean": Running()}[asked]
-        if isinstance(asked, Real):
+        if isinstance(asked, float | int):
             return Constant(float(asked))
         if callable(asked):
-            return Learned(asked)
+            return Learned(cast("Network", asked))
         hint = f"write one of {', '.join(BASELINES)}, a number or a network"
         raise OptionError(f"{type(asked).__name__} is no baseline", hint=hint)
 

@@ -8,7 +8,6 @@ from typing import final
 from symdgm.lowering.estimation.baselines import WithoutEach
 from symdgm.lowering.estimation.estimator import Estimator, Place, Recipe
 from symdgm.lowering.estimation.score_function import estimator, leave_one_out
-from symdgm.rewriting.rule import Kind
 
 
 @final
