@@ -118,7 +118,7 @@ def test_draws_without_a_gradient_are_scored(case):
 
 def test_draws_need_no_gradient_where_nothing_is_trained():
     p = sd.Poisson("p(k)", rate=3.0, event_shape=2)
-    objective = sd.Objective("E_p(k)[sum(k)]", p, samples=5)
+    objective = sd.Objective("E_p(k)[sum(k)]", p, samples=5, analytic=False)
     torch.manual_seed(0)
     assert "Monte Carlo" in repr(objective.derivation)
     draws = objective.per_example(n=2000)
@@ -140,7 +140,7 @@ def test_a_scale_is_converted_once(name):
     """Also where a network says only when it runs which parameter it returns."""
     q = sd.Normal("q(z|y)", lambda y: {"loc": y, name: y.square() + 1})
     p = sd.Normal("p(z)", loc=0.0, scale=1.0)
-    objective = sd.Objective("E_q(z|y)[log p(z)] - KL[q||p]", q, p)
+    objective = sd.Objective("E_q(z|y)[sum(tanh(z))] - KL[q||p]", q, p)
     y = torch.randn(BATCH, 3, dtype=torch.float64)
     scale = (y.square() + 1).sqrt() if name == "variance" else (y.square() + 1).exp()
     torch.manual_seed(1)
@@ -149,7 +149,7 @@ def test_a_scale_is_converted_once(name):
     law_q, law_p = torch.distributions.Normal(y, scale), torch.distributions.Normal(0 * y, 0 * y + 1)
     z = y + scale * torch.randn_like(y)
     kl = torch.distributions.kl_divergence(law_q, law_p)
-    torch.testing.assert_close(value, (law_p.log_prob(z) - kl).sum(1).mean())
+    torch.testing.assert_close(value, (z.tanh() - kl).sum(1).mean())
     assert objective.code.count("q_z_scale = ") == 1
 
 
@@ -162,7 +162,7 @@ def test_numbers_only_are_written_as_tensors_of_the_data():
 
 def test_constant_tensors_and_a_draw_for_each_example():
     p = sd.Gamma("p(x)", concentration=torch.tensor([1.0, 50.0]), rate=1.0)
-    draws = sd.Objective("E_p(x)[sum(x)]", p).per_example(n=3000)
+    draws = sd.Objective("E_p(x)[sum(x)]", p, analytic=False).per_example(n=3000)
     assert draws.unique().numel() > 2900 and z_score(draws, 51.0) < 4
 
 
