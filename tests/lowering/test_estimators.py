@@ -151,6 +151,34 @@ def test_a_product_of_estimates_is_unbiased(estimator):
     assert_unbiased(table, estimates(exact, chain.first)[0])
 
 
+LAWS = [
+    (sd.Bernoulli, "probs", "score function"),
+    (sd.Bernoulli, "probs", "DisARM"),
+    (sd.Bernoulli, "probs", "REBAR"),
+    (sd.Categorical, "logits", "score function"),
+    (sd.Categorical, "probs", "score function"),
+    (sd.OneHotCategorical, "logits", "score function"),
+    (sd.OneHotCategorical, "probs", "score function"),
+]
+
+
+@pytest.mark.parametrize(("family", "by", "estimator"), LAWS)
+def test_families_and_parametrisations(family, by, estimator):
+    """Three bits, or two variables of three classes."""
+    torch.manual_seed(0)
+    rows = Rows(torch.randn((3,) if family is sd.Bernoulli else (2, 3)), 20_000)
+    to_probs = torch.sigmoid if family is sd.Bernoulli else lambda v: v.softmax(-1)
+    q = family("q(y|x)", **{by: rows if by == "logits" else lambda x: to_probs(rows(x))})
+
+    def f(y):
+        y = y.double().flatten(1)
+        return (y * torch.arange(1, y.shape[1] + 1)).sum(-1).sin()
+
+    drawn = sd.Objective("E_q(y|x)[f(y)]", q, f=f, estimators={"y": estimator}, samples=2)
+    exact = estimates(sd.Objective("E_q(y|x)[f(y)]", q, f=f), rows)[0]
+    assert_unbiased(estimates(drawn, rows, seed=2), exact)
+
+
 BIASED = ["Gumbel-softmax", est.GumbelSoftmax(0.5, hard=True), "straight-through"]
 
 
