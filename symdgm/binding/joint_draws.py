@@ -2,35 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from sympy import Basic, Tuple
 
+from symdgm.binding.derive_law import derive_law
 from symdgm.binding.environment import Environment
-from symdgm.binding.factors import Match, assign, product, values_of
-from symdgm.errors import NameResolutionError
+from symdgm.binding.factors import ATOMS, Match, assign, product, values_of
+from symdgm.binding.sample_laws import sampled
+from symdgm.errors import NameResolutionError, SymdgmError
 from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.arithmetic import Times
 from symdgm.expressions.expectations import Binder
+from symdgm.expressions.names import Name
 
 
 def single(
-    environment: Environment, binders: Iterable[Binder], resolutions: dict[Basic, Basic]
+    environment: Environment,
+    binders: Iterable[Binder],
+    resolutions: dict[Basic, Basic],
+    taken: Collection[Basic] = (),
 ) -> Iterator[Binder]:
     """Binders of one factor each, ancestors first.
 
-    ``E_{q(z,w|x)}`` becomes ``E_{q(z|x), q(w|z)}``, and so does ``E_{q(w|z) q(z|x)}``.
+    ``E_{q(z,w|x)}`` becomes ``E_{q(z|x), q(w|z)}``, and so does ``E_{q(w|z) q(z|x)}``. A marginal ``p(x)``
+    whose density is not known is drawn from its ancestors on: ``E_{p(z), p(x|z)}``.
 
     Args:
         environment: what is bound.
         binders: as they were read.
         resolutions: where it is noted what a joint stands for.
+        taken: the names that the body uses, which no hidden variable of a marginal may have.
 
     Raises:
         NameResolutionError: if the factors depend on each other in a circle.
     """
     for binder in binders:
-        parts = _split(environment, binder)
+        parts = _from_ancestors(environment, binder, taken) or _split(environment, binder)
         joint = None if len(parts) == 1 or isinstance(binder.law, Times) else environment.joint(binder.law)
         if joint:
             resolutions.setdefault(binder.law, product(joint))
@@ -49,6 +57,43 @@ def _split(environment: Environment, binder: Binder) -> list[Binder]:
         return [binder]
     names = dict(zip(written, assign(written, drawn) or drawn, strict=True))
     return [_binder(m, names) for m in _ordered(matches, binder.law)]
+
+
+def _from_ancestors(environment: Environment, binder: Binder, taken: Collection[Basic]) -> list[Binder]:
+    """The draws of a marginal that is known by its draws alone; none for any other law."""
+    law = binder.law
+    if (
+        not isinstance(law, Apply | Density)
+        or _factors(environment, law)
+        or not environment.named(law.args[0])
+    ):
+        return []
+    if environment.data_law(law) is not None or not all(isinstance(v, ATOMS) for v in values_of(law)):
+        return []
+    try:
+        if derive_law(environment, law) is not None:
+            return []
+        found = sampled(environment, law)
+    except SymdgmError:  # not to be drawn: the reading of the law says why
+        return []
+    if found.rows or len(found.matches) < 2:
+        return []
+    names = dict(zip(found.values, binder.variables or found.values, strict=True))
+    for hidden in (v for m in found.matches for v in m.values if v not in names):
+        names[hidden] = unused(hidden, {*taken, *names.values()})
+    return [_binder(m, names) for m in found.matches]
+
+
+def unused(variable: Basic, taken: Collection[Basic]) -> Basic:
+    """A variable, primed until its name is not taken."""
+    while variable in taken:
+        inner = variable.args[0]
+        variable = (
+            Name(f"{variable.text}'")
+            if isinstance(variable, Name)
+            else variable.func(unused(inner, {inner}), *variable.args[1:])
+        )
+    return variable
 
 
 def _factors(environment: Environment, law: Basic) -> list[Match]:

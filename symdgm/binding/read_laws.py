@@ -19,6 +19,7 @@ from symdgm.expressions.applications import Apply, Call, Density
 from symdgm.expressions.expectations import Binder, Expect
 from symdgm.expressions.places import pattern, patterns
 from symdgm.expressions.resolved import Component, StoppedLaw
+from symdgm.expressions.scope import free_names
 from symdgm.expressions.statements import Definition
 
 
@@ -90,7 +91,7 @@ def _resolved_law(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basic
     if isinstance(law, Match):
         givens = tuple(reader.argument(a, scope) for a in law.givens)
         for given in law.factor.rows.givens if law.factor.rows else ():
-            reader.observe(given, argument=True)
+            reader.observe(given, argument=True, row=True)
         check_component(law)
         own = any(isinstance(v, Component) for v in law.values)
         return Match(law.factor, law.values if own else law.factor.variables, givens).node
@@ -109,7 +110,8 @@ def _bare(reader: Reader, node: Basic, over: tuple[Basic, ...] | None) -> Basic:
 def read_expectation(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basic:
     """An expectation, with one binder for each factor."""
     binders = []
-    for binder in single(reader.environment, as_ranges(node.binders), reader.resolutions):
+    taken = free_names(node.body)
+    for binder in single(reader.environment, as_ranges(node.binders), reader.resolutions, taken):
         law = _binder_law(reader, binder, scope)
         drawn = binder.variables or _written_values(binder.law) or values_of(law)
         ordered = _drawn(reader, tuple(read_range(reader, v, scope) for v in drawn), law)
@@ -118,7 +120,7 @@ def read_expectation(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Ba
             reader.latent.update(dict.fromkeys(ordered, law))
         else:
             for variable in ordered:
-                reader.observe(variable, argument=True)
+                reader.observe(variable, argument=True, row=True)
         scope = scope | patterns(ordered)
     return Expect(reader.read(node.body, scope), *binders)
 

@@ -50,7 +50,7 @@ def _side(reader: Reader, law: Basic, scope: frozenset[Basic], over: tuple[Basic
     except SymdgmError as error:
         raise reader.pointed(error, law) from error.__cause__
     for row in found.rows:
-        reader.observe(row, argument=True)
+        reader.observe(row, argument=True, row=True)
     if found.node != law:
         reader.resolutions.setdefault(law, found.node)
     return found

@@ -54,6 +54,7 @@ class Reader:
         self.written: dict[Basic, Basic] = {}
         self.resolutions: dict[Basic, Basic] = {}
         self.free: dict[Basic, bool] = {}
+        self.outside: dict[Basic, None] = {}
         self.latent: dict[Basic, Basic] = {}
         self.places: dict[Basic, Basic] = {}
         self.path: list[Basic] = []
@@ -86,7 +87,7 @@ class Reader:
     def data_names(self) -> tuple[str, ...]:
         """The observed variables; a name that could only be a scalar is refused."""
         for node, is_argument in self.free.items():
-            if node in self.latent:
+            if node in self.latent and node in self.outside:
                 raise self.pointed(self._escaped(node), self.places[node])
             if not is_argument and not self.is_variable(node):
                 raise self.pointed(self._unbound(node), self.places[node])
@@ -108,9 +109,14 @@ class Reader:
             f'`sd.Data("data({node})")`; ' + suggest(spelled(node), known),
         )
 
-    def observe(self, node: Basic, *, argument: bool) -> None:
-        """Note a free name; as an argument of a density or a network it is an observed variable."""
+    def observe(self, node: Basic, *, argument: bool, row: bool = False) -> None:
+        """Note a free name; as an argument of a density or a network it is an observed variable.
+
+        One that an expectation over data binds is a ``row``: elsewhere the name may be that of a draw.
+        """
         self.free[node] = argument or self.free.get(node, False)
+        if not row:
+            self.outside[node] = None
         self.places.setdefault(node, self.path[-1])
 
     def is_variable(self, node: Basic) -> bool:
