@@ -38,7 +38,8 @@ from symdgm.expressions.signature import signature
 from symdgm.parsing import parse
 
 if TYPE_CHECKING:
-    from symdgm import divergences, estimators
+    from symdgm import algebra, divergences, estimators
+    from symdgm.algebra import KL, E, H, exp, log, maximize, minimize, sg, symbols
     from symdgm.distributions import (
         Bernoulli,
         Beta,
@@ -83,12 +84,16 @@ if TYPE_CHECKING:
         VonMises,
         VonMisesFisher,
     )
+    from symdgm.equivalence import equivalent
     from symdgm.model import Model
     from symdgm.objective import Objective
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "E",
+    "H",
+    "KL",
     "Bernoulli",
     "Beta",
     "Binomial",
@@ -134,29 +139,35 @@ __all__ = [
     "Uniform",
     "VonMises",
     "VonMisesFisher",
+    "algebra",
     "divergences",
+    "equivalent",
     "estimators",
+    "exp",
+    "log",
+    "maximize",
+    "minimize",
     "parse",
+    "sg",
     "signature",
+    "symbols",
 ]
 
+_MODULES = ("algebra", "divergences", "estimators")
+"""Rooms whose names are written after theirs, ``sd.divergences.MMD``."""
+
+_ALGEBRA = ("E", "H", "KL", "exp", "log", "maximize", "minimize", "sg", "symbols")
+
+_LOADED = ("SymdgmError", "parse", "signature", *_MODULES, *_ALGEBRA)
+
 _LAZY = {
+    **dict.fromkeys((name for name in __all__ if name not in _LOADED), "symdgm.distributions"),
+    **dict.fromkeys(_ALGEBRA, "symdgm.algebra"),
     "Model": "symdgm.model",
     "Objective": "symdgm.objective",
-    **dict.fromkeys(
-        (
-            name
-            for name in __all__
-            if name not in ("Model", "Objective", "SymdgmError", "divergences", "estimators", "parse", "signature")
-        ),
-        "symdgm.distributions",
-    ),
+    "equivalent": "symdgm.equivalence",
 }
 """What needs torch is loaded when it is first asked for."""
-
-
-_MODULES = ("divergences", "estimators")
-"""Rooms whose names are written after theirs, ``sd.divergences.MMD``."""
 
 
 def __getattr__(name: str) -> Any:

@@ -149,8 +149,8 @@ def equivalent(a: object, b: object, /, *distributions: Distribution, **names: A
     pair = _Pair((left, right), given)
     try:
         return pair.answer()
-    except (NotSupportedError, TooLargeError) as error:
-        reason = error.problem if isinstance(error, SymdgmError) else "there are too many terms"
+    except (NotSupportedError, TooLargeError, RecursionError) as error:
+        reason = error.problem if isinstance(error, SymdgmError) else "the formulas are too large"
         return Equivalence("unknown", left, right, reason=reason)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from symdgm.binding import Bound, BoundFacts
 from symdgm.expressions.expectations import CrossEntropy, DivergenceBetween, Entropy
-from symdgm.lowering import Choices, Option, freeze
+from symdgm.lowering import Choices, Frozen, Option, freeze
 from symdgm.rewriting import Derivation, Term
 from symdgm.rewriting.algebra import chain_rule
 from symdgm.rewriting.definitions import definition
@@ -80,11 +80,17 @@ class Subject:
             derivation,
             self.facts,
             self.counts if counts is None else counts,
-            {k: v for k, v in self.divergences.items() if isinstance(k, str) or plain.has(k)},
+            {k: v for k, v in self.divergences.items() if _is_used(k, plain)},
             choices or (self.choices if counts is None else Choices()),
         )
         nonlinear = any(e.nonlinear and e.count > 0 for e in frozen.estimates)
         return Runner(frozen, ["value"], "a side of a step", self.anchor), nonlinear
+
+    def frozen_term(self, term: Term) -> Frozen:
+        """The plan of one term of the objective, with the objective's own estimators."""
+        given = {k: v for k, v in self.divergences.items() if _is_used(k, term.expression)}
+        derivation = Derivation(term.expression, (), (term,))
+        return freeze(self.bound, derivation, self.facts, self.counts, given, self.choices)
 
     def measure(
         self,
@@ -116,6 +122,13 @@ class Subject:
             other, noise = mean_and_error(_values(half, data, n, repeats))
             error = math.hypot(error, abs(mean - other), noise)
         return Measured(mean, error, nonlinear)
+
+
+def _is_used(key: Basic | str, expression: Basic) -> bool:
+    """Whether what is said of a divergence, or of all of a kind, is said of one in a formula."""
+    if not isinstance(key, str):
+        return bool(expression.has(key))
+    return any(node.kind == key for node in expression.atoms(DivergenceBetween))
 
 
 def written_out(expression: Basic, facts: BoundFacts) -> Basic:

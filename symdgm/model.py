@@ -27,6 +27,7 @@ from symdgm.generation import Generator
 from symdgm.lowering import Option
 from symdgm.objective import Objective, code_of
 from symdgm.parts import Shelf, all_networks
+from symdgm.report import Report
 from symdgm.runtime import diagnose
 from symdgm.training import Evaluation, History, RandomState, Stepper
 from symdgm.training.randomness import seeded
@@ -137,6 +138,10 @@ class Model(nn.Module):
     ) -> dict[str, Tensor]:
         """Each term by its own mathematical name, of a game those of one player; see `Objective.terms`."""
         return self.player(player).objective.terms(values, n=n, **data)
+
+    def report(self, values: object = None, /, *, player: str | None = None, **options: Any) -> Report:
+        """Values, gradients, noise and time by term, of a game those of one player; see `Objective.report`."""
+        return self.player(player).objective.report(values, **options)
 
     def loss(
         self, values: object = None, /, *, n: int = 1, player: str | None = None, **data: object

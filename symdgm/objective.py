@@ -38,9 +38,10 @@ from symdgm.measuring import Subject
 from symdgm.parsing import parse
 from symdgm.parts import Shelf, factors_of, networks_of
 from symdgm.rewriting import derive
+from symdgm.report import DRAWS, Report, report
 from symdgm.runtime import Runner
 from symdgm.statement import statement_of
-from symdgm.training.randomness import RandomState
+from symdgm.training.randomness import RandomState, seeded
 
 
 @final
@@ -275,6 +276,29 @@ class Objective(Arithmetic):
     def parameters(self) -> list[nn.Parameter]:
         """The trained parameters of all distributions, networks and scalars, each once."""
         return list(dict.fromkeys((*self._module_parameters(), *self.scalars.parameters().values())))
+
+    def report(
+        self,
+        values: object = None,
+        /,
+        *,
+        draws: int = DRAWS,
+        seed: int | None = 0,
+        n: int = 1,
+        **data: object,
+    ) -> Report:
+        """Each term's value with its error, its gradients with their noise, its share of time, and advice.
+
+        Args:
+            values: see `__call__`, whose errors it raises.
+            draws: evaluations of each term, each with its gradient.
+            seed: of the draws; None takes the caller's random state.
+            n: see `__call__`.
+            data: see `__call__`.
+        """
+        tensors = self.read(collect(values, data, self.data))
+        with seeded(seed, self._device(tensors)):
+            return report(self, tensors, draws=draws, n=check_draws(n, tensors))
 
     def carried(self) -> Expression:
         """The formula with what it is bound to, so that it can be part of another."""

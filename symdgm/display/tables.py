@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-WIDEST = 60
-"""Characters of a cell that a terminal shows at most."""
+WIDEST = 72
+"""Characters of a cell that a terminal shows at most; the last column is shown whole."""
 
 
 def text_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -22,7 +22,7 @@ def text_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         ────  ─────
         KL    1.5
     """
-    cells = [[_cut(cell) for cell in row] for row in (columns, *rows)]
+    cells = [[*(_cut(cell) for cell in row[:-1]), row[-1]] for row in (columns, *rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
     lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells]
     return "\n".join([lines[0], "  ".join("─" * w for w in widths), *lines[1:]])

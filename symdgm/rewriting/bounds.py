@@ -15,6 +15,7 @@ from fractions import Fraction
 
 from sympy import Basic
 
+from symdgm.errors import SymdgmError
 from symdgm.expressions.applications import Call
 from symdgm.expressions.arithmetic import Minus, Plus, Times
 from symdgm.expressions.expectations import DivergenceBetween, Expect
@@ -78,8 +79,8 @@ def relation(expression: Basic, facts: Facts, value: Value) -> Relation:
         for relaxed, slack in _relaxed(form):
             try:
                 found = _relation(relaxed, facts, value, slack)
-            except TooLargeError:
-                continue
+            except (TooLargeError, RecursionError, SymdgmError):
+                continue  # what cannot be brought to a canonical form has no known relation
             if found is not None:
                 return _negative(found) if flipped else found
     return UNKNOWN

@@ -52,9 +52,11 @@ def _summed(node: Basic, samples: dict[Basic, IndexRange]) -> Basic:
                 return Times(bounds[1], body)
             return body if node.kind == "mean" else node
         return node
-    if isinstance(node, Times | Quotient):
-        return node.func(*(_summed(a, samples) for a in node.args))
-    return node
+    if isinstance(node, Quotient):
+        return Quotient(_summed(node.args[0], samples), node.args[1])
+    if isinstance(node, Times) and len([a for a in node.args if a.has(Aggregate)]) == 1:
+        return Times(*(_summed(a, samples) for a in node.args))
+    return node  # a product of two sums has another mean than that of one sample
 
 
 def unrolled(node: Basic, most: int) -> Basic:

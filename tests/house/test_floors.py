@@ -13,6 +13,8 @@ from repository import PACKAGE, modules, python
 FACE = (
     "objective", "model", "block", "statement", "formula", "families", "written_factors", "parts",
     "derivation", "generation", "games", "inline_laws", "divergences", "estimators",
+    "algebra", "expression", "equations", "bounding", "measuring", "verification", "equivalence",
+    "numeric_witness", "report", "better_estimators",
 )  # fmt: skip
 BELOW_THE_FACE = (
     "errors", "names", "expressions", "distributions", "parsing", "display", "rewriting", "binding",
