@@ -217,7 +217,8 @@ def parametrisation(distribution: Family) -> tuple[str, ...]:
 
 
 def _proposals(law: Law, symbol: Name) -> Iterator[Basic]:
-    head = _flat(law.node.args[0])
+    node = law.node.args[0] if law.stopped else law.node
+    head = _flat(node.args[0])
     yield Subscripted(symbol, *head)
     yield Subscripted(symbol, *head, *(v for value in law.values for v in _flat(value)))
     for primes in itertools.count(1):

@@ -19,6 +19,7 @@ from symdgm.binding.free_index import free_index
 from symdgm.binding.plates import Plate
 from symdgm.binding.reader import Reader
 from symdgm.binding.tables import is_list_of_networks, length
+from symdgm.binding.unsupported import refuse
 from symdgm.errors import NameResolutionError, NotSupportedError
 from symdgm.expressions.applications import Apply
 from symdgm.expressions.arithmetic import Times
@@ -209,6 +210,7 @@ def _read_indexed(reader: Reader, node: Basic, scope: frozenset[Basic], *, argum
     if spelled(node.head) in reader.environment.tables:
         return _entry(reader, node, scope)
     free_index(reader, node, scope)
+    refuse(node)
     if len(indices) != 1 or len(node.indices) != 1:
         return _plain(reader, node, scope, argument)
     return _element(

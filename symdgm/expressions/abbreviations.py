@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from sympy import Basic
 
-from symdgm.expressions.names import base
+from symdgm.expressions.names import Subscripted, base
 from symdgm.expressions.places import NAMES, TERM, Place, Role, is_closed, looked_up, places
-from symdgm.expressions.scope import OPEN
+from symdgm.expressions.scope import OPEN, free_names, replace
 from symdgm.expressions.statements import Definition
 
 
@@ -17,7 +17,8 @@ def write_out(expression: Basic, abbreviations: Mapping[Basic, Basic]) -> Basic:
 
     Unlike `scope.replace` this lets binders capture: with ``y = eps x + (1 - eps) G(z)``, the y under an
     expectation over x, z and eps is made of the variables that it draws. A variable that a binder calls by
-    the name of an abbreviation is no use of it.
+    the name of an abbreviation is no use of it. Its index is a parameter: with ``w_k = f(z_k)``, ``w_j`` is
+    ``f(z_j)``.
 
     Args:
         expression: any node.
@@ -38,8 +39,8 @@ def write_out(expression: Basic, abbreviations: Mapping[Basic, Basic]) -> Basic:
 def _written(node: Basic, place: Place, swaps: dict[Basic, Basic]) -> Basic:
     if not swaps or place.role is Role.FIXED:
         return node
-    if place.role in OPEN and node in swaps:
-        value = swaps[node]
+    value = _meant(node, swaps) if place.role in OPEN else None
+    if value is not None:
         named = place.role is Role.VALUE and isinstance(node, NAMES) and base(value) != base(node)
         return Definition(node, value) if named else value
     if is_closed(node, place):
@@ -50,3 +51,16 @@ def _written(node: Basic, place: Place, swaps: dict[Basic, Basic]) -> Basic:
     ]
     same = all(new is old for new, old in zip(parts, node.args, strict=True))
     return node if same else node.func(*parts)
+
+
+def _meant(node: Basic, swaps: dict[Basic, Basic]) -> Basic | None:
+    """What a name stands for; with ``w_k = f(z_k)``, ``w_j`` is ``f(z_j)``."""
+    if node in swaps:
+        return swaps[node]
+    if not isinstance(node, Subscripted):
+        return None
+    for key, value in swaps.items():
+        same = isinstance(key, Subscripted) and key.head == node.head and len(key.args) == len(node.args)
+        if same and set(key.args[1:]) <= free_names(value):
+            return replace(value, dict(zip(key.args[1:], node.args[1:], strict=True)))
+    return None

@@ -11,6 +11,7 @@ from symdgm.errors import NotSupportedError
 from symdgm.expressions.applications import Call
 from symdgm.expressions.names import Name, Subscripted
 from symdgm.lowering.plan import PlanNode
+from symdgm.lowering.positive import is_ratio_of_densities
 from symdgm.lowering.stable import stable
 from symdgm.lowering.streams import copies, squared_norm, streams
 
@@ -69,8 +70,10 @@ def independent(lowering: Lowering, factors: tuple[Basic, ...], scope: Scope) ->
 
 
 def lower_quotient(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode:
-    """A quotient, with draws of its own for each part."""
+    """A quotient, with draws of its own for each part; one of densities leaves the logarithmic scale last."""
     numerator, denominator = node.args
+    if is_ratio_of_densities(lowering, node):
+        return lowering.apply("exp", node, [lowering.log(node, scope.nonlinear())])
     after = replace(scope, stream=scope.stream + streams(numerator, lowering.streams))
     operands = [lowering.lower(numerator, scope), lowering.lower(denominator, after.nonlinear())]
     return lowering.apply("div", node, operands)

@@ -43,10 +43,13 @@ def _count(writer: Writer, lower: Operand, upper: Operand) -> Operand:
     if is_digits(lower.text) and is_digits(upper.text):
         return Operand(str(int(upper.text) - int(lower.text) + 1), number=True)
     negative = writer.combine("neg", [before])
-    return writer.combine("add", [upper, negative]) if lower.text != "0" else Operand(f"{upper.text} + 1", SUM)
+    if lower.text == "0":
+        return writer.combine("add", [upper, Operand("1", number=True)])
+    return writer.combine("add", [upper, negative])
 
 
 def is_digits(text: str) -> bool:
+    """Whether a length is known when the code is written."""
     return text.isdigit()
 
 
@@ -58,7 +61,7 @@ def length(writer: Writer, index: PlanNode) -> str:
     """
     if index.kind is Kind.INDEX and index not in writer.lengths:
         raise ShapeError(
-            f"nothing that is summed over `{index.origin}` has it as an index, so that its range is not known",
+            f"nothing that is summed over `{index.origin}` has it as an index, so its range is not known",
             hint="write its bounds, or leave the sum out",
         )
     return writer.size(index)
@@ -71,7 +74,8 @@ def emit_position(writer: Writer, node: PlanNode) -> Operand:
     size = length(writer, node.args[0]) if node.args else writer.size(BATCH)
     last = f"{size} + {first}" if first else size
     text = f"torch.arange({first}, {last}, device={writer.argument('device')})"
-    return Operand(text, ATOM, (axis,))
+    hint = "row" if axis is BATCH else str(node.origin)
+    return writer.named(hint, Operand(text, ATOM, (axis,)), node.origin)
 
 
 def first_of(writer: Writer, index: PlanNode) -> int:
@@ -93,7 +97,7 @@ def emit_indicator(writer: Writer, node: PlanNode) -> Operand:
 
 def emit_along(writer: Writer, node: PlanNode) -> Operand:
     """A value with another name for one of its axes; of a network, all that it returned."""
-    value, index = node.args[:2]
+    value = node.args[0]
     if value.kind is Kind.NETWORK:
         called = writer.called[value]
         outputs = {k: _along(writer, node, o) for k, o in called.outputs.items()}
@@ -104,7 +108,7 @@ def emit_along(writer: Writer, node: PlanNode) -> Operand:
 
 
 def _along(writer: Writer, node: PlanNode, operand: Operand) -> Operand:
-    value, index = node.args[:2]
+    index = node.args[1]
     if node.word() == "event":
         return _component(writer, node, index, operand)
     own: Axis = node.args[2] if node.word() == "axis" else BATCH
@@ -112,7 +116,8 @@ def _along(writer: Writer, node: PlanNode, operand: Operand) -> Operand:
         return operand
     text = _sliced(writer, node, operand, own, index)
     axes = tuple(index if a is own else a for a in operand.axes)
-    return ordered_axes(writer, Operand(text, operand.level if text == operand.text else ATOM, axes, operand.rank))
+    level = operand.level if text == operand.text else ATOM
+    return ordered_axes(writer, Operand(text, level, axes, operand.rank))
 
 
 def _sliced(writer: Writer, node: PlanNode, operand: Operand, own: Axis, index: PlanNode) -> str:
@@ -189,13 +194,11 @@ def ordered_axes(writer: Writer, operand: Operand) -> Operand:
 
 def emit_pick(writer: Writer, node: PlanNode) -> Operand:
     """One of several draws."""
-    operand, own, place = (writer.operands[a] for a in node.args)
-    axis = operand.axes.index(node.args[1])
+    operand, place = writer.operands[node.args[0]], writer.operands[node.args[2]]
+    axis, size = operand.axes.index(node.args[1]), writer.size(node.args[1])
     index = str(int(place.text) - 1) if is_digits(place.text) else f"{place.at(SUM)} - 1"
-    if is_digits(place.text) and not 1 <= int(place.text) <= int(writer.script.run(writer.size(node.args[1]))):
-        raise ShapeError(
-            f"`{node.origin}` is none of the {writer.size(node.args[1])} draws", hint="count from 1"
-        )
+    if is_digits(place.text) and not 1 <= int(place.text) <= int(writer.script.run(size)):
+        raise ShapeError(f"`{node.origin}` is none of the {size} draws", hint="count from 1")
     rest = tuple(a for a in operand.axes if a is not node.args[1])
     text = f"{operand.at(ATOM)}[{', '.join([':'] * axis + [index])}]"
     return Operand(text, ATOM, rest, operand.rank)
@@ -203,9 +206,13 @@ def emit_pick(writer: Writer, node: PlanNode) -> Operand:
 
 def emit_aggregate(writer: Writer, node: PlanNode) -> Operand:
     """A sum, product or mean over an index, or a log-sum-exp; a condition leaves entries out."""
+    if len(node.args) == 1:
+        return _over_last(writer.operands[node.args[0]])
     operation, value, index = node.word(), writer.operands[node.args[0]], node.args[1]
     if value.rank:
         raise event_shaped(value)
+    if operation.startswith("log weighted"):
+        return _log_weighted(writer, operation, value, index, writer.operands[node.args[2]])
     if len(node.args) > 2:
         return _conditioned(writer, operation, value, index, writer.operands[node.args[2]])
     if index not in value.axes:
@@ -214,6 +221,21 @@ def emit_aggregate(writer: Writer, node: PlanNode) -> Operand:
     if operation == "logmeanexp":
         return Operand(f"{total.text} - math.log({length(writer, index)})", SUM, total.axes)
     return total
+
+
+def _log_weighted(
+    writer: Writer, operation: str, value: Operand, index: PlanNode, weight: Operand
+) -> Operand:
+    """``log sum_k w_k exp(v_k)``, or of the mean."""
+    (w, v), axes, _ = writer.aligned([weight, value])
+    if index not in axes:
+        total = writer.combine("add", [writer.combine("log", [weight]), value])
+        return _constant(writer, "logsumexp" if operation.endswith("sum") else "mean", total, index)
+    rest = tuple(a for a in axes if a is not index)
+    total = Operand(f"log_weighted_sum({w.text}, {v.text}, {axes.index(index)})", ATOM, rest)
+    if operation.endswith("sum"):
+        return total
+    return Operand(f"{total.text} - math.log({length(writer, index)})", SUM, rest)
 
 
 METHODS = {
@@ -246,14 +268,18 @@ def _conditioned(
 ) -> Operand:
     """The aggregate of the entries that meet a condition."""
     mask = writer.named("counts", condition)
+    _check_others(writer, index, mask)
     (fitted, shown), axes, _ = writer.aligned([value, mask])
     if value.number:
         like = f"dtype={writer.argument('dtype')}, device={writer.argument('device')}"
         fitted = Operand(f"torch.tensor({float(writer.value(value))!r}, {like})")
     text = f"{fitted.at(ATOM)}.where({shown.text}, {FILLS[operation]})"
     if index not in axes:
-        raise ShapeError(f"the condition does not depend on `{index.origin}`", hint="write the sum without it")
-    total = _over(Operand(text, ATOM, axes), index, METHODS[operation])
+        raise ShapeError(
+            f"neither the condition nor what is summed depends on `{index.origin}`",
+            hint="write the sum without it",
+        )
+    total = _over(Operand(text, ATOM, axes), index, METHODS[operation].replace("mean", "sum"))
     if operation not in ("mean", "logmeanexp"):
         return total
     place = mask.axes.index(index)
@@ -264,13 +290,20 @@ def _conditioned(
     return writer.combine("add", [total, writer.combine("neg", [writer.combine("log", [count])])])
 
 
-def emit_last_logsumexp(writer: Writer, node: PlanNode) -> Operand:
+def _check_others(writer: Writer, index: PlanNode, mask: Operand) -> None:
+    """Refuse a batch of one example where others are wanted."""
+    if index.detail[0] == "batch" and not bool(writer.value(mask).any()):
+        raise ShapeError(
+            "the sum is over the other examples of the batch, but there is one example",
+            hint="evaluate a batch of several examples",
+        )
+
+
+def _over_last(operand: Operand) -> Operand:
     """The log-sum-exp over the last axis of an event."""
-    operand = writer.operands[node.args[0]]
     if not operand.rank:
         raise ShapeError(
             "`logsumexp` is over the last axis of an event, but here is one number per example",
             hint="write a sum over an index, `log sum_{k=1}^K exp(...)`",
         )
     return Operand(f"{operand.at(ATOM)}.logsumexp(-1)", ATOM, operand.axes, operand.rank - 1)
-

@@ -1,8 +1,8 @@
 """Lowering sums, products and means over an index, and names with one.
 
 An index is an axis of its own: `INDEX`. The draws ``z_{1:K}`` have the first axis of their range, so that
-``z_k`` is ``z`` itself; an index that would meet itself, as ``j`` in ``sum_k sum_j <z_k, z_j>``, takes the next
-axis of the range, and `ALONG` reads the draws along that one.
+``z_k`` is ``z`` itself; an index that would meet itself, as ``j`` in ``sum_k sum_j <z_k, z_j>``, takes the
+next axis of the range, and `ALONG` reads the draws along that one.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from symdgm.expressions.scope import free_names
 from symdgm.lowering.estimation.exact import MINIBATCH
 from symdgm.lowering.expectations import Estimate
 from symdgm.lowering.plan import Kind, PlanNode, ordered
+from symdgm.lowering.positive import is_positive
 
 if TYPE_CHECKING:
     from symdgm.lowering.lower import Lowering, Scope
@@ -52,6 +53,26 @@ def lower_aggregate(lowering: Lowering, node: Basic, scope: Scope, *, log: bool 
     condition = [lowering.lower(c, inside.nonlinear()) for c in node.index.args[3:]]
     operation = LOGARITHMS[node.kind] if log else node.kind
     return lowering.plan.node(Kind.AGGREGATE, body, axis, *condition, detail=(operation,), origin=node)
+
+
+def lower_weighted(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode:
+    """``log sum_k pi_k p(x|u_k)``: the logarithms of the densities meet the weights in one stable sum."""
+    assert isinstance(node, Aggregate)
+    axis, value = _values(lowering, node, scope)
+    inside = scope.at(node.index.variable, value)
+    factors = node.body.args
+    logs = [lowering.log(f, inside) for f in factors if is_positive(lowering, f)]
+    weights = [lowering.lower(f, inside.nonlinear()) for f in factors if not is_positive(lowering, f)]
+    parts = [
+        lowering.plan.node(Kind.REDUCE, part, detail=("scalar", "event"), origin=node)
+        for part in (_joined(lowering, "add", node, logs), _joined(lowering, "mul", node, weights))
+    ]
+    detail = (f"log weighted {node.kind}",)
+    return lowering.plan.node(Kind.AGGREGATE, parts[0], axis, parts[1], detail=detail, origin=node)
+
+
+def _joined(lowering: Lowering, operation: str, node: Basic, parts: list[PlanNode]) -> PlanNode:
+    return lowering.apply(operation, node, parts) if len(parts) > 1 else parts[0]
 
 
 LOGARITHMS = {"sum": "logsumexp", "mean": "logmeanexp", "prod": "sum"}
@@ -246,11 +267,11 @@ def lower_indicator(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode:
 def _states(lowering: Lowering, node: Aggregate, scope: Scope) -> PlanNode | None:
     """All states of a finite variable, where that is what the index is."""
     variable = node.index.variable
-    laws = [law for law in _laws_over(lowering, node.body, variable)]
+    laws = list(_laws_over(lowering, node.body, variable))
     if not any(variable in f.variables for f in lowering.bound.environment.factors):
         return None
     if not laws:
-        laws = [law for law in _bound_laws(lowering, variable) if not law.givens] or _bound_laws(lowering, variable)
+        laws = sorted(_bound_laws(lowering, variable), key=lambda law: len(law.givens))
     law = next((law for law in laws if law.finite), None)
     if law is None:
         raise NotSupportedError(
@@ -299,8 +320,8 @@ def component_density(lowering: Lowering, node: Basic, law: Law, scope: Scope) -
 def through(call: list[PlanNode]) -> tuple[list[PlanNode], PlanNode | None]:
     """The inputs of a network without the axis that they are read along, and that reading.
 
-    A network treats all examples alike, so it is called on the values themselves, once, and what it returns is
-    read along the other axis.
+    A network treats all examples alike, so it is called on the values themselves, once, and what it returns
+    is read along the other axis.
     """
     readings = [n for n in call if n.kind is Kind.ALONG and n.word() != "event"]
     if not readings:
@@ -327,4 +348,3 @@ def read_along(lowering: Lowering, value: PlanNode, reading: PlanNode | None) ->
         return value
     rest = reading.args[1:]
     return lowering.plan.node(Kind.ALONG, value, *rest, detail=reading.detail, origin=value.origin)
-

@@ -9,23 +9,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sympy import Basic, Number, Rational
+from sympy import Basic, Rational
 
-from symdgm.expressions.applications import Apply, Call, Density, call
+from symdgm.expressions.applications import Call, call
 from symdgm.expressions.arithmetic import Power, Quotient, Times
 from symdgm.expressions.expectations import Expect
 from symdgm.expressions.indices import Aggregate
-from symdgm.expressions.names import Name, spelled
 from symdgm.lowering.expectations import lower_expectation
-from symdgm.lowering.indices import lower_aggregate
+from symdgm.lowering.indices import lower_aggregate, lower_weighted
 from symdgm.lowering.plan import Kind, PlanNode
+from symdgm.lowering.positive import is_positive, is_weighted
 from symdgm.lowering.streams import copies, streams
 
 if TYPE_CHECKING:
     from symdgm.lowering.lower import Lowering, Scope
-
-POSITIVE = ("exp", "sigmoid", "softmax", "softplus")
-"""Functions whose values are positive."""
 
 
 def splits(lowering: Lowering, node: Basic) -> bool:
@@ -34,7 +31,9 @@ def splits(lowering: Lowering, node: Basic) -> bool:
         return any(splits(lowering, a) for a in node.args)
     if isinstance(node, Power):
         return splits(lowering, node.args[0])
-    return isinstance(node, Expect | Aggregate) and _is_positive(lowering, node.body)
+    if isinstance(node, Aggregate) and is_weighted(lowering, node):
+        return True
+    return isinstance(node, Expect | Aggregate) and is_positive(lowering, node.body)
 
 
 def lower_log(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode:
@@ -45,13 +44,17 @@ def lower_log(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode:
         node: the argument of the logarithm.
         scope: where the argument stands, inside the logarithm.
     """
-    if isinstance(node, Expect) and _is_positive(lowering, node.body):
+    if isinstance(node, Expect) and is_positive(lowering, node.body):
         return lower_expectation(lowering, node, scope, log=True)
-    if isinstance(node, Aggregate) and _is_positive(lowering, node.body):
+    if isinstance(node, Aggregate) and is_positive(lowering, node.body):
         return lower_aggregate(lowering, node, scope, log=True)
+    if isinstance(node, Aggregate) and is_weighted(lowering, node):
+        return lower_weighted(lowering, node, scope)
+    if isinstance(node, Call) and node.function == "sg" and is_positive(lowering, node.args[1]):
+        return lowering.apply("sg", node, [lower_log(lowering, node.args[1], scope)])
     if isinstance(node, Times | Quotient):
         return _log_factors(lowering, node, scope)
-    if isinstance(node, Power) and _is_positive(lowering, node.args[0]):
+    if isinstance(node, Power) and is_positive(lowering, node.args[0]):
         return _log_power(lowering, node, scope)
     return lowering.plain_call(call("log", node), scope)
 
@@ -67,7 +70,7 @@ def _log_factors(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode:
         if factor == 1:
             continue
         place = scope if sign > 0 else scope.nonlinear()
-        if _is_positive(lowering, factor):
+        if is_positive(lowering, factor):
             log = lower_log(lowering, factor, place)
             logs.append(log if sign > 0 else lowering.apply("neg", factor, [log]))
         else:
@@ -102,24 +105,3 @@ def _log_power(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode:
     inside = scope.nonlinear()
     factors = [lowering.lower(exponent, inside), lower_log(lowering, base, inside)]
     return lowering.apply("mul", node, factors)
-
-
-def _is_positive(lowering: Lowering, node: Basic) -> bool:
-    if isinstance(node, Number):
-        return bool(node > 0)
-    if isinstance(node, Call):
-        return node.function in POSITIVE
-    if isinstance(node, Times | Quotient):
-        return all(_is_positive(lowering, a) for a in node.args)
-    if isinstance(node, Power):
-        return _is_positive(lowering, node.args[0])
-    if isinstance(node, Expect | Aggregate):
-        return _is_positive(lowering, node.body)
-    if isinstance(node, Name):
-        return spelled(node) in (lowering.bound.environment.sizes | lowering.bound.environment.batch_sizes)
-    return isinstance(node, Apply | Density) and _has_density(lowering, node)
-
-
-def _has_density(lowering: Lowering, node: Basic) -> bool:
-    law = lowering.facts.law(node)
-    return law is not None and law.kind == "density"

@@ -123,12 +123,13 @@ class Lowering:
             return self.plan.node(Kind.OPAQUE, *nodes, detail=(law.identity,), origin=law.node)
         # By place: the declaration and the parsed node may spell one variable in two ways, x_1_2 and x_{1,2}.
         given = dict(zip(factor.distribution.given, law.givens, strict=True))
+        node = law.node.args[0] if law.stopped else law.node
         networks = [
-            self._network(source, [given[name] for name in source.arguments], law.node, scope)
+            self._network(source, [given[name] for name in source.arguments], node, scope)
             for source in sources_of(factor.distribution)
         ]
         detail = (law.identity, "stopped") if law.stopped else (law.identity,)
-        return self.plan.node(Kind.LAW, *networks, detail=detail, origin=law.node)
+        return self.plan.node(Kind.LAW, *networks, detail=detail, origin=node)
 
     def apply(self, operation: str, node: Basic, operands: list[PlanNode]) -> PlanNode:
         """An elementwise operation."""
@@ -244,6 +245,9 @@ class Lowering:
             return self.apply(atomic[0], node, [self.lower(a, inside) for a in atomic[1]])
         if function == "sum":
             return self.event_sum(self.lower(arguments[0], scope), node)
+        if function == "logsumexp":
+            value = self.lower(arguments[0], scope.nonlinear())
+            return self.plan.node(Kind.AGGREGATE, value, detail=(function,), origin=node)
         if function == "row_sum":
             return lower_row_sum(self, node, scope)
         inside = scope if function == "sg" else scope.nonlinear()

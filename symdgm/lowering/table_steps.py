@@ -99,16 +99,18 @@ def emit_calls(writer: Writer, node: PlanNode) -> Operand:
     wanted, first = int(writer.script.run(writer.size(place))), max(first_of(writer, place), 1)
     if first - 1 + wanted > count:
         raise ShapeError(
-            f"`{node.origin}` has the indices {first} to {first + wanted - 1}, but there are {count} networks",
+            f"`{node.origin}` has the indices up to {first + wanted - 1}, but there are {count} networks",
             hint="bind a longer list, or sum over fewer",
         )
     outputs = []
     for k in range(wanted):
         own = [_entry(o, place, k) for o in operands]
-        outputs.append(writer.named(f"{node.word()}_{k + first}", _called(writer, node, f"{bound}[{k + first - 1}]", own)))
+        called = _called(writer, node, f"{bound}[{k + first - 1}]", own)
+        outputs.append(writer.named(f"{node.word()}_{k + first}", called))
     axes = (place, *outputs[0].axes)
     text = f"torch.stack([{', '.join(o.text for o in outputs)}])"
-    return ordered_axes(writer, writer.named(node.word(), Operand(text, ATOM, axes, outputs[0].rank)))
+    stacked = writer.named(str(node.origin), Operand(text, ATOM, axes, outputs[0].rank), node.origin)
+    return ordered_axes(writer, stacked)
 
 
 def _given(writer: Writer, node: PlanNode) -> Operand:
@@ -132,16 +134,15 @@ def _called(writer: Writer, node: PlanNode, call: str, inputs: list[Operand]) ->
         text = f"{call}({', '.join(i.text for i in inputs)})"
         return Operand(text, ATOM, axes, int(writer.script.run(text).dim()) - len(axes))
     lead = f"({', '.join(writer.size(a) for a in axes)})"
-    flat = [i.text if i.number else f"{_spread(writer, i, axes, lead)}.flatten(0, {len(axes) - 1})" for i in inputs]
+    last = len(axes) - 1
+    flat = [i.text if i.number else f"{_spread(writer, i, axes)}.flatten(0, {last})" for i in inputs]
     text = f"{call}({', '.join(flat)}).unflatten(0, {lead})"
     return Operand(text, ATOM, axes, int(writer.script.run(text).dim()) - len(axes))
 
 
-def _spread(writer: Writer, operand: Operand, axes: tuple[Axis, ...], lead: str) -> str:
+def _spread(writer: Writer, operand: Operand, axes: tuple[Axis, ...]) -> str:
     if operand.axes == axes:
         return operand.text
     have = ", ".join(":" if a in operand.axes else "None" for a in axes)
     sizes = ", ".join([*(writer.size(a) for a in axes), *["-1"] * operand.rank])
     return f"{operand.text}[{have}].expand({sizes})"
-
-

@@ -29,8 +29,8 @@ from symdgm.lowering.index_steps import (
     emit_position,
     emit_size,
 )
-from symdgm.lowering.laws import LawValues
 from symdgm.lowering.known_integrals import emit_known
+from symdgm.lowering.laws import LawValues
 from symdgm.lowering.logdensities import densities_by_element, emit_log_density, emit_weight
 from symdgm.lowering.naming import Names
 from symdgm.lowering.networks import Called, emit_network, emit_output
@@ -38,6 +38,7 @@ from symdgm.lowering.opaque import emit_entry, emit_opaque, emit_sample, scored_
 from symdgm.lowering.operands import ATOM, BATCH, UNARY, Axis, Operand, aligned, lead
 from symdgm.lowering.operations import LAST_AXIS, number, write
 from symdgm.lowering.parameters import emit_law, emit_parameter
+from symdgm.lowering.permutations import emit_permuted
 from symdgm.lowering.plan import Kind, PlanNode, ordered, uses
 from symdgm.lowering.ranges import LabelRange, ParameterRange
 from symdgm.lowering.reductions import emit_reduce
@@ -45,7 +46,6 @@ from symdgm.lowering.sample_points import emit_axis, emit_comparison
 from symdgm.lowering.stable import stable
 from symdgm.lowering.statements import Script, environment
 from symdgm.lowering.table_steps import emit_calls, emit_table
-
 
 SHARED = {"mean over draws": "mean", "log mean over draws": "log_mean", "discrete": "discrete"}
 """What a value that several others read is called, by the last word of its detail."""
@@ -200,7 +200,8 @@ class Writer:
             operand = _EMITTERS[node.kind](self, node)
         except SymdgmError as error:
             raise self.pointed(error, node.origin) from error.__cause__
-        shared = self.counts[node] > 1 and node.kind in (Kind.APPLY, Kind.REDUCE, Kind.AGGREGATE) and not operand.number
+        again = self.counts[node] > 1 and node.kind in (Kind.APPLY, Kind.REDUCE, Kind.AGGREGATE)
+        shared = again and not operand.number
         hint = SHARED.get(str(node.detail[-1]) if node.detail else "", "shared")
         return self.named(hint, operand, node.origin) if shared else operand
 
@@ -311,6 +312,7 @@ _EMITTERS: dict[Kind, Callable[[Writer, PlanNode], Operand]] = {
     Kind.TABLE: emit_table,
     Kind.CALLS: emit_calls,
     Kind.INDICATOR: emit_indicator,
+    Kind.PERMUTED: emit_permuted,
     Kind.POINT: emit_point,
     Kind.DERIVATIVE: emit_derivative,
 }

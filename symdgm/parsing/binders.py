@@ -7,9 +7,10 @@ from typing import Any
 
 from sympy import Basic, Tuple
 
-from symdgm.expressions.applications import Apply, Density
+from symdgm.expressions.applications import Apply, Call, Density
 from symdgm.expressions.arithmetic import Times
 from symdgm.expressions.expectations import Binder
+from symdgm.expressions.indices import Aggregate
 from symdgm.expressions.names import IndexRange, Labelled, Name, Subscripted
 from symdgm.parsing.ellipses import DOTS, fold_ellipses
 from symdgm.parsing.indices import IndexSpec
@@ -82,7 +83,12 @@ def _named(variables: list[Piece]) -> list[Piece]:
 
 
 def _check_law(law: Piece) -> None:
-    factors = law.node.args if isinstance(law.node, Times) else (law.node,)
+    node = law.node
+    if isinstance(node, Call) and node.function == "sg" and len(node.args) == 2:
+        node = node.args[1]
+    if isinstance(node, Aggregate) and node.kind == "prod":
+        node = node.body
+    factors = node.args if isinstance(node, Times) else (node,)
     for factor in factors:
         if not isinstance(factor, (*_VARIABLES, Apply, Density)):
             raise refusal("not-a-law", law.span)

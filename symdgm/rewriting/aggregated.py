@@ -21,7 +21,7 @@ ONE = Integer(1)
 
 
 def aggregated_expectation(node: Basic, facts: Facts) -> Basic | None:
-    """``E_q(z)[f(z)] = E_data(x) E_q(z|x)[f(z)]``; the rows are others than the example's where f depends on it.
+    """``E_q(z)[f(z)] = E_data(x) E_q(z|x)[f(z)]``, over other rows than the example's if f depends on it.
 
     Raises:
         NotSupportedError: a third independent row.
@@ -94,8 +94,6 @@ def fresh_index(node: Basic) -> Name:
 
 def _depends_on_example(body: Basic, drawn: tuple[Basic, ...], facts: Facts) -> bool:
     """Whether a body depends on the example beside what is drawn."""
-    if body.has(OwnRow):
-        return True
     names = free_names(_without_rows(body))
     read = {v for n in names for given in facts.reads(n) for v in free_names(_without_rows(given))}
     return any(not facts.is_scalar(n) for n in read - set(drawn))
