@@ -6,6 +6,7 @@
 | `RowOf` | a value at another example of the batch | ``x_j`` |
 | `EntryOf` | an entry of a table | ``u_k`` |
 | `OwnRow` | the number of the example itself | ``i`` |
+| `Permuted` | each component from a random example of its own | ``permuted(z)`` |
 | `StoppedLaw` | a law whose parameters get no gradient | ``sg[q(z|x)]`` |
 
 A factor over a `Component` is the factor of that component: ``q(z_j|x)``.
@@ -30,6 +31,16 @@ class RowOf(Node):
 
     __slots__ = ()
     kinds = (Expr, Expr)
+
+
+class Permuted(Node):
+    """A draw whose components come from other examples, each from one of its own. Args: ``(value,)``.
+
+    Permuted draws of q(z) are draws of the product of its marginals, ``prod_j q(z_j)``.
+    """
+
+    __slots__ = ()
+    kinds = (Expr,)
 
 
 class EntryOf(Node):

@@ -9,7 +9,7 @@ from symdgm.expressions.expectations import DivergenceBetween, Expect
 from symdgm.expressions.indices import Aggregate
 from symdgm.expressions.known import KnownIntegral
 from symdgm.expressions.names import Labelled, Name, Relation, Subscripted
-from symdgm.expressions.resolved import Component, EntryOf, OwnRow, RowOf
+from symdgm.expressions.resolved import Component, EntryOf, OwnRow, Permuted, RowOf
 from symdgm.lowering.arithmetic import (
     lower_inner,
     lower_minus,
@@ -34,6 +34,7 @@ from symdgm.lowering.indices import (
 )
 from symdgm.lowering.known_integrals import lower_known
 from symdgm.lowering.lower import Lowering, LowerNode
+from symdgm.lowering.permutations import lower_permuted
 from symdgm.lowering.sample_divergences import lower_divergence
 
 LOWERINGS: dict[type, LowerNode] = {
@@ -60,5 +61,6 @@ LOWERINGS: dict[type, LowerNode] = {
     Expect: lower_expectation,
     KnownIntegral: lower_known,
     DerivativeBy: lower_derivative,
+    Permuted: lower_permuted,
     DivergenceBetween: lower_divergence,
 }

@@ -13,7 +13,7 @@ RESERVED = {
     *SAMPLE_HELPERS,
     "torch", "math", "binary_cross_entropy_with_logits", "softplus", "logsigmoid", "xlogy",
     "weighted", "objective",
-    "differentiable", "jacobian", "diagonal_sum",
+    "differentiable", "jacobian", "diagonal_sum", "permuted",
     "log_weighted_sum",
     "score", "leave_one_out", "without_each", "Minimised", "antithetic", "disarm", "stacked", "rebar",
     "reweighted", "terms", "value", "n", "dtype", "device",

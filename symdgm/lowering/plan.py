@@ -34,6 +34,7 @@
 | TABLE | name | indices |
 | CALLS | name of a list of networks | the index, the inputs |
 | INDICATOR | | a condition |
+| PERMUTED | | the value whose components are permuted over the examples |
 | POINT | | the value, by which one differentiates |
 | DERIVATIVE | which | what is differentiated, the point |
 """
@@ -82,6 +83,7 @@ class Kind(Enum):
     TABLE = auto()
     CALLS = auto()
     INDICATOR = auto()
+    PERMUTED = auto()
     POINT = auto()
     DERIVATIVE = auto()
 

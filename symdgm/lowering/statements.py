@@ -24,6 +24,7 @@ from symdgm.lowering.derivative_helpers import DECORATOR, DERIVATIVE_HELPERS
 from symdgm.lowering.estimation.helpers import ESTIMATOR_HELPERS
 from symdgm.lowering.layout import comment, laid_out, quoted
 from symdgm.lowering.naming import Names
+from symdgm.lowering.permutations import PERMUTATION_HELPERS
 from symdgm.lowering.sample_helpers import SAMPLE_HELPERS
 
 IMPORTS = {
@@ -55,6 +56,7 @@ HELPERS = {
     "log_weighted_sum": LOG_WEIGHTED_SUM,
     "weighted": WEIGHTED,
     **DERIVATIVE_HELPERS,
+    **PERMUTATION_HELPERS,
     **SAMPLE_HELPERS,
     **CLOSED_FORM_HELPERS,
     **ESTIMATOR_HELPERS,

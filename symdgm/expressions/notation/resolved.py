@@ -22,6 +22,11 @@ def own_row(node: OwnRow, parts: list[Piece], s: Spelling) -> Piece:
     return Piece("row", last=Edge.NAME)
 
 
+def permuted(node: Basic, parts: list[Piece], s: Spelling) -> Piece:
+    """``permuted(z)``."""
+    return Piece(s.word("permuted") + s.grown(parts[0], s.round), tall=parts[0].tall)
+
+
 def stopped(node: StoppedLaw, parts: list[Piece], s: Spelling) -> Piece:
     """``sg[q(z|x)]``."""
     return Piece(s.sign_of("sg") + s.grown(parts[0], s.square), tall=parts[0].tall)

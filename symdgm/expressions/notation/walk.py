@@ -66,6 +66,7 @@ WRITERS: dict[type[Basic], Writer] = {
     resolved.RowOf: bound.indexed,
     resolved.EntryOf: bound.indexed,
     resolved.OwnRow: bound.own_row,
+    resolved.Permuted: bound.permuted,
     resolved.StoppedLaw: bound.stopped,
     statements.Optimize: lines.optimize,
     statements.Definition: lines.definition,
