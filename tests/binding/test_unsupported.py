@@ -30,8 +30,6 @@ CONSTRUCTS = [
     ("min_G max_D E_data(x)[log D(x)]", "a game"),
     ("min_{G} E_data(x)[D(x)]", "a game"),
     ("argmax_D E_data(x)[D(x)]", "a game|optimisation"),
-    *((f"{d}[q || p]", f"the divergence {d}") for d in ("JS", "TV", "Hellinger", "chi2", "W_2")),
-    ("D_{alpha}[q || p]", "the divergence Renyi"),
     ("E_{z_{1:K} ~ q(z|x)}[log p(x|z_1)]", "a range|an index"),
     ("E_{z_{1:K} ~ q(z|x)}[log(1/K sum_{k=1}^K p(x,z_k)/q(z_k|x))]", "a range|an index|aggregate"),
     ("E_{t ~ Wishart(3, I)}[||f(t)||^2]", "the family `Wishart` is known, but not supported yet"),
@@ -52,7 +50,6 @@ CONSTRUCTS = [
     ("KL[q(z) || p(z)]", "a marginal or a posterior"),
     ("KL[sg[q(z|x)] || p(z)]", "where one distribution is wanted"),
     ("E_{q(z|x) p(y)}[log p(x|z)]", "law|distribution"),
-    ("KL[q(z|x) || p(z) p(y)]", "where one distribution is wanted"),
 ]
 
 
