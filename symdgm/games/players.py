@@ -79,7 +79,9 @@ def make_players(
     found = {}
     for side, objective in zip(sides, objectives, strict=True):
         own = owned.get(side.name, [p for p in everything if p not in taken])
-        own = list(dict.fromkeys([*own, *objective.baselines.parameters()]))
+        baselines = [p for p in objective.baselines.parameters() if p not in taken]
+        taken.update(baselines)  # of one player, whichever: what they minimise is the same for all
+        own = list(dict.fromkeys([*own, *baselines]))
         label = "" if side.label is None else spelled(side.label)
         found[side.name] = Player(side.name, restricted(objective, side.name, own), tuple(own), label)
     return found

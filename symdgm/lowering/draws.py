@@ -13,8 +13,8 @@ from symdgm.errors import EstimatorError
 from symdgm.expressions.families import NOISE, family
 from symdgm.expressions.folding import fold
 from symdgm.expressions.scope import replace
-from symdgm.lowering.estimation.drawn import REMARKS, special
 from symdgm.lowering.estimation.drawing import DETACHED, ONCE
+from symdgm.lowering.estimation.drawn import REMARKS, special
 from symdgm.lowering.estimation.exact import ASKED, MAX_STATES, TooManyStates
 from symdgm.lowering.family_objects import draw_text
 from symdgm.lowering.laws import LawValues
@@ -42,7 +42,8 @@ def emit_draw(writer: Writer, node: PlanNode) -> Operand:
     drawn_axes: tuple[Axis, ...] = (node, *axes) if count > 1 else axes
     how = node.word(3) if node.detail[3:] else ""
     moving = law.family.pathwise and not how
-    comment_draw(writer, node, count, REMARKS.get(how, ", differentiable by the parameters" if moving else ""))
+    remark = REMARKS.get(how, ", differentiable by the parameters" if moving else "")
+    comment_draw(writer, node, count, remark)
     if how in REMARKS:
         operand: Operand | None = special(writer, node, law, event, axes)
     else:

@@ -194,6 +194,18 @@ def test_a_learned_baseline_always_learns(direction, sign):
     assert gradient < 0 and end < start, "14 bits, about 7 of them set"
 
 
+def test_a_learned_baseline_belongs_to_one_player():
+    baseline = nn.Linear(3, 1).double()
+    game = sd.Model(
+        "min_q max_D E_data(x) E_q(y|x)[D(y)]", sd.Bernoulli("q(y|x)", Wide()),
+        D=nn.Linear(14, 1).double(), estimators={"y": est.ScoreFunction(baseline)},
+    )  # fmt: skip
+    owners = [name for name, owned in game.players.items() if any(p is baseline.bias for p in owned)]
+    before = baseline.bias.clone()
+    game.fit(X, epochs=1, progress=False)
+    assert len(owners) == 1 and not torch.equal(before, baseline.bias)
+
+
 def test_a_learned_baseline_leaves_the_value_and_its_inputs_alone():
     laws = [sd.Normal("q(z|x)", lambda x: (x, 1.0)), sd.Bernoulli("q(y|z)", lambda z: z.detach())]
     weight = nn.Parameter(torch.ones(3, dtype=DOUBLE))
