@@ -97,6 +97,13 @@ class BoundFacts:
         assert rows is not None
         return Match(rows, law.values, rows.givens).node, data_reference(self.environment, rows.givens)
 
+    def data_size(self, law: Law) -> int | None:
+        """The number of rows of the data that an aggregated law is averaged over, where it is known."""
+        rows = self.environment.factors[law.identity].rows
+        found = [f for f in self.environment.factors if isinstance(f.distribution, Data)]
+        over = [f for f in found if rows is not None and set(rows.givens) <= set(f.variables)]
+        return next((f.distribution.size for f in over if isinstance(f.distribution, Data)), None)
+
     def batch_size(self) -> Basic:
         """A name for the number of examples."""
         name = next(iter(self.environment.batch_sizes), None)

@@ -24,11 +24,14 @@ class Data(Distribution):
         declaration: such as ``data(x)`` or ``p_data(x, y)``.
         tensors: rows to sample from, by variable, each ``[N, *event]``, or those of the only variable;
             without them the distribution only says which variables are observed.
+        size: how many rows the data have, where they are not given; with it, the density of an aggregated
+            posterior is estimated by stratified sampling.
         named: the same by keyword.
 
     Raises:
         ParameterError: the declaration has conditions.
-        DataError: rows are given for some variables only, or without their names, or their numbers differ.
+        DataError: rows are given for some variables only, or without their names, or their numbers differ; or
+            ``size`` is no number of rows.
 
     Example:
         >>> data = Data("data(x)", x=torch.tensor([[1.0], [3.0]]))
@@ -43,6 +46,7 @@ class Data(Distribution):
         declaration: str | Declaration,
         tensors: Mapping[str, Tensor] | Tensor | None = None,
         /,
+        size: int | None = None,
         **named: Tensor,
     ) -> None:
         super().__init__(declaration)
@@ -56,6 +60,18 @@ class Data(Distribution):
         self._has_rows = bool(rows)
         if rows:
             self._register_rows(read_values(rows, self.variables, self.described))
+        self.size = self._checked_size(size)
+
+    def _checked_size(self, size: int | None) -> int | None:
+        """The number of rows, as they are or as it is said."""
+        own = len(next(iter(self.rows.values()))) if self._has_rows else None
+        whole = isinstance(size, int) and not isinstance(size, bool) and size > 1
+        if size is not None and (not whole or own not in (None, size)):
+            raise DataError(
+                f"{self.described} cannot have the size {size!r}" + (f": it has {own} rows" if own else ""),
+                hint="give the number of rows of the whole data set, or leave it out",
+            )
+        return size if own is None else own
 
     @property
     def sources(self) -> tuple[NetworkSource, ...]:

@@ -72,10 +72,17 @@ def emit_position(writer: Writer, node: PlanNode) -> Operand:
     axis: Axis = node.args[0] if node.args else BATCH
     first = first_of(writer, node.args[0]) if node.args else 1
     size = length(writer, node.args[0]) if node.args else writer.size(BATCH)
-    last = f"{size} + {first}" if first else size
+    last = after(size, first)
     text = f"torch.arange({first}, {last}, device={writer.argument('device')})"
     hint = "row" if axis is BATCH else str(node.origin)
     return writer.named(hint, Operand(text, ATOM, (axis,)), node.origin)
+
+
+def after(size: str, first: int) -> str:
+    """The number after the last of some that begin with one."""
+    if is_digits(size):
+        return str(int(size) + first)
+    return f"{size} + {first}" if first else size
 
 
 def first_of(writer: Writer, index: PlanNode) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 from symdgm.errors import ShapeError
-from symdgm.lowering.index_steps import first_of, is_digits, length, ordered_axes
+from symdgm.lowering.index_steps import after, first_of, is_digits, length, ordered_axes
 from symdgm.lowering.operands import ATOM, Axis, Operand
 from symdgm.lowering.plan import Kind, PlanNode
 
@@ -79,7 +79,7 @@ def _function_of_index(writer: Writer, node: PlanNode, bound: str) -> Operand:
         text = f"{bound}({at})[0]"
         return Operand(text, ATOM, (), int(writer.script.run(text).dim()))
     first, size = first_of(writer, argument), length(writer, argument)
-    last = f"{size} + {first}" if first else size
+    last = after(size, first)
     text = f"{bound}(torch.arange({first}, {last}, device={writer.argument('device')}))"
     return Operand(text, ATOM, (argument,), int(writer.script.run(text).dim()) - 1)
 

@@ -8,7 +8,8 @@ from sympy import Basic, Integer, Tuple
 from sympy.core.symbol import Str
 
 from symdgm.errors import NotSupportedError
-from symdgm.expressions.applications import Apply, Density
+from symdgm.expressions.applications import Apply, Density, Indicator
+from symdgm.expressions.arithmetic import Plus, Quotient, Times
 from symdgm.expressions.expectations import Binder, Expect
 from symdgm.expressions.indices import Aggregate, Index
 from symdgm.expressions.laws import Law
@@ -71,6 +72,58 @@ def aggregated_density(node: Basic, facts: Facts) -> Basic | None:
     index = fresh_index(node)
     row = at_row(facts.rows(law)[0], index)
     return Aggregate(Str("mean"), row, Index(index, ONE, facts.batch_size()))
+
+
+def stratified_density(node: Basic, facts: Facts) -> Basic | None:
+    """``log q(z)`` at a draw from the example's own row, where the number N of all rows is known.
+
+    The own row stands for 1/N of the data, the B - 1 others for the rest: the weighted sum is an unbiased
+    estimate of q(z).
+    """
+    if not isinstance(node, Expect):
+        return None
+    body = node.body
+    for binder in node.binders:
+        body = _stratified(body, binder, facts)
+    return None if body == node.body else Expect(body, *node.binders)
+
+
+def _stratified(body: Basic, binder: Binder, facts: Facts) -> Basic:
+    """The body with the densities of the aggregated law of a binder's draw."""
+    law = facts.law(binder.law)
+    if law is None or law.kind != "density":
+        return body
+    for node in sorted(body.atoms(Apply, Density), key=str):
+        own = _aggregated(node, facts)
+        size = facts.data_size(own) if own is not None else None
+        if own is None or size is None:
+            continue
+        drawn = binder.variables or law.values
+        rows = facts.law(facts.rows(own)[0])
+        at = tuple(v.args[0] if isinstance(v, Component) else v for v in own.values)
+        if rows is not None and rows.identity == law.identity and at == drawn:
+            body = _with(body, node, _weighted_mixture(node, law, own, size, facts))
+    return body
+
+
+def _weighted_mixture(node: Basic, law: Law, own: Law, size: int, facts: Facts) -> Basic:
+    index = fresh_index(node)
+    given = law.givens[0]
+    row = given.args[1] if isinstance(given, RowOf) else OwnRow()
+    others = Quotient(Integer(size - 1), Plus(facts.batch_size(), Integer(-1)))
+    is_own, is_other = (Indicator(Relation(Str(s), index, row)) for s in ("==", "!="))
+    weight = Quotient(Plus(is_own, Times(others, is_other)), Integer(size))
+    density = at_row(facts.rows(own)[0], index)
+    return Aggregate(Str("sum"), Times(weight, density), Index(index, ONE, facts.batch_size()))
+
+
+def _with(node: Basic, old: Basic, new: Basic) -> Basic:
+    """A formula with another density in place of one; laws are left alone."""
+    if node == old:
+        return new
+    if not node.args or isinstance(node, Str | Binder | Apply | Density):
+        return node
+    return node.func(*(_with(a, old, new) for a in node.args))
 
 
 def _aggregated(node: Basic, facts: Facts) -> Law | None:

@@ -40,6 +40,9 @@ class Facts(Protocol):
     def rows(self, law: Law) -> tuple[Basic, Basic]:
         """What an aggregated law is the average of, and the data that it is averaged over."""
 
+    def data_size(self, law: Law) -> int | None:
+        """The number of rows of the data that an aggregated law is averaged over, where it is known."""
+
     def batch_size(self) -> Basic:
         """A name for the number of examples."""
 

@@ -136,6 +136,14 @@ AGGREGATED_EXPECTATION = Rule(
     aggregated.aggregated_expectation,
     "Makhzani et al. (2015), section 2",
 )
+STRATIFIED_DENSITY = Rule(
+    "minibatch stratified sampling",
+    Kind.BIASED,
+    "the row that z was drawn from counts 1/N, the others of the batch stand for all others: the density is "
+    "unbiased, its logarithm is not",
+    aggregated.stratified_density,
+    "Chen et al. (2018), appendix C.2",
+)
 AGGREGATED_DENSITY = Rule(
     "minibatch mixture",
     Kind.BIASED,
@@ -175,6 +183,7 @@ DEFINED = (
     LOG_OF_PRODUCT,
     LOG_OF_INDEXED_PRODUCT,
     LINEARITY,
+    STRATIFIED_DENSITY,
     AGGREGATED_DENSITY,
 )
 """Whatever is left of divergences becomes expectations, to be estimated. No expectation is dropped any
