@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any, final
 
 from sympy import Basic, Integer
@@ -188,11 +187,12 @@ class _Given:
 
 
 def _every_name(expression: Basic) -> set[Basic]:
-    return set(free_names(expression)) | expression.atoms(Name)
+    names: set[Basic] = expression.atoms(Name)
+    return names | free_names(expression)
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool | Tensor) and math.isfinite(value)
+    return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
 
 
 class _Pair:

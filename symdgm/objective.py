@@ -95,8 +95,8 @@ class Objective(Arithmetic):
         divergences: Mapping[str, Option] | None = None,
         **names: Any,
     ) -> None:
-        equation, distributions, names = unpacked(equation, distributions, names)
-        reading = as_papers_mean(reading_of(equation), names, parse)
+        written, distributions, names = unpacked(equation, distributions, names)
+        reading = as_papers_mean(reading_of(written), names, parse)
         declared = [(declared_node(d, parse), d) for d in distributions_of(distributions)]
         environment = classify([statement_of(reading.expression).body], declared, names, parse, OPTIONS)
         environment.inline = InlineLaws(reading)

@@ -77,7 +77,8 @@ class Report(Sequence[TermReport]):
     """
 
     COLUMNS = (
-        "term", "value", "std", "draws", "estimator", "gradient of", "norm", "std of gradient", "time", "better"
+        "term", "value", "std", "draws", "estimator", "gradient of", "norm", "std of gradient", "time",
+        "better",
     )  # fmt: skip
 
     def __init__(self, rows: Sequence[TermReport]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
-from sympy import Basic
+from sympy import Basic, Integer
 from torch import Tensor
 
 from symdgm.display.tables import html_table, text_table
@@ -124,6 +124,12 @@ class _Checker:
             before = step.result
             if left is not None and right is not None:
                 yield self._compared(step, left, right)
+            elif left is None and right is None:
+                side = unicode(step.changes[0].before) if step.changes else ""
+                why = f"{HOLDS}: the same terms"
+                yield Comparison(step.name, step.kind, side, None, None, math.nan, why)
+            else:
+                yield self._compared(step, left or Integer(0), right or Integer(0))
 
     def _compared(self, step: Step, left: Basic, right: Basic) -> Comparison:
         try:

@@ -51,7 +51,8 @@ def derivation_latex(title: str, steps: tuple[Step, ...]) -> str:
     """
     lines = [rf"& {title} \\[4pt]"]
     for number, step in enumerate(steps, 1):
-        lines.append(rf"& {_text(f'{number}. {step.name} ({step.kind.value})')} \\")
+        source = f" [{step.reference}]" if step.reference else ""
+        lines.append(rf"& {_text(f'{number}. {step.name} ({step.kind.value}){source}')} \\")
         lines += [rf"& \quad {_change_latex(change, step.kind)} \\[4pt]" for change in step.changes]
     return "\\begin{aligned}\n" + "\n".join(lines) + "\n\\end{aligned}"
 

@@ -176,7 +176,7 @@ def by_jensen(parts: Parts) -> Leading | None:
     if found_mean is None:
         return None
     times, target = found_mean
-    rest = {k: c for k, c in parts.coefficients.items() if k != core}
+    rest: Coefficients = {k: c for k, c in parts.coefficients.items() if k != core}
     number_left = call("log", Rational(times.numerator, times.denominator))
     rest = _without(rest, parts.form.of(number_left).scaled(Fraction(-1)), weight)
     why, reference = JENSEN, "Burda, Grosse and Salakhutdinov (2016), theorem 1"
