@@ -85,14 +85,13 @@ if TYPE_CHECKING:
         VonMisesFisher,
     )
     from symdgm.equivalence import equivalent
+    from symdgm.games.critic import Critic
     from symdgm.model import Model
     from symdgm.objective import Objective
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "E",
-    "H",
     "KL",
     "Bernoulli",
     "Beta",
@@ -101,6 +100,7 @@ __all__ = [
     "Cauchy",
     "Conditioned",
     "ContinuousBernoulli",
+    "Critic",
     "Custom",
     "Data",
     "Delta",
@@ -108,11 +108,13 @@ __all__ = [
     "Dirichlet",
     "DiscretizedLogistic",
     "DiscretizedLogisticMixture",
+    "E",
     "ElementwiseProductOfExperts",
     "Empirical",
     "Exponential",
     "Gamma",
     "Geometric",
+    "H",
     "InverseGamma",
     "Joint",
     "Laplace",
@@ -163,6 +165,7 @@ _LOADED = ("SymdgmError", "parse", "signature", *_MODULES, *_ALGEBRA)
 _LAZY = {
     **dict.fromkeys((name for name in __all__ if name not in _LOADED), "symdgm.distributions"),
     **dict.fromkeys(_ALGEBRA, "symdgm.algebra"),
+    "Critic": "symdgm.games.critic",
     "Model": "symdgm.model",
     "Objective": "symdgm.objective",
     "equivalent": "symdgm.equivalence",

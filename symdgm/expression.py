@@ -78,8 +78,8 @@ class Arithmetic(Operand, ABC):
             OptionError: a name that the formula does not have.
 
         Example:
-            >>> beta = symbols("beta")
-            >>> (beta * symbols("x")).subs(beta=2)
+            >>> from symdgm.algebra import symbols
+            >>> (symbols("beta") * symbols("x")).subs(beta=2)
             2 x
         """
         whole, given = self.carried(), {**(names or {}), **more}
@@ -107,7 +107,7 @@ class Arithmetic(Operand, ABC):
 
         Example:
             >>> from symdgm.algebra import symbols
-        >>> (symbols("beta") ** 2 * symbols("x")).diff("beta")
+            >>> (symbols("beta") ** 2 * symbols("x")).diff("beta")
             2 β x
         """
         whole, variable = self.carried(), parse(name)
@@ -128,10 +128,11 @@ class Expression(Arithmetic):
 
     Example:
         >>> import symdgm as sd
-        >>> p, q = sd.Normal("p(z)", loc=0.0, scale=1.0), sd.Normal("q(z)", loc=1.0, scale=1.0)
-        >>> both = sd.KL(q, p) + sd.H(q)
-        >>> both, float(sd.Objective(both - sd.H(q))())
-        (KL[q(z) ‖ p(z)] + H[q(z)], 0.5)
+        >>> p = sd.Normal("p(z)", loc=0.0, scale=1.0, event_shape=1)
+        >>> q = sd.Normal("q(z)", loc=1.0, scale=1.0, event_shape=1)
+        >>> formula = 2 * sd.KL(q, p)
+        >>> formula, float(sd.Objective(formula)())
+        (2 KL[q(z) ‖ p(z)], 1.0)
     """
 
     def __init__(

@@ -37,8 +37,8 @@ from symdgm.lowering import Choices, Option, Output, freeze
 from symdgm.measuring import Subject
 from symdgm.parsing import parse
 from symdgm.parts import Shelf, factors_of, networks_of
-from symdgm.rewriting import derive
 from symdgm.report import DRAWS, Report, report
+from symdgm.rewriting import derive
 from symdgm.runtime import Runner
 from symdgm.statement import statement_of
 from symdgm.training.randomness import RandomState, seeded

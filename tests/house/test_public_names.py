@@ -10,8 +10,6 @@ from repository import ROOT
 import symdgm
 
 NAMES = [
-    "E",
-    "H",
     "KL",
     "Bernoulli",
     "Beta",
@@ -20,6 +18,7 @@ NAMES = [
     "Cauchy",
     "Conditioned",
     "ContinuousBernoulli",
+    "Critic",
     "Custom",
     "Data",
     "Delta",
@@ -27,11 +26,13 @@ NAMES = [
     "Dirichlet",
     "DiscretizedLogistic",
     "DiscretizedLogisticMixture",
+    "E",
     "ElementwiseProductOfExperts",
     "Empirical",
     "Exponential",
     "Gamma",
     "Geometric",
+    "H",
     "InverseGamma",
     "Joint",
     "Laplace",
