@@ -7,7 +7,7 @@
 | a variable that the user named an estimator for | that one | see `symdgm.estimators` |
 | finite support, at most 4096 states | enumeration of the states | exact |
 | pathwise | Monte Carlo with reparameterised draws | unbiased |
-| nothing trained or given | Monte Carlo | unbiased |
+| nothing trained or given, or stopped by `sg[...]` | Monte Carlo | unbiased |
 | anything else | score function; its baseline leaves one out over the draws, else over the batch | unbiased |
 """
 
@@ -45,6 +45,6 @@ def choose(place: Place, asked: Recipe | None = None, *, many: bool = False) -> 
         return ENUMERATION
     if law.pathwise:
         return replace(PATHWISE, count=place.asked)
-    if law.fixed:
+    if law.fixed or law.stopped:
         return replace(FIXED, count=place.asked)
     return ScoreFunction().at(place)

@@ -18,7 +18,7 @@ PATHWISE = Estimator(
 FIXED = Estimator(
     "Monte Carlo",
     Kind.UNBIASED,
-    "nothing that is trained enters the law, so that its draws need no gradient",
+    "nothing that is trained enters the law, or `sg` stops it, so that its draws need no gradient",
     pathwise_draw,
 )
 
