@@ -18,11 +18,18 @@ if TYPE_CHECKING:
     from symdgm.lowering.lower import Lowering, Scope
     from symdgm.lowering.writer import Writer
 
+BETWEEN = {
+    "KL": "torch.distributions.kl_divergence",
+    "W_2": "gaussian_transport",
+    "Renyi": "gaussian_renyi",
+}
+"""The function of two distributions of torch for each integral between two laws."""
+
 
 def lower_known(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode:
     """An integral of laws at their givens."""
-    laws = [lowering.facts.law(law) for law in node.args[1:]]
-    nodes = [lowering.law(law, scope) for law in laws if law is not None]
+    laws = {part: lowering.facts.law(part) for part in node.args[1:]}
+    nodes = [lowering.law(law, scope) if law else lowering.lower(part, scope) for part, law in laws.items()]
     return lowering.plan.node(Kind.KNOWN, *nodes, detail=(node.what,), origin=node)
 
 
@@ -34,14 +41,15 @@ def lower_row_sum(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode:
 
 def emit_known(writer: Writer, node: PlanNode) -> Operand:
     """The integral of each element, over the full event: by the distribution, or by torch."""
-    laws, what = [writer.laws[law] for law in node.args], node.word()
+    laws, what = [writer.laws[part] for part in node.args if part in writer.laws], node.word()
     axes = tuple(a for a in writer.axes if any(a in law.axes for law in laws))
     parameters = [_parameters(writer, law, axes) for law in laws]
     first, event = laws[0], known_event(writer, laws[0])
     rank = len(event) - (0 if what in ("mean", "variance") else first.family.event_rank)
-    if what == "KL":
-        texts = ", ".join(_made(law, p) for law, p in zip(laws, parameters, strict=True))
-        return Operand(f"torch.distributions.kl_divergence({texts})", ATOM, axes, rank)
+    if what in BETWEEN:
+        texts = [_made(law, p) for law, p in zip(laws, parameters, strict=True)]
+        texts += [writer.operands[part].text for part in node.args if part not in writer.laws]
+        return Operand(f"{BETWEEN[what]}({', '.join(texts)})", ATOM, axes, rank)
     given = ", ".join(f'"{name}": {text}' for name, text in parameters[0].items())
     text = f"{law_object(writer, first)}.{what}_at({{{given}}})"
     return writer.named(what, Operand(text, ATOM, axes, rank), node.origin)

@@ -1,8 +1,11 @@
-"""Closed forms of other divergences than KL between normal laws, independent in each element."""
+"""Closed forms of other divergences than KL between normal laws."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
 
 from sympy import Basic, Integer
 
@@ -11,6 +14,7 @@ from symdgm.expressions.arithmetic import Minus, Plus, Quotient, Times
 from symdgm.expressions.expectations import DivergenceBetween
 from symdgm.expressions.families import HALF, MU, MU_P, SIGMA, SIGMA_P
 from symdgm.expressions.families.family import squared
+from symdgm.expressions.known import known
 from symdgm.expressions.laws import Law
 from symdgm.expressions.node import Node
 from symdgm.rewriting.divergences import kl, own, summed
@@ -28,59 +32,87 @@ OVERLAP = Plus(
 
 
 def closed_normal(node: Basic, facts: Facts) -> Basic | None:
-    """The closed form of a divergence between normal laws; `known_forms` says which."""
+    """The closed form of a divergence between normal laws, of independent elements or with covariances."""
     if not isinstance(node, DivergenceBetween) or node.kind not in FORMS:
         return None
     q, p = facts.law(node.args[1]), facts.law(node.args[2])
-    if q is None or p is None or q.values != p.values or not (_is_normal(q) and _is_normal(p)):
+    if q is None or p is None or q.values != p.values or q.kind != "density" or p.kind != "density":
         return None
-    return FORMS[node.kind](node, q, p, facts)
+    order = node.args[3] if node.kind == "Renyi" else ONE
+    if node.kind == "Renyi" and order == ONE:
+        return kl(q.node, p.node)
+    if all(law.family is not None and law.family.name == "Normal" for law in (q, p)):
+        return FORMS[node.kind](_Elements(q, p, facts), order)
+    if q.family_name == p.family_name == "MultivariateNormal" and facts.knows("KL", q, p):
+        return FORMS[node.kind](_Covariances(q, p), order)
+    return None
 
 
-def _is_normal(law: Law) -> bool:
-    return law.kind == "density" and law.family is not None and law.family.name == "Normal"
+class _Normals(ABC):
+    """What the divergences between two normal laws are made of."""
+
+    @abstractmethod
+    def transport(self) -> Basic:
+        """The squared Wasserstein distance."""
+
+    @abstractmethod
+    def overlap(self) -> Basic:
+        """The Bhattacharyya distance."""
+
+    @abstractmethod
+    def renyi(self, order: Basic) -> Basic:
+        """The Rényi divergence of an order that is not the number 1."""
 
 
-def _summed(formula: Node, q: Law, p: Law, facts: Facts) -> Basic:
-    assert q.family is not None and p.family is not None
-    theirs = {p.family.others[k]: v for k, v in facts.parameters(p, specialise=True).items()}
-    return summed(formula, *own(q, q.family, facts), theirs)
+@final
+@dataclass(frozen=True)
+class _Elements(_Normals):
+    """Normals that are independent in each element."""
+
+    q: Law
+    p: Law
+    facts: Facts
+
+    def transport(self) -> Basic:
+        return self._summed(TRANSPORT)
+
+    def overlap(self) -> Basic:
+        return self._summed(OVERLAP)
+
+    def renyi(self, order: Basic) -> Basic:
+        named = [self.facts.parameters(law, specialise=False) for law in (self.q, self.p)]
+        return call("sum", call("normal_renyi", *(n[k] for n in named for k in ("loc", "scale")), order))
+
+    def _summed(self, formula: Node) -> Basic:
+        assert self.q.family is not None and self.p.family is not None
+        others = self.facts.parameters(self.p, specialise=True)
+        theirs = {self.p.family.others[k]: v for k, v in others.items()}
+        return summed(formula, *own(self.q, self.q.family, self.facts), theirs)
 
 
-def _wasserstein(node: Basic, q: Law, p: Law, facts: Facts) -> Basic:
-    """``sqrt(sum (mu - mu_0)^2 + (sigma - sigma_0)^2)``, the distance itself."""
-    return call("root", _summed(TRANSPORT, q, p, facts))
+@final
+@dataclass(frozen=True)
+class _Covariances(_Normals):
+    """Normals with covariance matrices."""
+
+    q: Law
+    p: Law
+
+    def transport(self) -> Basic:
+        return call("sum", known("W_2", self.q.node, self.p.node))
+
+    def overlap(self) -> Basic:
+        return Times(HALF, self.renyi(HALF))
+
+    def renyi(self, order: Basic) -> Basic:
+        return call("sum", known("Renyi", self.q.node, self.p.node, order))
 
 
-def _bhattacharyya(node: Basic, q: Law, p: Law, facts: Facts) -> Basic:
-    return _summed(OVERLAP, q, p, facts)
-
-
-def _hellinger(node: Basic, q: Law, p: Law, facts: Facts) -> Basic:
-    """``sqrt(1 - int sqrt(q p))``."""
-    return call("root", Minus(call("expm1", Minus(_summed(OVERLAP, q, p, facts)))))
-
-
-def _renyi(node: Basic, q: Law, p: Law, facts: Facts) -> Basic:
-    order = node.args[3]
-    return kl(q.node, p.node) if order == ONE else _renyi_of(order, q, p, facts)
-
-
-def _renyi_of(order: Basic, q: Law, p: Law, facts: Facts) -> Basic:
-    named = [facts.parameters(law, specialise=False) for law in (q, p)]
-    return call("sum", call("normal_renyi", *(n[k] for n in named for k in ("loc", "scale")), order))
-
-
-def _chi2(node: Basic, q: Law, p: Law, facts: Facts) -> Basic:
-    """``int q^2 / p - 1``, by the Rényi divergence of order 2."""
-    return call("expm1", _renyi_of(TWO, q, p, facts))
-
-
-FORMS: dict[str, Callable[[Basic, Law, Law, Facts], Basic]] = {
-    "W_2": _wasserstein,
-    "Bhattacharyya": _bhattacharyya,
-    "Hellinger": _hellinger,
-    "Renyi": _renyi,
-    "chi2": _chi2,
+FORMS: dict[str, Callable[[_Normals, Basic], Basic]] = {
+    "W_2": lambda laws, _: call("root", laws.transport()),
+    "Bhattacharyya": lambda laws, _: laws.overlap(),
+    "Hellinger": lambda laws, _: call("root", Minus(call("expm1", Minus(laws.overlap())))),
+    "Renyi": lambda laws, order: laws.renyi(order),
+    "chi2": lambda laws, _: call("expm1", laws.renyi(TWO)),
 }
-"""Divergence → its closed form between normal laws."""
+"""Divergence → its closed form: W_2 is the distance itself, Hellinger ``sqrt(1 - int sqrt(q p))``."""

@@ -95,7 +95,7 @@ ENTROPY_OF_JOINT = Rule(
 NORMAL_DIVERGENCE = Rule(
     "closed form between normals",
     Kind.EQUALITY,
-    "both laws are normal, independent in each element, so the integral is known",
+    "both laws are normal, so the integral is known",
     normal_divergences.closed_normal,
     "Gil, Alajaji and Linder (2013), table 2; for W_2 Givens and Shortt (1984)",
 )
