@@ -54,7 +54,7 @@ def closed_kl(q: Law, p: Law, facts: Facts) -> Basic | None:
     if formula is not None and q.family is not None and p.family is not None:
         theirs = {p.family.others[k]: v for k, v in facts.parameters(p, specialise=True).items()}
         return summed(formula, *own(q, q.family, facts), theirs)
-    if q.family_name == p.family_name and facts.is_linear(p):
+    if q.family_name == p.family_name and facts.is_linear(p) and isinstance(p.node, Apply | Density):
         return Minus(Plus(Entropy(q.node), call("log", at_mean(q, p))))
     return call("sum", known("KL", q.node, p.node)) if facts.knows("KL", q, p) else None
 
