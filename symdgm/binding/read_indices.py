@@ -125,7 +125,7 @@ def _resolved(reader: Reader, node: Aggregate, body: Basic, plate: Plate) -> Bas
     rows = "row" in plate.uses or (plate.upper is not None and spelled(plate.upper) in _batches(reader))
     if rows:
         return _over_rows(reader, node, body, plate)
-    upper = plate.upper if plate.upper is not None else _default(reader, plate)
+    upper = plate.upper if plate.upper is not None else _default(plate)
     if upper is None and "component" not in plate.uses:
         raise NameResolutionError(
             f"nothing says what `{variable}` runs over in `{kind}_{variable}`",
@@ -142,11 +142,11 @@ def _batches(reader: Reader) -> dict[str, None]:
     return reader.environment.batch_sizes
 
 
-def _default(reader: Reader, plate: Plate) -> Basic | None:
-    """The end of a range that is not written: that of the samples, or of the table."""
+def _default(plate: Plate) -> Basic | None:
+    """The end of a range that is not written: that of the samples, or of a table alone."""
     if "sample" in plate.uses:
         return plate.uses["sample"]
-    return plate.uses.get("entry")
+    return None if "component" in plate.uses else plate.uses.get("entry")
 
 
 def _over_rows(reader: Reader, node: Aggregate, body: Basic, plate: Plate) -> Basic:

@@ -37,6 +37,7 @@ def read_density(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basic:
     if isinstance(law, Match):
         values = tuple(reader.argument(a, scope) for a in law.values)
         givens = tuple(reader.argument(a, scope) for a in law.givens)
+        _observe_rows(reader, law)
         check_component(Match(law.factor, values, givens))
         resolved = Match(law.factor, values, givens).node
         if law.factor.head != node.args[0]:
@@ -45,6 +46,12 @@ def read_density(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basic:
     for variable in (*values_of(node), *(node.givens if isinstance(node, Density) else ())):
         reader.argument(variable.args[1] if isinstance(variable, Definition) else variable, scope)
     return node
+
+
+def _observe_rows(reader: Reader, law: Match) -> None:
+    """Note the data that an aggregated law is averaged over."""
+    for given in law.factor.rows.givens if law.factor.rows else ():
+        reader.observe(given, argument=True)
 
 
 def _with_indices(reader: Reader, node: Basic, scope: frozenset[Basic], *, law: bool = False) -> Basic:

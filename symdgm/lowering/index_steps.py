@@ -167,7 +167,7 @@ def _part(writer: Writer, node: PlanNode, index: PlanNode, text: str, size: int,
     first = first_of(writer, index) - 1
     if isinstance(key, tuple):
         known = writer.lengths.setdefault(index, str(size - first))
-        _agree(node, index, size - first, int(known))
+        agree(node, size - first, int(known))
         return text if not first else f"{text}.narrow({axis}, {first}, {size - first})"
     wanted = writer.size(index)
     count = int(writer.script.run(wanted))
@@ -180,11 +180,16 @@ def _part(writer: Writer, node: PlanNode, index: PlanNode, text: str, size: int,
     return text if constant and count == size else f"{text}.narrow({axis}, {first}, {wanted})"
 
 
-def _agree(node: PlanNode, index: PlanNode, size: int, known: int) -> None:
+def agree(node: PlanNode, size: int, known: int) -> None:
+    """Refuse an index over values of different numbers.
+
+    Raises:
+        ShapeError: with both numbers.
+    """
     if size != known:
         raise ShapeError(
-            f"`{node.origin}` has {size} components, but others with this index have {known}",
-            hint="give the two indices different names",
+            f"`{node.origin}` has {size} values of its index, but others with this index have {known}",
+            hint="give the two indices different names, or write the bounds of the sum",
         )
 
 

@@ -83,8 +83,8 @@ def _expanded(operand: Operand, axes: tuple[Axis, ...], rank: int) -> Operand:
     return replace(operand, text=f"{operand.at(ATOM)}[{', '.join(index)}]", level=ATOM)
 
 
-_NEGATIVE = re.compile(r"-([A-Za-z_][\w.]*(?:\(\))?)")
-"""The negative of a name, or of a method of one."""
+_NEGATIVE = re.compile(r"-([A-Za-z_][\w.]*(?:\([^()]*\))?)")
+"""The negative of a name, or of a call on names."""
 
 
 def with_axes(operand: Operand, axes: tuple[Axis, ...], missing: int = 0) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 from symdgm.errors import ShapeError
-from symdgm.lowering.index_steps import after, first_of, is_digits, length, ordered_axes
+from symdgm.lowering.index_steps import after, agree, first_of, is_digits, length, ordered_axes
 from symdgm.lowering.operands import ATOM, Axis, Operand
 from symdgm.lowering.plan import Kind, PlanNode
 
@@ -49,7 +49,10 @@ def emit_table(writer: Writer, node: PlanNode) -> Operand:
 
 def _rows(writer: Writer, node: PlanNode, index: PlanNode, text: str, size: int, place: int) -> str:
     """The entries that an index runs over; a table whose index begins with 0 begins with 0."""
-    first, wanted = first_of(writer, index), writer.size(index)
+    first = first_of(writer, index)
+    if isinstance(index.detail[0], tuple):
+        agree(node, size - first + 1, int(writer.lengths.setdefault(index, str(size - first + 1))))
+    wanted = writer.size(index)
     count = int(writer.script.run(wanted))
     start = first - 1 if first else 0
     if start + count > size:

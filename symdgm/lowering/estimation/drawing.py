@@ -6,6 +6,9 @@ from collections.abc import Hashable
 
 from sympy import Basic
 
+from symdgm.expressions.arithmetic import Minus, Plus, Quotient, Times
+from symdgm.expressions.expectations import Expect
+from symdgm.expressions.indices import Aggregate
 from symdgm.expressions.names import spelled
 from symdgm.expressions.places import pattern
 from symdgm.expressions.resolved import RowOf
@@ -14,6 +17,7 @@ from symdgm.lowering.plan import Kind, PlanNode
 
 DETACHED = "detached"
 """Marks a draw without a gradient."""
+LINEAR = (Plus, Minus, Times, Quotient, Expect)
 ONCE = "once"
 """Marks a draw that all examples have in common."""
 
@@ -62,7 +66,15 @@ def _indices(place: Place) -> list[PlanNode]:
 
 def once(place: Place) -> bool:
     """Whether a variable is drawn once for all examples: a sum over the rows stands inside (8.26)."""
-    return not place.law.givens and place.node.has(RowOf)
+    return not place.law.givens and _sums_rows(place.node)
+
+
+def _sums_rows(node: Basic) -> bool:
+    """Whether a sum over the rows is a term, or a factor of one; inside of a function it is no plate."""
+    if isinstance(node, Aggregate):
+        return bool(node.has(RowOf))
+    parts = node.args[:1] if isinstance(node, Expect) else node.args
+    return isinstance(node, LINEAR) and any(_sums_rows(part) for part in parts)
 
 
 def fresh(place: Place, law: PlanNode) -> tuple[tuple[int, int], tuple[object, ...]]:
