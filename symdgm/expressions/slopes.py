@@ -57,7 +57,7 @@ def _times(node: Basic, name: Basic) -> Basic:
         own = _slope(factor, name)
         if own != ZERO:
             others = [a for j, a in enumerate(node.args) if j != i]
-            terms.append(Times(own, *others))
+            terms.append(Times(*(own.args if isinstance(own, Times) else (own,)), *others))
     return Plus(*terms) if len(terms) > 1 else terms[0]
 
 
