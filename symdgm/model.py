@@ -19,7 +19,8 @@ from symdgm.estimators import Recipe
 from symdgm.expressions.node import Node
 from symdgm.expressions.notation import latex, unicode
 from symdgm.games.assembly import assemble
-from symdgm.games.averages import Ema, check_bounds, clip
+from symdgm.games.averages import Ema, clip
+from symdgm.games.critics import Critics
 from symdgm.games.game import all_baselines, find_player, read_batch, split_batch
 from symdgm.games.players import Listed, Player
 from symdgm.games.unreached import warn_of_unreached
@@ -48,6 +49,8 @@ class Model(nn.Module):
         divergences: how divergences of samples are estimated; see `Objective`.
         players: in a game, what a player owns, where its name does not say so: ``{"G": ["p(x|z)", net]}``,
             names as in the text, networks, distributions or parameters.
+        critic: a network, or an `sd.Critic`, that estimates the divergence that needs one, a player of its
+            own; for several a dict from the divergence as it is written.
         ema: networks that follow others as moving averages, ``{"D_bar": 0.999}`` or, under another name,
             ``{"f_xi": ("f_theta", 0.99)}``; those that the text does not name are in `averages`.
         clip_weights: player → the largest absolute value of its weights, kept after each of its steps.
@@ -82,6 +85,7 @@ class Model(nn.Module):
         estimators: Mapping[str, str | Recipe] | None = None,
         divergences: Mapping[str, Option] | None = None,
         players: Listed | None = None,
+        critic: Critics | None = None,
         ema: Ema | None = None,
         clip_weights: Mapping[str, float] | None = None,
         **names: Any,
@@ -94,7 +98,7 @@ class Model(nn.Module):
             "estimators": estimators,
             "divergences": divergences,
         }
-        assembly = assemble(text, distributions, names, options, players, ema)
+        assembly = assemble(text, distributions, names, options, players, ema, critic, clip_weights)
         self.text, self.objective, self.sides = assembly.text, assembly.objective, assembly.players
         self.factors = self.objective.factors
         self.networks = all_networks(player.objective.bound for player in self.sides.values())
@@ -103,8 +107,6 @@ class Model(nn.Module):
         self.baselines = all_baselines(self.sides)
         self.averages = Shelf({average.name: average.target for average in assembly.kept})
         self._averages = assembly.averages
-        self._bounds = dict(clip_weights or {})
-        check_bounds(self._bounds, self.sides)
         warn_of_unreached(self, self.sides)
         self._stepper: Stepper | None = None
 
@@ -140,7 +142,7 @@ class Model(nn.Module):
         return self.player(player).objective.terms(values, n=n, **data)
 
     def report(self, values: object = None, /, *, player: str | None = None, **options: Any) -> Report:
-        """Values, gradients, noise and time by term, of a game those of one player; see `Objective.report`."""
+        """Values, gradients, noise and time by term, of a game for one player; see `Objective.report`."""
         return self.player(player).objective.report(values, **options)
 
     def loss(
@@ -182,8 +184,7 @@ class Model(nn.Module):
 
         Args:
             data: tensors or arrays ``[N, *event]``, a tuple or dict of them, a Dataset, or a DataLoader.
-            options: ``epochs``, ``batch_size``, ``optimizer``, ``lr``, ``steps``, ``n``, ``clip_norm``,
-                ``validation``, ``seed``, ``progress``, ``checkpoint``, ``resume`` and more.
+            options: ``epochs``, ``batch_size``, ``optimizer``, ``lr``, ``steps``, ``seed`` and more.
         """
         return training.fit(self, data, **options)
 
@@ -319,11 +320,11 @@ class Model(nn.Module):
 
     def moved(self, player: str) -> None:
         """A player's weights have moved: clip them, and let averages follow."""
-        own = self.sides[player].parameters
-        if player in self._bounds:
-            clip(own, self._bounds[player])
+        side = self.sides[player]
+        if side.clip is not None:
+            clip(side.parameters, side.clip)
         for average in self._averages:
-            if not player or not {*own}.isdisjoint(average.source.parameters()):
+            if not player or not {*side.parameters}.isdisjoint(average.source.parameters()):
                 average.follow()
 
     def diagnose(self, batch: Mapping[str, Tensor], rng: RandomState, player: str = "") -> SymdgmError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sympy import Basic
@@ -18,7 +18,8 @@ from symdgm.expression import unpacked
 from symdgm.expressions.names import spelled
 from symdgm.expressions.node import Node
 from symdgm.expressions.scope import heads
-from symdgm.games.averages import Average, Ema, make_averages
+from symdgm.games.averages import Average, Ema, check_bounds, make_averages
+from symdgm.games.critics import Critics
 from symdgm.games.game import assemble_players, only_player
 from symdgm.games.players import Listed, Player
 from symdgm.games.sides import is_game
@@ -53,6 +54,8 @@ def assemble(
     options: Mapping[str, Any],
     players: Listed | None,
     ema: Ema | None,
+    critic: Critics | None,
+    clip_weights: Mapping[str, float] | None,
 ) -> Assembly:
     """Bind what was written.
 
@@ -63,6 +66,8 @@ def assemble(
         options: those of `Objective`.
         players: player → what it owns, where its name does not say so.
         ema: average → how much of itself it keeps, and which network it follows.
+        critic: who estimates which divergence.
+        clip_weights: player → the largest absolute value of its weights.
 
     Raises:
         SymdgmError: see `symdgm.model.Model`.
@@ -72,11 +77,11 @@ def assemble(
     reading = as_papers_mean(reading_of(text), names, parse)
     mentioned = {spelled(head) for head in heads(reading.expression)}
     every = {**names, **{a.name: a.target for a in averages if a.name in mentioned}}
-    if is_block(reading.expression) or is_game([reading.expression]) or players:
+    if is_block(reading.expression) or is_game([reading.expression]) or players or critic:
         declared = [(declared_node(d, parse), d) for d in distributions_of(tuple(distributions))]
         readings, environment = build(reading, declared, every, OPTIONS)
         objective, found = assemble_players(
-            readings, environment, options, players or {}, reading.expression, parse
+            readings, environment, options, players or {}, reading.expression, parse, critic
         )
     else:
         objective = Objective(text, *distributions, **options, **every)
@@ -86,5 +91,8 @@ def assemble(
             "the equation does not say whether to maximise or to minimise it",
             hint=f"write `maximize {objective!r}`",
         )
+    bounds = clip_weights or {}
+    check_bounds(bounds, found)
+    found = {name: replace(p, clip=bounds.get(name, p.clip)) for name, p in found.items()}
     kept = [average for average in averages if average.name not in mentioned]
     return Assembly(reading.expression, objective, found, averages, kept)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,8 +13,9 @@ from torch import Tensor
 from symdgm.binding import Environment, Excerpt, Written
 from symdgm.binding.observations import check_draws
 from symdgm.errors import OptionError, suggest
+from symdgm.games.critics import Critics, estimate_divergences, record, with_critics
 from symdgm.games.players import Listed, Player, make_players
-from symdgm.games.sides import has_players, is_game, sides_of
+from symdgm.games.sides import has_players, is_game, only_side, sides_of
 from symdgm.objective import Objective
 from symdgm.parts import Shelf
 
@@ -25,6 +27,7 @@ def assemble_players(
     listed: Listed,
     text: Basic,
     read: Callable[[str], Basic],
+    critics: Critics | None = None,
 ) -> tuple[Objective, dict[str, Player]]:
     """The objective of a model, and its players in the order in which they move.
 
@@ -35,6 +38,7 @@ def assemble_players(
         listed: player → what it owns, where its name does not say so.
         text: all that was written.
         read: text → node.
+        critics: who estimates which divergence.
 
     Raises:
         GrammarError: a player has two objectives.
@@ -43,14 +47,24 @@ def assemble_players(
         ParameterError: the objective of a player does not depend on what it owns.
     """
     written = [reading.expression for reading in readings]
-    if not is_game(written) and not (listed and has_players(written[0])):
+    alone = not is_game(written) and not (listed and has_players(written[0]))
+    if alone and critics is None:
         (reading,) = readings
         objective = Objective.over(reading, environment, **options)
         return objective, {"": only_player(objective, listed)}
-    sides = sides_of(written)
-    source = readings[0]
-    objectives = [Objective.over(Excerpt(side.expression, source), environment, **options) for side in sides]
-    return objectives[0], make_players(sides, objectives, text, listed, read)
+    sides = [only_side(written[0])] if alone else sides_of(written)
+    estimated = [] if critics is None else estimate_divergences(sides, environment, critics, read)
+    sides = [*(e.side for e in estimated), *(with_critics(side, estimated) for side in sides)]
+    objectives = [
+        Objective.over(Excerpt(side.expression, readings[0]), environment, **options) for side in sides
+    ]
+    heads = [text, *(side.body for side in sides)]
+    players = make_players(sides, objectives, heads, listed, read)
+    for estimate in estimated:
+        own = players[estimate.side.name]
+        players[own.name] = replace(own, clip=estimate.critic.clip)
+        record(estimate, [*(p.objective for p in players.values() if p is not own), objectives[-1]])
+    return objectives[-1], players
 
 
 def only_player(objective: Objective, listed: Listed) -> Player:

@@ -15,7 +15,7 @@ from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.names import Subscripted, spelled
 from symdgm.expressions.scope import heads
 from symdgm.games.sides import Side
-from symdgm.lowering.reach import parameters_of, reached
+from symdgm.lowering.reach import is_number, parameters_of, reached
 from symdgm.objective import Objective
 from symdgm.rewriting import Change, Kind, Step
 from symdgm.runtime import Runner
@@ -33,12 +33,14 @@ class Player:
         objective: its own objective: its value, terms, derivation and code.
         parameters: what it moves.
         label: the name before its objective, ``loss_d`` of ``loss_d: minimize ...``.
+        clip: the largest absolute value of its parameters, kept after each of its steps.
     """
 
     name: str
     objective: Objective
     parameters: tuple[nn.Parameter, ...]
     label: str = ""
+    clip: float | None = None
 
     def __repr__(self) -> str:
         return f"{self.name}: {self.objective!r}, {len(self.parameters)} parameters"
@@ -47,7 +49,7 @@ class Player:
 def make_players(
     sides: Sequence[Side],
     objectives: Sequence[Objective],
-    text: Basic,
+    texts: Sequence[Basic],
     listed: Listed,
     read: Callable[[str], Basic],
 ) -> dict[str, Player]:
@@ -56,7 +58,7 @@ def make_players(
     Args:
         sides: who optimises what.
         objectives: the objective of each side, with all terms of its formula.
-        text: all that was written, for names with subscripts.
+        texts: all that was written, for names with subscripts.
         listed: player → what it owns, where its name does not say so.
         read: text → node.
 
@@ -71,7 +73,7 @@ def make_players(
         if spelled(read(name)) not in names:
             raise OptionError(f"`players` names `{name}`, which is no player", hint=suggest(name, names))
     given = {spelled(read(name)): value for name, value in listed.items()}
-    owning = _Owning(environment, text, given, read)
+    owning = _Owning(environment, texts, given, read)
     owned = {side.name: owning.parameters(side.owners) for side in sides if side.owners}
     _refuse_shared(owned)
     taken = {p for parameters in owned.values() for p in parameters}
@@ -82,6 +84,8 @@ def make_players(
         baselines = [p for p in objective.baselines.parameters() if p not in taken]
         taken.update(baselines)  # of one player, whichever: what they minimise is the same for all
         own = list(dict.fromkeys([*own, *baselines]))
+        if not side.owners and not any(p.requires_grad for p in own):
+            continue  # only critics are trained: they estimate a divergence that nobody moves
         label = "" if side.label is None else spelled(side.label)
         found[side.name] = Player(side.name, restricted(objective, side.name, own), tuple(own), label)
     return found
@@ -101,15 +105,16 @@ def restricted(objective: Objective, name: str, own: Sequence[nn.Parameter]) -> 
             f"the objective of player `{name}` does not depend on what it owns: `{objective!r}`",
             hint="no term is a function of its networks and distributions, or all stand in `sg[...]`",
         )
-    if len(kept) == len(frozen.roots):
-        return objective
+    left = [i for i in range(len(frozen.roots)) if i not in kept]
+    if all(is_number(frozen.roots[i]) for i in left):
+        return objective  # numbers cost nothing, and the value is the whole formula's
     side = copy.copy(objective)
     side.term_names = [objective.term_names[i] for i in kept]
     roots = tuple(frozen.roots[i] for i in kept)
     runner = objective.runner
     side.runner = Runner(replace(frozen, roots=roots), side.term_names, runner.docstring, runner.anchor)
-    left = [root.term.name for i, root in enumerate(frozen.roots) if i not in kept]
-    changes = tuple(Change(term, Integer(0), f"does not depend on what `{name}` moves") for term in left)
+    note = f"does not depend on what `{name}` moves"
+    changes = tuple(Change(frozen.roots[i].term.name, Integer(0), note) for i in left)
     why = f"what does not depend on the parameters of {name} has no gradient by them, and is not computed"
     step = Step("terms of a player", Kind.EQUALITY, why, changes, objective.bound.expression)
     side.derivation = replace(objective.derivation, steps=(*objective.derivation.steps, step))
@@ -122,14 +127,15 @@ class _Owning:
     def __init__(
         self,
         environment: Environment,
-        text: Basic,
+        texts: Sequence[Basic],
         listed: Mapping[str, object],
         read: Callable[[str], Basic],
     ) -> None:
         self.environment = environment
         self.listed = listed
         self.read = read
-        self.written = {h: list(self._bound(h)) for h in (*heads(text), *_scalars(environment, read))}
+        names = [*(h for text in texts for h in heads(text)), *_scalars(environment, read)]
+        self.written = {h: list(self._bound(h)) for h in names}
 
     def parameters(self, owners: Sequence[Basic]) -> list[nn.Parameter]:
         """The trained parameters of the objects that some names own, each once."""

@@ -52,6 +52,13 @@ def has_players(objective: Basic) -> bool:
     return any(node.args[2].args for node in _optimised(objective))
 
 
+def only_side(objective: Basic) -> Side:
+    """The side of an objective without players, beside critics."""
+    statement = statement_of(objective)
+    assert statement.direction is not None
+    return Side(REST, (), statement.direction, statement.body, statement.label)
+
+
 def sides_of(objectives: Sequence[Basic]) -> list[Side]:
     """The sides in the order in which they move.
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from symdgm.distributions.reach import modules_within
 from symdgm.lowering.freeze import Frozen, Root
-from symdgm.lowering.plan import Kind, PlanNode
+from symdgm.lowering.plan import Kind, PlanNode, ordered
 
 
 def reached(frozen: Frozen, roots: Iterable[Root]) -> set[nn.Parameter]:
@@ -45,6 +45,12 @@ def _parameters(frozen: Frozen, node: PlanNode) -> Iterator[nn.Parameter]:
         value = environment.scalars[node.word()]
         if isinstance(value, nn.Parameter):
             yield value
+
+
+def is_number(root: Root) -> bool:
+    """Whether a term is made of numbers and scalars alone."""
+    plain = (Kind.NUMBER, Kind.SCALAR, Kind.APPLY)
+    return all(node.kind in plain for node in ordered([root.value]))
 
 
 def parameters_of(bound: object) -> Iterator[nn.Parameter]:
