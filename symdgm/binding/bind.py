@@ -10,11 +10,11 @@ from symdgm.binding.aggregated import observed_names
 from symdgm.binding.bound import Bound
 from symdgm.binding.environment import Environment
 from symdgm.binding.plates import note_sizes
+from symdgm.binding.read_aggregates import read_aggregate
 from symdgm.binding.read_derivative import read_derivative
 from symdgm.binding.read_divergences import read_cross_entropy, read_entropy
 from symdgm.binding.read_indices import (
     as_it_is,
-    read_aggregate,
     read_applied,
     read_indexed,
     read_indexed_argument,

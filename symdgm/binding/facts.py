@@ -71,7 +71,7 @@ class BoundFacts:
     def factorise(self, node: Basic) -> Sequence[Basic] | None:
         """The factors of a joint by the chain rule."""
         if isinstance(node, Times):
-            return node.args
+            return tuple(node.args)
         if not isinstance(node, Apply | Density) or self.law(node) is not None:
             return None
         factors = self.environment.joint(node)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from sympy import Basic, Integer, Tuple
 
 from symdgm.binding.factors import ATOMS, values_of
-from symdgm.binding.read_indices import bound_of
+from symdgm.binding.read_aggregates import bound_of
 from symdgm.binding.reader import Reader
 from symdgm.errors import NameResolutionError, NotSupportedError
 from symdgm.expressions.applications import Apply, Density

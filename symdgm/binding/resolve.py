@@ -116,7 +116,8 @@ def _unresolved(environment: Environment, node: Basic) -> NameResolutionError | 
         if len(same) == 1 and same[0].givens and not givens_of(node):
             data = ", ".join(map(str, same[0].givens))
             return NameResolutionError(
-                f"`{node}` is the average of `{same[0].node}` over `{data}`, but nothing says that it is data",
+                f"`{node}` is the average of `{same[0].node}` over `{data}`, but nothing says that "
+                f"`{data}` is data",
                 hint=f'if it is, bind it: `sd.Data("data({data})")`',
             )
         return NotSupportedError(

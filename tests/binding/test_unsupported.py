@@ -21,25 +21,18 @@ NAMES = {
 }
 
 CONSTRUCTS = [
-    ("sum_{t=1}^T log p(x_t|z_t)", "a sum, product or mean over an index"),
-    ("mean_{k=1}^K ||x_k||^2", "a sum, product or mean over an index"),
-    ("log prod_{j=1}^d p(z_j)", "a sum, product or mean over an index"),
-    ("log sum_y p(x|y) p(y)", "a sum, product or mean over an index"),
     ("\\frac{\\partial f(x)}{\\partial x_i}", "a component of a derivative"),
     ("int_0^1 ||f(x)||^2 dt", "an integral"),
     ("min_G max_D E_data(x)[log D(x)]", "a game"),
     ("min_{G} E_data(x)[D(x)]", "a game"),
     ("argmax_D E_data(x)[D(x)]", "a game|optimisation"),
-    ("E_{z_{1:K} ~ q(z|x)}[log p(x|z_1)]", "a range|an index"),
-    ("E_{z_{1:K} ~ q(z|x)}[log(1/K sum_{k=1}^K p(x,z_k)/q(z_k|x))]", "a range|an index|aggregate"),
     ("E_{t ~ Wishart(3, I)}[||f(t)||^2]", "the family `Wishart` is known, but not supported yet"),
     ("N(x; f(x), 1)", "a density by family inside a formula"),
     ("log \\mathcal{N}(x | f(x), g(x))", "a density by family"),
     ("E_q(z|x)[-log \\mathcal{N}(z | 0, I)]", "a density by family"),
-    ("I[x; z]", "a mutual information"),
-    ("E_data(x)[1[x > 0]]", "an indicator"),
+    ("sum_{k in S} x_k", "an index over a list of values"),
+    ("log p(x^{(2)}|z)", "a superscript label"),
     ("f(x)^T g(x)", "a transpose"),
-    ("log p(x^{(i)}|z)", "a superscript label"),
     ("log p(x_{t-1}|z)", "an index that is a range or an expression"),
     ("log p(x_{1:T}|z)", "an index that is a range or an expression"),
     ("tr(f(x))", "the function tr"),
@@ -47,8 +40,6 @@ CONSTRUCTS = [
     ("logdet(f(x))", "the function logdet"),
     ("||f(x)||_3", "the norm of order 3"),
     ("log p(z|x)", "a marginal or a posterior"),
-    ("KL[q(z) || p(z)]", "a marginal or a posterior"),
-    ("KL[sg[q(z|x)] || p(z)]", "where one distribution is wanted"),
     ("E_{q(z|x) p(y)}[log p(x|z)]", "law|distribution"),
 ]
 
@@ -83,7 +74,7 @@ def test_a_time_series_is_refused() -> None:
         sd.Normal("p(x_t|z_t)", nn.Linear(2, 2)),
         sd.Normal("p(z_t|z_{t-1})", nn.Linear(2, 2)),
     ]
-    with pytest.raises(NotSupportedError, match="a sum, product or mean over an index"):
+    with pytest.raises(NotSupportedError, match="a step of a sequence"):
         sd.Objective("sum_{t=1}^T log p(x_t|z_t) + log p(z_t|z_{t-1})", *factors)
 
 

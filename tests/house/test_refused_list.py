@@ -5,24 +5,17 @@ from pathlib import Path
 import pytest
 
 from symdgm.binding.unsupported import CONSTRUCTS, FUNCTIONS
-from symdgm.expressions.applications import Indicator, Transposed
+from symdgm.expressions.applications import Transposed
 from symdgm.expressions.calculus import IntegralOver
-from symdgm.expressions.expectations import MutualInformation
-from symdgm.expressions.indices import Aggregate
-from symdgm.expressions.names import IndexRange, Labelled, Listing, Placeholder, Relation
+from symdgm.expressions.names import IndexRange, Listing, Placeholder
 from symdgm.expressions.statements import Definition, Optimize, Proportional
 
 ROOT = Path(__file__).resolve().parents[2]
 
 WORDS = {
-    Aggregate: "means over an index",
     IntegralOver: "integrals",
     Transposed: "transposes",
-    Indicator: "indicators",
-    MutualInformation: "mutual information",
-    Labelled: "superscript labels",
     IndexRange: "variables over a range",
-    Relation: "conditions",
     Listing: "listings",
     Placeholder: "arguments left open",
     Optimize: "optimisations inside a formula",
@@ -34,6 +27,9 @@ WORDS = {
 OTHERS = (
     "Bayes' rule",
     "densities by family inside a formula",
+    "steps of a sequence",
+    "upright labels",
+    "an index over a list of values",
 )
 
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 import torch.distributions as td
-from lowering_cases import DATA, LATENT, Counting, gradients, images, vae, z_score
+from lowering_cases import LATENT, Counting, gradients, images, vae, z_score
 from torch import Tensor, nn
 
 import symdgm as sd
@@ -13,13 +13,11 @@ from symdgm.errors import DataError, NameResolutionError, NonFiniteError, NotSup
 from symdgm.rewriting.rule import Kind
 
 DOUBLE = torch.float64
-TCVAE = (
-    "E_q(z|x)[log p(x|z)] - I[x; z] - beta KL[q(z) || prod_j q(z_j)] - sum_j KL[q(z_j) || p(z_j)]"
-)
+TCVAE = "E_q(z|x)[log p(x|z)] - I[x; z] - beta KL[q(z) || prod_j q(z_j)] - sum_j KL[q(z_j) || p(z_j)]"
 
 
 def by_hand(encoder: nn.Module, x: Tensor, weights: Tensor) -> tuple[Tensor, ...]:
-    """A draw for each row; log q(z|x), log q(z) and the log q(z_j), with weights [batch, rows] of the rows."""
+    """A draw for each row; log q(z|x), log q(z) and the log q(z_j); weights are [batch, rows]."""
     loc, scale = encoder(x)
     z = loc + scale * torch.randn_like(loc)
     each = td.Normal(loc, scale).log_prob(z[:, None])  # [batch, rows, event]
@@ -51,9 +49,7 @@ def test_the_total_correlation_objective_by_hand(rows: int | None) -> None:
     z, given, joint, parts = by_hand(encoder, x, weights)
     prior = td.Normal(0.0, 1.0).log_prob(z).sum(-1)
     likelihood = td.Bernoulli(logits=decoder(z)).log_prob(x).sum(-1)
-    expected = (
-        likelihood - (given - joint) - 6 * (joint - parts.sum(-1)) - (parts.sum(-1) - prior)
-    ).mean()
+    expected = (likelihood - (given - joint) - 6 * (joint - parts.sum(-1)) - (parts.sum(-1) - prior)).mean()
     torch.testing.assert_close(value, expected)
     assert counting.calls == 1
     for ours, theirs in zip(
@@ -80,7 +76,7 @@ def test_with_beta_one_it_is_the_evidence_lower_bound() -> None:
 
 
 def test_all_rows_at_once_are_exact() -> None:
-    """A batch that is the whole data: both estimates are the mixture itself, and KL[q(z)||p(z)] is unbiased."""
+    """A batch that is the whole data: the estimate is the mixture itself, and KL[q(z)||p(z)] unbiased."""
     encoder, _, laws = vae()
     x = images(6)
     objective = sd.Objective("KL[q(z) || p(z)]", *laws, sd.Data("data(x)", x=x))
@@ -98,7 +94,7 @@ def test_all_rows_at_once_are_exact() -> None:
 
 
 def test_the_stratified_density_is_unbiased() -> None:
-    """exp(log q(z)) over batches with one fixed row and draw, against the mixture over all rows: z bound of 4.
+    """q(z) over batches with one fixed row, against the mixture over all rows: z bound of 4.
 
     The plain mixture over the batch counts the own row too often, and is biased.
     """
@@ -195,16 +191,15 @@ def test_the_derivation_names_the_estimate() -> None:
 @pytest.mark.parametrize(
     ("text", "error", "words"),
     [
-        ("KL[q(z) || p(z)]", NameResolutionError, "nothing says that it is data"),
+        ("KL[q(z) || p(z)]", NameResolutionError, "nothing says that `x` is data"),
         ("I[x; w]", NameResolutionError, "one factor is wanted"),
-        ("E_data(x)[log p(x)]", NameResolutionError, "nothing says that it is data"),
+        ("E_data(x)[log p(x)]", NameResolutionError, "nothing says that `z` is data"),
     ],
 )
 def test_what_is_refused(text: str, error: type[Exception], words: str) -> None:
-    encoder, _, laws = vae()
+    _, _, (q, p, prior) = vae()
     with pytest.raises(error, match=words):
-        sd.Objective(text, laws[0], sd.Normal("p(x|z)", loc=0.0, scale=1.0, event_shape=DATA) if 0 else laws[1],
-                     *([laws[2]] if "p(z)" in text else []))  # fmt: skip
+        sd.Objective(text, q, p, *([prior] if "p(z)" in text else []))
 
 
 def test_sizes_that_are_none() -> None:

@@ -18,7 +18,8 @@ SPELLINGS = [
     IWAE,
     "E_{z_{1:K} ~ q(z|x)}[log mean_{k=1}^K p(x,z_k)/q(z_k|x)]",
     "E_{z_{1:K} ~ q(z|x)}[log(1/K sum_k p(x|z_k) p(z_k)/q(z_k|x))]",
-    r"\mathbb{E}_{\{z_k\}_{k=1}^K \sim q(z|x)}\left[\log \frac{1}{K} \sum_{k=1}^K \frac{p(x,z_k)}{q(z_k|x)}\right]",
+    r"\mathbb{E}_{\{z_k\}_{k=1}^K \sim q(z|x)}"
+    r"\left[\log \frac{1}{K} \sum_{k=1}^K \frac{p(x,z_k)}{q(z_k|x)}\right]",
     "E_{z_1, ..., z_K ~ q(z|x)}[log(1/K sum_{i=1}^K p(x,z_i)/q(z_i|x))]",
     "E_{prod_{k=1}^K q(z_k|x)}[log(1/K sum_{k=1}^K p(x,z^{(k)})/q(z^{(k)}|x))]",
     "E_{z_{1:4} ~ q(z|x)}[log(1/4 sum_{k=1}^4 p(x,z_k)/q(z_k|x))]",
@@ -78,9 +79,7 @@ def test_another_number_of_draws_compiles_nothing() -> None:
     torch.manual_seed(5)
     value = objective(x=x)
     likelihood, prior, posterior = weights(encoder, decoder, x, 9, 5)
-    torch.testing.assert_close(
-        value, ((likelihood + prior - posterior).logsumexp(0) - math.log(9)).mean()
-    )
+    torch.testing.assert_close(value, ((likelihood + prior - posterior).logsumexp(0) - math.log(9)).mean())
     assert len(objective.runner.programs) == 1
 
 
@@ -145,9 +144,7 @@ def test_renyi_bounds_by_hand_and_by_quadrature(alpha: float) -> None:
 
 def test_the_upper_bound_is_estimated_from_below() -> None:
     """CUBO: the log of a mean of squared weights; the estimate of the logarithm is a lower bound (Jensen)."""
-    objective = sd.Objective(
-        "1/n log E_q(z|x)[(p(x,z)/q(z|x))^n]", *linear_gaussian(), n=2.0, samples=20
-    )
+    objective = sd.Objective("1/n log E_q(z|x)[(p(x,z)/q(z|x))^n]", *linear_gaussian(), n=2.0, samples=20)
     steps = [s for s in objective.derivation if "Monte Carlo" in s.name]
     assert [s.kind for s in steps] == [Kind.LOWER_BOUND]
     torch.manual_seed(2)
@@ -193,24 +190,26 @@ def test_reweighted_wake_sleep_by_hand(shift: float) -> None:
         assert ours.isfinite().all() and ours.abs().sum() > 0
 
 
-def test_pairs_of_draws_have_two_axes() -> None:
+PAIRS = {
+    "sum_{k=1}^K sum_{j != k} <z_k, z_j>": lambda g: g.sum((1, 2)) - g.diagonal(0, 1, 2).sum(-1),
+    "sum_{k=1}^K sum_{j=1}^K <z_k, z_j>": lambda g: g.sum((1, 2)),
+    "sum_{k=1}^K sum_{j < k} <z_k, z_j>": lambda g: g.tril(-1).sum((1, 2)),
+    "mean_{k=1}^K mean_{j != k} 1[j > 2] <z_k, z_j>": lambda g: (
+        (g[..., 2:].sum((1, 2)) - g.diagonal(0, 1, 2)[:, 2:].sum(-1)) / 20
+    ),
+}
+
+
+@pytest.mark.parametrize("text", PAIRS)
+def test_pairs_of_draws_have_two_axes(text: str) -> None:
     encoder, _, laws = vae()
     x = images()
-    texts = {
-        "E_{z_{1:K} ~ q(z|x)}[sum_{k=1}^K sum_{j != k} <z_k, z_j>]": lambda g: g.sum((0, 1)) - g.diagonal().sum(-1),
-        "E_{z_{1:K} ~ q(z|x)}[sum_{k=1}^K sum_{j=1}^K <z_k, z_j>]": lambda g: g.sum((0, 1)),
-        "E_{z_{1:K} ~ q(z|x)}[sum_{k=1}^K sum_{j < k} <z_k, z_j>]": lambda g: g.permute(2, 0, 1).tril(-1).sum((1, 2)),
-        "E_{z_{1:K} ~ q(z|x)}[mean_{k=1}^K mean_{j != k} 1[j > 2] <z_k, z_j>]": lambda g: (
-            (g[2:].sum((0, 1)) - g.diagonal()[:, 2:].sum(-1)) / 20
-        ),
-    }
-    for text, expected in texts.items():
-        torch.manual_seed(6)
-        value = sd.Objective(text, *laws, K=5).per_example(x=x)
-        torch.manual_seed(6)
-        loc, scale = encoder(x)
-        z = loc + scale * torch.randn(5, len(x), LATENT, dtype=DOUBLE)
-        torch.testing.assert_close(value, expected(torch.einsum("jbd,kbd->jkb", z, z)))
+    torch.manual_seed(6)
+    value = sd.Objective(f"E_{{z_{{1:K}} ~ q(z|x)}}[{text}]", *laws, K=5).per_example(x=x)
+    torch.manual_seed(6)
+    loc, scale = encoder(x)
+    z = loc + scale * torch.randn(5, len(x), LATENT, dtype=DOUBLE)
+    torch.testing.assert_close(value, PAIRS[text](torch.einsum("jbd,kbd->bjk", z, z)))
 
 
 def test_single_draws_are_picked() -> None:
