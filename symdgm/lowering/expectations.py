@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sympy import Basic
@@ -11,7 +12,14 @@ from symdgm.errors import NotSupportedError
 from symdgm.expressions.expectations import Binder, Expect
 from symdgm.expressions.laws import Law
 from symdgm.expressions.names import base, spelled
-from symdgm.lowering.estimation.estimator import Averages, Binding, Estimator, Place
+from symdgm.lowering.estimation.estimator import (
+    Averages,
+    Binding,
+    Estimator,
+    Place,
+    by_draws,
+    by_indexed_draws,
+)
 from symdgm.lowering.estimators import choose
 from symdgm.lowering.plan import Kind, PlanNode
 
@@ -107,7 +115,10 @@ def _chosen(place: Place) -> Estimator:
     choices = place.lowering.choices
     names = [n for n in _names(place.lowering, place.law, place.drawn) if n in choices.recipes]
     asked = choices.recipes[names[0]] if names else None
-    return choose(place, asked, many=(place.law.identity, place.name) in choices.many)
+    found = choose(place, asked, many=(place.law.identity, place.name) in choices.many)
+    if place.several and found.said is by_draws:
+        return replace(found, said=partial(by_indexed_draws, str(place.drawn[0].args[1].args[1])))
+    return found
 
 
 def _record(place: Place, estimator: Estimator, outside: Scope) -> None:

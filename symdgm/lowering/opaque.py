@@ -41,7 +41,7 @@ def emit_sample(writer: Writer, node: PlanNode) -> Operand:
     options = [] if given else [f"n={writer.size(BATCH)}"]
     plates = [a for a in node.args[1:] if a.kind is Kind.INDEX and a not in axes]
     sizes = [*([str(count)] if count > 1 else []), *map(writer.size, plates)]
-    options += [f"shape=({', '.join(sizes)},)"] if sizes else []
+    options += [f"shape=({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"] if sizes else []
     arguments = ", ".join([*([texts] if given else []), *options, *sample_axes, "check=False"])
     axes = (*([points] if count > 1 else []), *plates, *axes)
     if points is node and count > 1:

@@ -9,6 +9,7 @@ from lowering_cases import LATENT, Counting, gradients, images, vae, z_score
 from torch import Tensor, nn
 
 import symdgm as sd
+from symdgm.distributions.flows import Planar
 from symdgm.errors import EstimatorError, NameResolutionError, OptionError, ShapeError
 from symdgm.rewriting.rule import Kind
 
@@ -237,6 +238,34 @@ def test_an_average_over_several_bounds() -> None:
     logs = td.Bernoulli(logits=decoder(z)).log_prob(x).sum(-1) + td.Normal(0.0, 1.0).log_prob(z).sum(-1)
     logs = logs - td.Normal(loc, scale).log_prob(z).sum(-1)
     torch.testing.assert_close(value, (logs.logsumexp(1) - math.log(4)).mean())
+
+
+def test_draws_of_a_flow() -> None:
+    """An object draws K times; with the base alone, and no draws besides, the bound is that of the base."""
+    encoder, decoder, laws = vae()
+    flow = sd.Transformed("q(z|x)", base=sd.Normal("b(z|x)", encoder), flow=Planar(LATENT).double())
+    objective, x = sd.Objective(IWAE, flow, *laws[1:], K=4), images()
+    torch.manual_seed(3)
+    value = objective(x=x)
+    torch.manual_seed(3)
+    drawn, log_q = flow.sample_and_log_prob({"x": x}, shape=(4,))
+    z = drawn["z"]
+    log_p = td.Bernoulli(logits=decoder(z)).log_prob(x).sum(-1) + td.Normal(0.0, 1.0).log_prob(z).sum(-1)
+    torch.testing.assert_close(value, ((log_p - log_q).logsumexp(0) - math.log(4)).mean())
+
+
+def test_the_number_of_draws_may_follow_a_schedule() -> None:
+    _, _, laws = vae()
+    model = sd.Model(f"maximize {IWAE}", *laws, K=lambda step: 1 + step)
+    model.fit(images(20), epochs=2, batch_size=10, progress=False)
+    assert model.scalars["K"] == 4
+
+
+def test_the_derivation_says_how_many_draws() -> None:
+    text = repr(sd.Objective(IWAE, *vae()[2], K=4).derivation)
+    assert "estimated by K draws from q(z|x) for each example" in text
+    text = repr(sd.Objective(IWAE, *vae()[2], K=4, samples=3).derivation)
+    assert "estimated by K draws from q(z|x) for each example, the mean of 3 such" in text
 
 
 def test_discrete_draws_have_an_unbiased_gradient() -> None:

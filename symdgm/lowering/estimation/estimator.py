@@ -112,6 +112,12 @@ def by_draws(law: str, values: str, count: int) -> str:
     return f"estimated by {many} from {law} for each example"
 
 
+def by_indexed_draws(upper: str, law: str, values: str, count: int) -> str:
+    """What an estimate by draws under an index is, which the body joins."""
+    times = "" if count == 1 else f", the mean of {count} such"
+    return f"estimated by {upper} draws from {law} for each example{times}"
+
+
 @dataclass(frozen=True)
 class Estimator:
     """A way to compute an expectation.
