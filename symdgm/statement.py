@@ -45,7 +45,8 @@ def statement_of(expression: Basic) -> Statement:
 
 def is_objective(expression: Basic) -> bool:
     """Whether a statement of a block is an objective."""
-    return statement_of(expression).direction is not None or isinstance(expression, Optimize | Labeled)
+    statement = statement_of(expression)
+    return statement.direction is not None or isinstance(statement.body, Optimize)
 
 
 def is_factor(expression: Basic) -> bool:

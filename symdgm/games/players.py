@@ -110,6 +110,7 @@ def restricted(objective: Objective, name: str, own: Sequence[nn.Parameter]) -> 
         return objective  # numbers cost nothing, and the value is the whole formula's
     side = copy.copy(objective)
     side.term_names = [objective.term_names[i] for i in kept]
+    side.rewriting = replace(objective.rewriting, terms=tuple(objective.rewriting.terms[i] for i in kept))
     roots = tuple(frozen.roots[i] for i in kept)
     runner = objective.runner
     side.runner = Runner(replace(frozen, roots=roots), side.term_names, runner.docstring, runner.anchor)

@@ -240,3 +240,31 @@ def test_a_bad_loss_is_told_of_its_player() -> None:
         g[0].weight[0, 0] = float("nan")
     with pytest.raises(sd.SymdgmError, match=r"E_p\(z\)\[log\(1 - sigmoid\(D\(G\(z\)\)\)\)\]. is not finite"):
         model.train_step(x=data())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "J = " + GAN,
+        GAN.replace("max_D ", "max_D V(D, G) = "),
+        r"\min_G \max_D \mathbb{E}_{x \sim p_{data}(x)}[\log \sigma(D(x))] "
+        r"+ \mathbb{E}_{z \sim p(z)}[\log(1 - \sigma(D(G(z))))]",
+    ],
+)
+def test_a_game_as_papers_write_it(text: str) -> None:
+    torch.manual_seed(0)
+    expected = gan()[0].loss(x=data(), player="D")
+    torch.manual_seed(0)
+    assert torch.allclose(gan(text)[0].loss(x=data(), player="D"), expected)
+
+
+def test_a_report_for_each_player() -> None:
+    model, _, _ = gan()
+    for player in ("D", "G"):
+        report = repr(model.report(x=data(), player=player, draws=5))
+        assert ("E_data(x)" in report) is (player == "D")
+
+
+def test_validation_watches_every_player() -> None:
+    history = gan()[0].fit(data(), validation=data(8), epochs=1, seed=0, progress=False)
+    assert {"D", "G"} <= set(history.last.validation_terms)
