@@ -18,7 +18,7 @@ from symdgm.binding.written import Excerpt
 from symdgm.display.derivations import derivation_latex, derivation_text
 from symdgm.distributions import Distribution
 from symdgm.equations import distributions_of, reading_of
-from symdgm.errors import EstimatorError, NotSupportedError, SymdgmError
+from symdgm.errors import EstimatorError, NameResolutionError, NotSupportedError, SymdgmError
 from symdgm.expression import Expression, carried
 from symdgm.expressions.arithmetic import Minus
 from symdgm.expressions.expectations import Binder
@@ -26,6 +26,7 @@ from symdgm.expressions.names import Name, spelled
 from symdgm.expressions.node import to_node
 from symdgm.expressions.notation import latex, unicode
 from symdgm.expressions.scope import free_names
+from symdgm.expressions.signature import signature
 from symdgm.numeric_witness import by_evaluation
 from symdgm.objective import Objective
 from symdgm.parsing import parse
@@ -225,8 +226,12 @@ class _Pair:
 
     def answer(self) -> Equivalence:
         """Proved, refuted or unknown."""
+        if signature(self.sides[0]) == signature(self.sides[1]):
+            why = "both sides are one formula, up to the order of terms and the names of what is drawn"
+            step = Step("sameness", Kind.EQUALITY, why, (Change(*self.written),), self.sides[0])
+            return Equivalence("proved", *self.written, steps=(step,))
         environment = structure_of(self.sides, self.samples, self.environment)
-        bounds = [bind(side, environment, Excerpt(side)) for side in self.sides]
+        bounds = self._bound(environment)
         facts = BoundFacts(environment, bounds[0].expression)
         rules = BayesRule(environment, facts.law)
         form = Canonical(facts, rules, marginal)
@@ -237,6 +242,15 @@ class _Pair:
         if self.environment is None:
             return self._by_tables(bounds, facts, rules)
         return self._by_numbers()
+
+    def _bound(self, environment: Environment) -> list[Bound]:
+        try:
+            return [bind(side, environment, Excerpt(side)) for side in self.sides]
+        except NameResolutionError as error:
+            if self.environment is not None:
+                raise
+            hint = "write densities with their variables, such as `q(z|x)`, or pass the distributions"
+            raise NameResolutionError(error.problem, hint=hint) from error
 
     def _steps(self, bounds: Sequence[Bound], facts: BoundFacts) -> list[Step]:
         """The rules that were applied to both sides, as far as they are rules of rewriting."""
