@@ -10,7 +10,7 @@ from symdgm.expressions.arithmetic import Minus, Plus
 from symdgm.expressions.expectations import CrossEntropy, DivergenceBetween, Entropy
 from symdgm.expressions.families import Family, kl_formula
 from symdgm.expressions.folding import fold
-from symdgm.expressions.known import known
+from symdgm.expressions.known import KnownIntegral, known
 from symdgm.expressions.laws import Law
 from symdgm.expressions.scope import replace
 from symdgm.rewriting.facts import Facts
@@ -23,6 +23,17 @@ def kl(q: Basic, p: Basic) -> DivergenceBetween:
 
 def closed_form(node: Basic, facts: Facts) -> Basic | None:
     """The closed form of a KL divergence or an entropy, specialised at constants, summed over the event."""
+    value = _closed(node, facts)
+    return None if value is None or value.has(KnownIntegral) else value
+
+
+def known_integral(node: Basic, facts: Facts) -> Basic | None:
+    """A KL divergence or an entropy that the distributions know, or torch knows of them."""
+    value = _closed(node, facts)
+    return value if value is not None and value.has(KnownIntegral) else None
+
+
+def _closed(node: Basic, facts: Facts) -> Basic | None:
     if isinstance(node, DivergenceBetween) and node.kind == "KL":
         q, p = facts.law(node.args[1]), facts.law(node.args[2])
         return closed_kl(q, p, facts) if q and p else None

@@ -66,6 +66,13 @@ CLOSED_FORM = Rule(
     divergences.closed_form,
     "Kingma and Welling (2014), appendix B",
 )
+KNOWN_INTEGRAL = Rule(
+    "known integral",
+    Kind.EQUALITY,
+    "the distribution computes it, or `torch.distributions.kl_divergence` for the pair; summed over the event",
+    divergences.known_integral,
+    "torch.distributions.kl",
+)
 DEFINITION = Rule(
     "definition",
     Kind.EQUALITY,
@@ -173,6 +180,7 @@ CLOSED = (
     NORMAL_DIVERGENCE,
     KNOWN_MOMENTS,
     CLOSED_FORM,
+    KNOWN_INTEGRAL,
 )
 """Removes the integrals that are known."""
 DEFINED = (
