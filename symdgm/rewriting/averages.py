@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 from sympy import Basic, Tuple
 
 from symdgm.expressions.expectations import Binder, Expect
+from symdgm.expressions.laws import Law
 from symdgm.expressions.names import Labelled, Name, Subscripted, base
 from symdgm.expressions.places import bound_variables, looked_up, patterns
+from symdgm.expressions.resolved import Component
 from symdgm.expressions.scope import free_names, replace
 from symdgm.expressions.signature import canonical
 from symdgm.rewriting.polynomials import Monomial, Polynomial, atom, monomial, total
@@ -60,7 +62,7 @@ def _primed(variable: Basic, primes: int) -> Basic:
 def average(form: Canonical, node: Basic) -> Polynomial:
     """The canonical form of an expectation: linear, without draws that do not matter."""
     laws = [(b.variables, single) for b in node.binders for single in _singles(form, b)]
-    if any(form.facts.law(law) is None for _, law in laws):
+    if any(not _is_whole(form.facts.law(law)) for _, law in laws):
         return form.opaque(node)
     if any(is_range(v) for variables, _ in laws for v in variables):
         return _over_samples(form, node)
@@ -75,6 +77,11 @@ def average(form: Canonical, node: Basic) -> Polynomial:
         names |= dict(zip(written or law.values, fresh, strict=True))
     body = form.of(replace(form.by_factors(node.body), names))
     return total(averaged(form, binders, m).scaled(c) for m, c in body)
+
+
+def _is_whole(law: Law | None) -> bool:
+    """Whether a law is bound, and over whole variables: the draw of a component is not moved out of its sum."""
+    return law is not None and not any(isinstance(v, Component) for v in law.values)
 
 
 def _over_samples(form: Canonical, node: Expect) -> Polynomial:
