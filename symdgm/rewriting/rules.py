@@ -69,7 +69,7 @@ CLOSED_FORM = Rule(
 KNOWN_INTEGRAL = Rule(
     "known integral",
     Kind.EQUALITY,
-    "the distribution computes it, or `torch.distributions.kl_divergence` for the pair; summed over the event",
+    "the distribution computes it, or `torch.distributions.kl_divergence` of the pair, for each element",
     divergences.known_integral,
     "torch.distributions.kl",
 )
