@@ -80,7 +80,7 @@ def average(form: Canonical, node: Basic) -> Polynomial:
 
 
 def _is_whole(law: Law | None) -> bool:
-    """Whether a law is bound, and over whole variables: the draw of a component is not moved out of its sum."""
+    """Whether a law is bound, and over whole variables: a component stays inside of its sum."""
     return law is not None and not any(isinstance(v, Component) for v in law.values)
 
 
