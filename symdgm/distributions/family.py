@@ -73,7 +73,8 @@ class Family(Parametric):
         Args:
             value: values of the variable.
             variable: how it is called in errors.
-            parameters: the parameters, where the support depends on them; else those that no network gives.
+            parameters: the parameters, where the support depends on them; else those that no network gives,
+                and an end that a network gives is not looked at.
 
         Raises:
             ShapeError: the dtype is not one that the family takes.
