@@ -76,15 +76,13 @@ def _objects(bound: Bound) -> list[Step]:
     laws = {n for n in preorder_traversal(bound.expression) if isinstance(n, Apply | Density)}
     found = {m.factor.index: m.factor for n in laws if (m := bound.environment.match(n)) is not None}
     factors = [f for _, f in sorted(found.items()) if is_opaque(f.distribution)]
-    derived = tuple(
-        Change(f.node, f.node, f"is summed exactly: {f.distribution.text}") for f in factors if f.derived
-    )
+    derived = tuple(Change(f.node, f.node, f"is exact: {f.distribution.text}") for f in factors if f.derived)
     named = tuple(
         Change(f.node, f.node, f"is computed by a {type(f.distribution).__name__} as a whole")
         for f in factors
         if not f.derived
     )
-    rules = "a finite variable that is left out is summed over, and a posterior is by Bayes' rule"
+    rules = "what is left out is summed or integrated exactly, and a posterior is by Bayes' rule"
     why = "it is of no family with formulas, so its own methods give its draws and its log-density"
     steps = [
         Step("rules of probability", Kind.EQUALITY, rules, derived, bound.expression),

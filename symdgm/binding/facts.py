@@ -12,7 +12,7 @@ from sympy import Basic, Number, preorder_traversal
 from symdgm.binding.environment import Environment
 from symdgm.binding.factors import ATOMS, Match, givens_of, product, values_of
 from symdgm.binding.gradients import is_fixed, is_pathwise
-from symdgm.distributions import Bernoulli, Categorical, Data, Deterministic, Family, OneHotCategorical
+from symdgm.distributions import Data, Deterministic, Family
 from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.arithmetic import Minus, Plus, Power, Quotient, Times
 from symdgm.expressions.families import conversion, family
@@ -21,7 +21,6 @@ from symdgm.expressions.names import Name, Subscripted, spelled
 from symdgm.expressions.node import to_node
 
 ARITHMETIC = (Plus, Minus, Times, Quotient, Power)
-FINITE = (Bernoulli, Categorical, OneHotCategorical)
 
 
 @dataclass
@@ -121,7 +120,7 @@ class BoundFacts:
             givens=match.givens,
             family=formulas,
             family_name=name,
-            finite=isinstance(distribution, FINITE),
+            finite=isinstance(distribution, Family) and distribution.finite,
             kind=kind,
             pathwise=is_pathwise(distribution),
             fixed=is_fixed(distribution),

@@ -77,5 +77,6 @@ def choose(law: Law) -> Estimator:
     raise EstimatorError(
         f"no sound estimator is known for an expectation over `{law.node}`, a {law.family_name}",
         hint="its draws do not carry the gradient by its parameters: use a family with pathwise draws "
-        "(Normal, Gamma, RelaxedBernoulli, a flow) or a finite one (Bernoulli, Categorical)",
+        "(Normal, Gamma, RelaxedBernoulli, a flow) or a finite one (Bernoulli, Categorical, a Binomial of "
+        "known trials)",
     )

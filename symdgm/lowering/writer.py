@@ -16,7 +16,7 @@ from symdgm.expressions.applications import Call
 from symdgm.expressions.arithmetic import Minus, Plus, Power, Quotient, Times
 from symdgm.expressions.families import PI
 from symdgm.expressions.names import spelled
-from symdgm.lowering.draws import emit_draw, emit_states
+from symdgm.lowering.draws import emit_draw
 from symdgm.lowering.freeze import Frozen
 from symdgm.lowering.laws import LawValues
 from symdgm.lowering.logdensities import emit_log_density, emit_weight
@@ -31,6 +31,7 @@ from symdgm.lowering.ranges import LabelRange, ParameterRange
 from symdgm.lowering.reductions import emit_reduce
 from symdgm.lowering.stable import stable
 from symdgm.lowering.statements import Script, environment
+from symdgm.lowering.states import emit_states
 
 
 class Writer:
