@@ -126,6 +126,14 @@ class Distribution(nn.Module, ABC):
     ) -> dict[str, Tensor]:
         """The elementwise variance of every variable, ``[batch, *event]``."""
 
+    def knowing(self, values: object) -> Distribution:
+        """What it is where only the conditions in ``values`` are known; itself, unless it can do without.
+
+        A product of experts leaves out the experts whose conditions are missing. Whatever else is missing, or
+        is no name of it, is refused when it is evaluated.
+        """
+        return self
+
     def prob(
         self,
         values: Mapping[str, Tensor],
@@ -303,6 +311,14 @@ def read_values(values: object, names: tuple[str, ...], owner: str) -> dict[str,
                 hint=f"write `torch.as_tensor({name})`",
             )
     return {name: found[name] for name in names}
+
+
+def names_in(values: object, known: tuple[str, ...]) -> set[str] | None:
+    """The canonical names of values; None where they are no mapping, or one of them is not known."""
+    if values is not None and not isinstance(values, Mapping):
+        return None
+    names = {name if name in known else spell(str(name)) for name in values or ()}
+    return names if names <= set(known) else None
 
 
 def _received(found: Mapping[str, object]) -> str:
