@@ -126,6 +126,12 @@ class Distribution(nn.Module, ABC):
     ) -> dict[str, Tensor]:
         """The elementwise variance of every variable, ``[batch, *event]``."""
 
+    def parameters_at(
+        self, given: Mapping[str, Tensor] | None = None, *, sample_axes: SampleAxes | None = None
+    ) -> dict[str, Tensor]:
+        """The parameters at given conditions, by name, of a distribution that is of a family."""
+        raise self._refuse("parameters of its own", "ask one of its `factors`, or for `mean` and `variance`")
+
     def knowing(self, values: object) -> Distribution:
         """What it is where only the conditions in ``values`` are known; itself, unless it can do without.
 
@@ -311,14 +317,6 @@ def read_values(values: object, names: tuple[str, ...], owner: str) -> dict[str,
                 hint=f"write `torch.as_tensor({name})`",
             )
     return {name: found[name] for name in names}
-
-
-def names_in(values: object, known: tuple[str, ...]) -> set[str] | None:
-    """The canonical names of values; None where they are no mapping, or one of them is not known."""
-    if values is not None and not isinstance(values, Mapping):
-        return None
-    names = {name if name in known else spell(str(name)) for name in values or ()}
-    return names if names <= set(known) else None
 
 
 def _received(found: Mapping[str, object]) -> str:

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from symdgm.distributions.components import known_conditions
 from symdgm.distributions.declaration import Declaration
-from symdgm.distributions.distribution import SampleAxes, names_in
+from symdgm.distributions.distribution import SampleAxes
 from symdgm.distributions.normal import Normal
 from symdgm.distributions.shapes import Shape, broadcast
+from symdgm.distributions.spelling import names_in
 from symdgm.errors import NameResolutionError, ParameterError, ShapeError
 
 

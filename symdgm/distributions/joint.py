@@ -15,7 +15,6 @@ from symdgm.distributions.distribution import (
     Distribution,
     SampleAxes,
     batch_axes,
-    names_in,
     read_values,
 )
 from symdgm.distributions.model_graph import variable_order
@@ -23,6 +22,7 @@ from symdgm.distributions.moments import joint_entropy, joint_moments
 from symdgm.distributions.networks import NetworkSource
 from symdgm.distributions.notation import Notation
 from symdgm.distributions.shapes import Shape, join_leading
+from symdgm.distributions.spelling import names_in
 from symdgm.errors import NameResolutionError, ParameterError, refuse_unknown
 
 
