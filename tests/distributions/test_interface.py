@@ -174,6 +174,7 @@ FAMILIES = (
     "swapped",
     "at data",
     "product of experts",
+    "point",
 )
 
 
