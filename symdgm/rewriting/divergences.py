@@ -76,12 +76,17 @@ def definition(node: Basic, facts: Facts) -> Basic | None:
     """A divergence or an entropy as the expectation that defines it."""
     if isinstance(node, DivergenceBetween):
         left, right = node.args[1], node.args[2]
-        return Expect(Plus(call("log", left), Minus(call("log", right))), Binder(Tuple(), left))
+        return Expect(Plus(call("log", left), Minus(call("log", right))), *_binders(left, facts))
     if isinstance(node, Entropy):
-        return Minus(Expect(call("log", node.args[0]), Binder(Tuple(), node.args[0])))
+        return Minus(Expect(call("log", node.args[0]), *_binders(node.args[0], facts)))
     if isinstance(node, CrossEntropy):
-        return Minus(Expect(call("log", node.args[1]), Binder(Tuple(), node.args[0])))
+        return Minus(Expect(call("log", node.args[1]), *_binders(node.args[0], facts)))
     return None
+
+
+def _binders(law: Basic, facts: Facts) -> list[Binder]:
+    """The draw of a law; that of a joint is one of each factor, causes first."""
+    return [Binder(Tuple(), factor) for factor in reversed(facts.factorise(law) or (law,))]
 
 
 def cross_entropy(node: Basic, facts: Facts) -> Basic | None:
