@@ -38,6 +38,7 @@ from symdgm.expressions.signature import signature
 from symdgm.parsing import parse
 
 if TYPE_CHECKING:
+    from symdgm.blocks.custom import Custom
     from symdgm.distributions import (
         Bernoulli,
         Beta,
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
         Cauchy,
         Conditioned,
         ContinuousBernoulli,
-        Custom,
         Data,
         Delta,
         Deterministic,
@@ -144,6 +144,7 @@ _LAZY = {
         (name for name in __all__ if name not in ("Model", "Objective", "SymdgmError", "parse", "signature")),
         "symdgm.distributions",
     ),
+    "Custom": "symdgm.blocks.custom",
 }
 """What needs torch is loaded when it is first asked for."""
 

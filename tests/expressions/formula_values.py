@@ -15,6 +15,12 @@ FUNCTIONS = {
     "sigmoid": torch.sigmoid,
     "softplus": lambda a: torch.nn.functional.softplus(a, threshold=50),
     "softmax": lambda a: a.softmax(-1),
+    "exp": torch.exp,
+    "abs": torch.abs,
+    "sqrt": torch.sqrt,
+    "cosh": torch.cosh,
+    "erf": torch.erf,
+    "lgamma": torch.lgamma,
 }
 
 

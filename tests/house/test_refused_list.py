@@ -10,7 +10,7 @@ from symdgm.expressions.calculus import DerivativeBy, IntegralOver
 from symdgm.expressions.expectations import MutualInformation
 from symdgm.expressions.indices import Aggregate
 from symdgm.expressions.names import IndexRange, Labelled, Listing, Placeholder, Relation
-from symdgm.expressions.statements import Definition, Optimize, Proportional
+from symdgm.expressions.statements import Definition, Optimize
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,8 +27,7 @@ WORDS = {
     Listing: "listings",
     Placeholder: "arguments left open",
     Optimize: "optimisations inside a formula",
-    Proportional: "`propto`",
-    Definition: "deterministic values (`h = g(z)`)",
+    Definition: "equations inside a formula",
 }
 """The construct → how the lists name it."""
 
