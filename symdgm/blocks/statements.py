@@ -16,6 +16,7 @@ from symdgm.expressions.arithmetic import Times
 from symdgm.expressions.indices import Aggregate
 from symdgm.expressions.macros import Function, Macros, arguments_of
 from symdgm.expressions.names import Name, Subscripted, base
+from symdgm.expressions.scope import free_names
 from symdgm.expressions.statements import Abbreviation, Block, Definition, Proportional
 from symdgm.families import FAMILIES, family_of
 from symdgm.statement import is_factor, is_objective
@@ -59,9 +60,15 @@ class Statements:
 
         Raises:
             NameResolutionError: abbreviations that stand on each other in a circle.
+            NotSupportedError: an equation of a density that says nothing about how to build it.
             GrammarError: formulas that become too long.
         """
         heads = declared | {left.args[0] for left in self.lefts}
+        for head in heads & set(self.macros.functions):
+            raise NotSupportedError(
+                f"`{head}` is a density, so an equation of it is no abbreviation",
+                hint="define it by a family, by `propto`, as a product of factors, or as a sum over an index",
+            )
         macros = replace(self.macros, factors=heads).resolve()
         out = macros.write_out
         return replace(
@@ -154,13 +161,14 @@ def _put_value(statement: Basic, found: Statements, is_flow: Callable[[Basic], b
     if is_flow(formula):
         found.flows.append(statement)
         return
-    earlier = [n for n in formula.atoms(Subscripted) if base(n) == base(name) and n != name]
+    free = free_names(formula)
+    earlier = [n for n in free if isinstance(n, Subscripted) and base(n) == base(name) and n != name]
     if isinstance(name, Subscripted) and earlier:
         raise NotSupportedError(
             f"`{name}` is defined by `{earlier[0]}`, a recurrence, which this version cannot compute yet",
             hint="write a network that runs over all steps, as in `h = rnn(x)`",
         )
-    if name in formula.atoms(*NAMES):
+    if name in free:
         raise NameResolutionError(
             f"`{name}` is defined by itself", hint="give the new value another name, as in `x' = f(x)`"
         )

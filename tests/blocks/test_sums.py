@@ -168,6 +168,7 @@ REFUSED = [
     ("1/K sum_{k=1}^K N(x; 0, 1)", {}, NameResolutionError, "nothing says how many components"),
     ("1/3 sum_{k=1}^3 q(x|u_k)", {}, NameResolutionError, "`u` is not bound to a table"),
     ("1/3 sum_{k=1}^3 q(x|mu_k)", {}, NameResolutionError, "is no factor that is bound"),
+    ("mean_{k=1}^3 q(x|y)", {}, NotSupportedError, "does not depend on the index `k` by a table"),
     ("prod_{k=1}^3 q(x|mu_k)", {}, NotSupportedError, "a product over an index"),
     (
         "sum_{k=1}^3 t_k N(x; mu_k, 1)",
@@ -183,7 +184,8 @@ def test_refused(right: str, more: dict[str, object], error: type[Exception], wo
     names = {"mu": torch.randn(3, 2), "pi": WEIGHTS, **more}
     used = {k: v for k, v in names.items() if f"{k}_k" in right}
     with pytest.raises(error) as caught:
-        sd.Model(f"p(x) = {right}\nmaximize log p(x)", **used)
+        laws = "q(x|y) = Normal(x; y, 1)\n" if "|y)" in right else ""
+        sd.Model(f"{laws}p(x) = {right}\nmaximize log p(x)", **used)
     assert isinstance(caught.value, SymdgmError)
     assert words in str(caught.value)
     assert caught.value.hint

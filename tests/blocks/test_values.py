@@ -172,6 +172,8 @@ def test_an_abbreviation_means_what_is_in_scope() -> None:
         ("V(D, y) = sum(D(y)); maximize V(f, x)", 2.0),
         ("J = maximize sum(x)", 1.0),
         ("y = 2 x; maximize sum(y)", 2.0),
+        ("x_2 = 2 x; y = x_2 + x; maximize sum(y)", 3.0),
+        ("h = 3; maximize h sum(x)", 3.0),
     ],
 )
 def test_named_pieces(block: str, value: float) -> None:
@@ -196,6 +198,7 @@ REFUSED = [
     ("h = g(x)\nmaximize sum(h)", NameResolutionError, "`g` is not bound"),
     ("x^{(i)} = f(x)\nmaximize sum(x)", NotSupportedError, "a model cannot be built from it yet"),
     ("q_bar(z) = prod_{j=1}^d q(z_j)\nmaximize log q_bar(z)", NotSupportedError, "a product over an index"),
+    ("p(x) = Normal(x; 0, 1)\np(x, z) = f(x)\nmaximize log p(x)", NotSupportedError, "`p` is a density, so"),
     ("h = max_G f(x)\nmaximize sum(h)", SymdgmError, ""),
 ]
 
@@ -206,7 +209,11 @@ def test_refused(text: str, error: type[Exception], words: str) -> None:
     with pytest.raises(error) as caught:
         sd.Model(text, **names)
     assert words in str(caught.value)
-    assert caught.value.source is None or caught.value.span is not None or "circle" in words
+    assert (
+        caught.value.source is None
+        or caught.value.span is not None
+        or words in ("in a circle", "`p` is a density, so")
+    )
 
 
 @pytest.mark.parametrize(
