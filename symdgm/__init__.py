@@ -40,6 +40,7 @@ from symdgm.parsing import parse
 if TYPE_CHECKING:
     from symdgm import algebra, divergences, estimators
     from symdgm.algebra import KL, E, H, exp, log, maximize, minimize, sg, symbols
+    from symdgm.blocks.custom import Custom
     from symdgm.distributions import (
         Bernoulli,
         Beta,
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
         Cauchy,
         Conditioned,
         ContinuousBernoulli,
-        Custom,
         Data,
         Delta,
         Deterministic,
@@ -169,6 +169,7 @@ _LAZY = {
     "Model": "symdgm.model",
     "Objective": "symdgm.objective",
     "equivalent": "symdgm.equivalence",
+    "Custom": "symdgm.blocks.custom",
 }
 """What needs torch is loaded when it is first asked for."""
 

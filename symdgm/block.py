@@ -1,44 +1,40 @@
-"""A model block: its statements become distributions, abbreviations and one objective."""
+"""A model block: its statements become distributions, abbreviations and objectives."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import final
 
 from sympy import Basic
 from torch import Tensor
 
-from symdgm.binding import Environment, Excerpt, Written
+from symdgm.binding import Environment, Excerpt, Factor, Written, bind
 from symdgm.binding.classify import classify, is_shape
 from symdgm.binding.factors import givens_of, values_of
+from symdgm.blocks.density import custom
+from symdgm.blocks.experts import experts
+from symdgm.blocks.statements import Statements, sort
+from symdgm.blocks.sums import Mixer, Sum, indexed
+from symdgm.blocks.values import certain, flow_of, transformed
 from symdgm.distributions import Distribution
-from symdgm.errors import GrammarError, NameResolutionError, NotSupportedError, SymdgmError
-from symdgm.expressions.abbreviations import write_out
+from symdgm.errors import NameResolutionError, SymdgmError
 from symdgm.expressions.applications import Apply, Density
-from symdgm.expressions.arithmetic import Times
 from symdgm.expressions.names import Name, Subscripted, spelled
-from symdgm.expressions.statements import Abbreviation, Block, Definition, Proportional
-from symdgm.families import FAMILIES, family_of, parameters_of
-from symdgm.games.sides import has_players
+from symdgm.expressions.scope import replace as replaced
+from symdgm.expressions.statements import Definition
+from symdgm.families import parameters_of
 from symdgm.inline_laws import InlineLaws
 from symdgm.parsing import parse
-from symdgm.statement import is_factor, is_objective, statement_of
-from symdgm.written_factors import Builder, check_sides
+from symdgm.statement import statement_of
+from symdgm.written_factors import Builder
 
-
-@dataclass
-class Statements:
-    """The statements of a block, sorted by what they do."""
-
-    factors: list[Basic] = field(default_factory=list)
-    factorisations: list[Basic] = field(default_factory=list)
-    abbreviations: dict[Basic, Basic] = field(default_factory=dict)
-    objectives: list[Basic] = field(default_factory=list)
+Node = tuple[Basic, Distribution]
 
 
 def build(
     reading: Written,
-    declared: Sequence[tuple[Basic, Distribution]],
+    declared: Sequence[Node],
     names: Mapping[str, object],
     options: Sequence[str] = (),
 ) -> tuple[list[Written], Environment]:
@@ -47,7 +43,7 @@ def build(
     Args:
         reading: the block.
         declared: distributions that were built in Python, with their notation.
-        names: keyword → network, scalar, event shape or distribution.
+        names: keyword → network, scalar, tensor, event shape or distribution.
         options: keywords that are no names, to suggest for a misspelt one.
 
     Raises:
@@ -56,129 +52,186 @@ def build(
         OptionError: a keyword that the block does not use.
         ParameterError: parameters that do not fit a family.
     """
-    statements = _written_out(sort(reading))
-    read = {keyword: parse(keyword) for keyword in names}
-    variables = {
-        spelled(v) for d in statements.factors for v in (*values_of(d.args[0]), *givens_of(d.args[0]))
-    }
-    shapes = {k: v for k, v in names.items() if spelled(read[k]) in variables and is_shape(v)}
-    formulas = [
-        p.args[1] if isinstance(p, Definition) else p
-        for d in statements.factors
-        for p in parameters_of(d.args[1])
-    ]
-    whole = {spelled(f) for f in formulas if isinstance(f, Name | Subscripted)}
-    tensors = {
-        k: v for k, v in names.items() if spelled(read[k]) in whole and isinstance(v, Tensor) and v.dim()
-    }
-    others = {k: v for k, v in names.items() if k not in shapes and k not in tensors}
-    objectives = [statement_of(objective).body for objective in statements.objectives]
-    environment = classify([*objectives, *formulas], declared, others, parse, options)
-    by_name = {spelled(read[k]): v for k, v in tensors.items()}
-    builder = Builder(reading, environment, {spelled(read[k]): v for k, v in shapes.items()}, by_name)
-    factors = [*((f.node, f.distribution) for f in environment.factors)]
-    factors += [(definition.args[0], builder.build(definition)) for definition in statements.factors]
-    shaped = classify([], factors, shapes, parse, options)
-    joined = Environment(
-        shaped.factors,
-        environment.networks,
-        environment.scalars,
-        {**environment.shapes, **shaped.shapes},
-        environment.tables,
-        inline=InlineLaws(reading),
-    )
-    for factorisation in statements.factorisations:
-        _check_factorisation(factorisation, joined, reading)
-    return [Excerpt(objective, reading) for objective in statements.objectives], joined
+    return _Build(reading, declared, names, options).run()
 
 
-def sort(reading: Written) -> Statements:
-    """The statements of a block by what they do.
+@final
+class _Build:
+    """One block while it is built; densities may stand in any order."""
 
-    Raises:
-        NotSupportedError: a statement that a model cannot be built from; no objective, or several where one
-            has no player.
-        GrammarError: two abbreviations of one name.
-    """
-    found = Statements()
-    expression = reading.expression
-    for statement in expression.args if isinstance(expression, Block) else (expression,):
+    def __init__(
+        self, reading: Written, declared: Sequence[Node], names: Mapping[str, object], options: Sequence[str]
+    ) -> None:
+        self.reading = reading
+        self.declared = declared
+        self.names = {keyword: (spelled(parse(keyword)), value) for keyword, value in names.items()}
+        self.options = options
+        self.values = dict(self.names.values())
+        statements = sort(reading, lambda formula: flow_of(formula, self.values) is not None)
+        heads = {node.args[0] for node, _ in declared}
+        heads |= {parse(k) for k, (_, value) in self.names.items() if isinstance(value, Distribution)}
+        self.statements: Statements = statements.written_out(frozenset(heads))
+        self.shapes: dict[str, object] = {}
+        self.tensors: dict[str, Tensor] = {}
+
+    def run(self) -> tuple[list[Written], Environment]:
+        environment = self._environment()
+        for definition in self.statements.factors:
+            built = self._builder(environment).build(definition)
+            environment = _with(environment, (definition.args[0], built))
+        environment = self._densities(environment)
+        environment = self._shaped(environment)
+        for name, formula in self.statements.values.items():
+            environment = self._certain(name, formula, environment)
+        for factorisation in self.statements.factorisations:
+            _check_factorisation(factorisation, environment, self.reading)
+        environment = replace(environment, inline=InlineLaws(self.reading))
+        completed = [self._completed(o, environment) for o in self.statements.objectives]
+        return [Excerpt(o, self.reading) for o in completed], environment
+
+    # What the keywords are.
+
+    def _environment(self) -> Environment:
+        """The networks and scalars, and the factors that were built in Python."""
+        formulas = self._formulas()
+        variables = self._variables()
+        self.shapes = {k: v for k, (name, v) in self.names.items() if name in variables and is_shape(v)}
+        whole = {spelled(f) for f in formulas if isinstance(f, Name | Subscripted)}
+        whole |= {name for _, found in self.statements.sums for name in indexed(found)}
+        tensors = {
+            k: v for k, (name, v) in self.names.items() if name in whole and isinstance(v, Tensor) and v.dim()
+        }
+        self.tensors = {self.names[k][0]: v for k, v in tensors.items()}
+        taken = {*self.shapes, *tensors}
+        others = {k: v for k, (_, v) in self.names.items() if k not in taken}
+        objectives = [statement_of(o).body for o in self.statements.objectives]
+        used = [*objectives, *formulas, *self._right_sides()]
+        return classify(used, self.declared, others, parse, self.options)
+
+    def _formulas(self) -> list[Basic]:
+        """The parameters of all families."""
+        return [
+            p.args[1] if isinstance(p, Definition) else p
+            for d in self.statements.factors
+            for p in parameters_of(d.args[1])
+        ]
+
+    def _right_sides(self) -> list[Basic]:
+        found = self.statements
+        equations = [*found.densities, *(s for s, _ in found.sums), *found.flows]
+        return [*(e.args[1] for e in equations), *found.values.values()]
+
+    def _variables(self) -> set[str]:
+        found = {spelled(v) for left in self.statements.lefts for v in (*values_of(left), *givens_of(left))}
+        flows = {spelled(n) for s in self.statements.flows for n in (s.args[0], *s.args[1].args[1:])}
+        return found | flows | {spelled(name) for name in self.statements.values}
+
+    def _builder(self, environment: Environment) -> Builder:
+        by_name = {self.names[k][0]: v for k, v in self.shapes.items()}
+        return Builder(self.reading, environment, by_name, self.tensors)
+
+    # The densities.
+
+    def _densities(self, environment: Environment) -> Environment:
+        """All densities that stand on others, each when those are there."""
+        left: list[tuple[Basic, Callable[[Environment], Node | None]]] = [
+            *((s, self._density(s)) for s in self.statements.densities),
+            *((s, self._flow(s)) for s in self.statements.flows),
+            *((s, self._sum(s, found)) for s, found in self.statements.sums),
+        ]
+        while left:
+            waiting, problem = [], None
+            for statement, make in left:
+                try:
+                    made = make(environment)
+                except NameResolutionError as error:
+                    waiting.append((statement, make))
+                    problem = problem or self._at(error, statement)
+                except SymdgmError as error:
+                    raise self._at(error, statement) from error.__cause__
+                else:
+                    environment = environment if made is None else _with(environment, made)
+            if problem is not None and len(waiting) == len(left):
+                raise problem
+            left = waiting
+        return environment
+
+    def _density(self, statement: Basic) -> Callable[[Environment], Node]:
+        left, right = statement.args
+
+        def make(environment: Environment) -> Node:
+            normal = experts(left, right, environment)
+            return left, custom(left, right, environment, self.reading) if normal is None else normal
+
+        return make
+
+    def _flow(self, statement: Basic) -> Callable[[Environment], Node]:
+        name, formula = statement.args
+        flow = flow_of(formula, self.values)
+        assert flow is not None
+        return lambda environment: transformed(name, formula, flow, environment)
+
+    def _sum(self, statement: Basic, found: Sum) -> Callable[[Environment], Node | None]:
+        left = statement.args[0]
+
+        def make(environment: Environment) -> Node | None:
+            law = Mixer(self._builder, environment, self.tensors, self.reading).build(left, found)
+            return None if law is None else (left, law)
+
+        return make
+
+    def _at(self, error: SymdgmError, statement: Basic) -> SymdgmError:
+        return error.at(self.reading.source, self.reading.spans.get(statement))
+
+    # Values, and the objective.
+
+    def _shaped(self, environment: Environment) -> Environment:
+        """With the event shapes of variables, and no factor bound twice."""
+        factors = [(f.node, f.distribution) for f in environment.factors]
+        shaped = classify([], factors, self.shapes, parse, self.options)
+        shapes = {**environment.shapes, **shaped.shapes}
+        return replace(environment, factors=shaped.factors, shapes=shapes)
+
+    def _certain(self, name: Basic, formula: Basic, environment: Environment) -> Environment:
+        """With ``p(h|x)`` of ``h = f(x)``."""
+        statement = Definition(name, formula)
         try:
-            _put(statement, found)
+            self._check_value(name, environment)
+            made = certain(name, formula, environment, self.reading)
         except SymdgmError as error:
-            place = statement.args[1] if is_factor(statement) else statement
-            raise error.at(reading.source, reading.spans.get(place)) from None
-    alone = [o for o in found.objectives if not has_players(o)]
-    if not found.objectives or (alone and len(found.objectives) > 1):
-        count = len(found.objectives) or "none"
-        raise NotSupportedError(
-            f"a model has one objective, or one for each player, but the block has {count}",
-            hint="write one line `maximize ...` or `minimize ...`; several say whose parameters they move: "
-            "`loss_d: minimize ... over D`",
-            source=reading.source,
-            span=reading.spans.get(alone[-1]) if alone else None,
-        )
-    return found
+            raise self._at(error, statement) from error.__cause__
+        return environment if made is None else _with(environment, made, derived=True)
 
-
-def _put(statement: Basic, found: Statements) -> None:
-    if isinstance(statement, Abbreviation):
-        name, value = statement.args
-        if name in found.abbreviations:
-            raise GrammarError(
-                f"`{name}` is an abbreviation of two things", hint="leave one of the lines out"
+    def _check_value(self, name: Basic, environment: Environment) -> None:
+        if spelled(name) in self.values and not is_shape(self.values[spelled(name)]):
+            raise NameResolutionError(
+                f"`{name}` is defined by a statement, and bound by a keyword", hint="leave one of them out"
             )
-        if not isinstance(name, Name | Subscripted):
-            raise NotSupportedError(
-                f"an abbreviation with arguments, `{name}`, cannot be written out yet",
-                hint="abbreviate a name: `where a = ...`",
+        over = [f for f in environment.factors if name in f.variables]
+        if over:
+            raise NameResolutionError(
+                f"`{name}` is certain by its statement, but `{over[0].node}` is a density of it",
+                hint="leave one of them out, or give one of the two variables another name",
             )
-        found.abbreviations[name] = value
-    elif is_objective(statement):
-        found.objectives.append(statement)
-    elif is_factor(statement):
-        family_of(statement.args[1])
-        check_sides(*statement.args)
-        found.factors.append(statement)
-    elif isinstance(statement, Definition) and isinstance(statement.args[1], Times):
-        found.factorisations.append(statement)
-    else:
-        raise NotSupportedError(
-            f"the statement `{statement}` is read{_kind(statement)}, but a model cannot be built from it yet",
-            hint="a factor is written by a family, such as `p(z) = Normal(z; 0, 1)`, an objective by "
-            "`maximize` or `minimize`; "
-            f"families: {', '.join(FAMILIES)}",
-        )
+
+    def _completed(self, objective: Basic, environment: Environment) -> Basic:
+        """The objective with values written out that only its resolution shows, as in ``KL[q || p]``."""
+        values = self.statements.values
+        if not any(v in f.givens for v in values for f in environment.factors if not f.derived):
+            return objective
+        body = statement_of(objective).body
+        bound = bind(body, environment, Excerpt(body, self.reading))
+        if not any(spelled(name) in bound.data for name in values):
+            return objective
+        heads = frozenset(f.head for f in environment.factors)
+        return objective.xreplace({body: replaced(bound.expression, values, factors=heads, capture=True)})
 
 
-def _kind(statement: Basic) -> str:
-    """What a statement is that no model is built from."""
-    if isinstance(statement, Proportional):
-        return " as an unnormalised density"
-    if isinstance(statement, Definition) and isinstance(statement.args[0], Name | Subscripted):
-        return f" as a deterministic value, `{statement.args[0]}`"
-    return ""
-
-
-def _written_out(statements: Statements) -> Statements:
-    """The statements with all abbreviations replaced by what they stand for."""
-    swaps = statements.abbreviations
-    if not swaps:
-        return statements
-    for _ in swaps:  # an abbreviation may stand on others, at most all of them
-        swaps = {name: write_out(value, statements.abbreviations) for name, value in swaps.items()}
-    circular = [name for name, value in swaps.items() if any(value.has(other) for other in swaps)]
-    if circular:
-        names = ", ".join(f"`{name}`" for name in circular)
-        raise NameResolutionError(
-            f"the abbreviations {names} stand on each other in a circle", hint="write one of them out"
-        )
-    return Statements(
-        [Definition(d.args[0], write_out(d.args[1], swaps)) for d in statements.factors],
-        statements.factorisations,
-        swaps,
-        [write_out(o, swaps) for o in statements.objectives],
-    )
+def _with(environment: Environment, made: Node, *, derived: bool = False) -> Environment:
+    """The environment with one more factor."""
+    node, distribution = made
+    factor = Factor(len(environment.factors), node, distribution, derived)
+    return replace(environment, factors=(*environment.factors, factor))
 
 
 def _check_factorisation(statement: Basic, environment: Environment, reading: Written) -> None:

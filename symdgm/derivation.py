@@ -15,6 +15,7 @@ from symdgm.binding import Bound
 from symdgm.binding.observations import check_draws, collect
 from symdgm.bounding import ObjectiveBound, bound_of
 from symdgm.display.derivations import derivation_latex, derivation_text
+from symdgm.distributions import Custom, Distribution
 from symdgm.errors import OptionError, SymdgmError
 from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.arithmetic import terms_of
@@ -174,21 +175,27 @@ def _objects(bound: Bound) -> list[Step]:
     laws = {n for n in preorder_traversal(bound.expression) if isinstance(n, Apply | Density)}
     found = {m.factor.index: m.factor for n in laws if (m := bound.environment.match(n)) is not None}
     factors = [f for _, f in sorted(found.items()) if is_opaque(f.distribution)]
-    derived = tuple(
-        Change(f.node, f.node, f"is summed exactly: {f.distribution.text}") for f in factors if f.derived
-    )
-    named = tuple(
-        Change(f.node, f.node, f"is computed by a {type(f.distribution).__name__} as a whole")
-        for f in factors
-        if not f.derived
-    )
-    rules = "a finite variable that is left out is summed over, and a posterior is by Bayes' rule"
+    derived = tuple(Change(f.node, f.node, f"is exact: {f.distribution.text}") for f in factors if f.derived)
+    named = tuple(Change(f.node, f.node, f"is {_computed(f.distribution)}") for f in factors if not f.derived)
+    rules = "what is left out is summed or integrated exactly, and a posterior is by Bayes' rule"
     why = "it is of no family with formulas, so its own methods give its draws and its log-density"
     steps = [
         Step("rules of probability", Kind.EQUALITY, rules, derived, bound.expression),
         Step("opaque factor", Kind.EQUALITY, why, named, bound.expression),
     ]
     return [step for step in steps if step.changes]
+
+
+def _computed(distribution: Distribution) -> str:
+    """How an object is computed; of a density by its formula, whether it integrates to one."""
+    if not isinstance(distribution, Custom):
+        return f"computed by a {type(distribution).__name__} as a whole"
+    if distribution.normalised:
+        return f"a density by its log: {distribution.account}"
+    return (
+        "a density known up to a constant: its log lacks that of the integral, and gradients by its "
+        "parameters those of the integral"
+    )
 
 
 def _estimation(estimates: Sequence[Estimate]) -> list[Step]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import final
 
-from sympy import Basic, Tuple
+from sympy import Basic, Tuple, preorder_traversal
 from torch import Tensor, nn
 
-from symdgm.binding import Bound, BoundFacts, Environment, Written, bind
+from symdgm.binding import Bound, BoundFacts, Environment, Factor, Written, bind
 from symdgm.errors import NameResolutionError
+from symdgm.expressions.applications import Apply, Density
 from symdgm.lowering import Output, freeze
 from symdgm.parts import register
 from symdgm.rewriting import Derivation, Term
@@ -27,6 +28,7 @@ class Formula(nn.Module):
         given: the variables that it takes, in order.
         environment: the networks and scalars that the formulas name.
         text: where they were read.
+        owner: what depends on the names, for errors.
 
     Raises:
         NameResolutionError: a name that is not bound, or a variable that is not given.
@@ -34,17 +36,23 @@ class Formula(nn.Module):
     """
 
     def __init__(
-        self, formulas: Mapping[str, Basic], given: tuple[str, ...], environment: Environment, text: Written
+        self,
+        formulas: Mapping[str, Basic],
+        given: tuple[str, ...],
+        environment: Environment,
+        text: Written,
+        owner: str = "the parameters depend",
     ) -> None:
         super().__init__()
         self.given = given
         bound: Bound = bind(Tuple(*formulas.values()), environment, text, observed=given)
-        _check_given(bound, given)
+        _check_given(bound, given, owner)
         terms = tuple(Term(node, 1, (), node) for node in bound.expression.args)
         frozen = freeze(
             bound, Derivation(bound.expression, (), terms), BoundFacts(environment, bound.expression), {}
         )
         register(self, {name: environment.networks[name] for name in bound.networks})
+        register(self, {str(f.node): f.distribution for f in factors_within(bound)})
         for name, parameter in environment.scalars.parameters().items():
             if name in bound.scalars:
                 self.register_parameter(f"scalar_{name}", parameter)
@@ -79,10 +87,36 @@ class Rearranged(nn.Module):
         return self.network(*(given[i] for i in self.positions))
 
 
-def _check_given(bound: Bound, given: tuple[str, ...]) -> None:
+@final
+class Composed(nn.Module):
+    """A network that is applied to formulas of the given variables: ``enc(f(x))``.
+
+    Args:
+        network: the outer network.
+        arguments: its arguments, in order.
+    """
+
+    def __init__(self, network: Callable[..., object], arguments: Formula) -> None:
+        super().__init__()
+        self.network = network
+        self.arguments = arguments
+
+    def forward(self, *given: Tensor) -> object:
+        """What the outer network returns."""
+        return self.network(*self.arguments(*given).values())
+
+
+def factors_within(bound: Bound) -> list[Factor]:
+    """The factors whose densities a formula takes, each once."""
+    laws = [n for n in preorder_traversal(bound.expression) if isinstance(n, Apply | Density)]
+    found = {m.factor.index: m.factor for n in laws if (m := bound.environment.match(n)) is not None}
+    return [factor for _, factor in sorted(found.items())]
+
+
+def _check_given(bound: Bound, given: tuple[str, ...], owner: str) -> None:
     for name in bound.data:
         if name not in given:
             raise NameResolutionError(
-                f"the parameters depend on `{name}`, which does not stand behind the bar",
+                f"{owner} on `{name}`, which does not stand behind the bar",
                 hint=f"write it there, or bind `{name}` to a number",
             )

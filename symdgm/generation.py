@@ -9,7 +9,7 @@ from torch import Tensor
 
 from symdgm.binding import Environment, Factor
 from symdgm.binding.observations import check_count, check_event
-from symdgm.distributions import Data, Distribution, Family
+from symdgm.distributions import Data, Deterministic, Distribution, Family
 from symdgm.errors import DataError, NameResolutionError, ShapeError, suggest
 from symdgm.expressions.names import spelled
 
@@ -48,7 +48,26 @@ class Generator:
         for name in self.observed:
             if name not in values:
                 self._draw(name, values, count, self._generative(name), mean=mean, path=())
+        for factor in self.certain:
+            if self._is_reached(factor, values, ()):
+                self._draw(spelled(factor.variables[0]), values, count, factor, mean=mean, path=())
         return values
+
+    @property
+    def certain(self) -> list[Factor]:
+        """The values that statements define, ``h = f(x)``."""
+        return [f for f in self.factors if f.derived and isinstance(f.distribution, Deterministic)]
+
+    def _is_reached(self, factor: Factor, values: Mapping[str, Tensor], path: tuple[Factor, ...]) -> bool:
+        """Whether all that a factor is given can be drawn."""
+        if factor in path:
+            return False
+        for parent in map(spelled, factor.givens):
+            over = self._over(parent)
+            drawn = len(over) == 1 and self._is_reached(over[0], values, (*path, factor))
+            if parent not in values and not drawn:
+                return False
+        return all(spelled(v) not in values for v in factor.variables)
 
     def reconstruct(self, name: str, data: Mapping[str, Tensor], *, mean: bool) -> Tensor:
         """Draw what ``name`` is given from the data, then ``name`` from that.

@@ -8,6 +8,7 @@ from typing import final
 from torch import nn
 
 from symdgm.binding import Bound
+from symdgm.distributions import Deterministic
 from symdgm.distributions.reach import modules_within
 
 
@@ -53,8 +54,10 @@ def _free(name: str, parent: nn.Module) -> str:
 
 
 def factors_of(bound: Bound) -> Shelf:
-    """The distributions that a formula is bound to."""
-    return Shelf({str(f.node): f.distribution for f in bound.environment.factors if not f.derived})
+    """The distributions that a formula is bound to; those that are derived have no networks of their own."""
+    factors = bound.environment.factors
+    own = [f for f in factors if not f.derived or isinstance(f.distribution, Deterministic)]
+    return Shelf({str(f.node): f.distribution for f in own})
 
 
 def all_networks(formulas: Iterable[Bound]) -> Shelf:

@@ -8,7 +8,7 @@ from sympy import Basic
 
 from symdgm.expressions.names import Name, Subscripted
 from symdgm.expressions.scope import free_names, heads
-from symdgm.expressions.statements import Block, Definition, Labeled, Optimize
+from symdgm.expressions.statements import Block, Definition, Labeled, Optimize, Proportional
 from symdgm.families import is_family
 from symdgm.names import GREEK
 
@@ -56,7 +56,7 @@ def is_factor(expression: Basic) -> bool:
 
 def is_block(expression: Basic) -> bool:
     """Whether a text is a model block rather than one objective."""
-    return isinstance(expression, Block) or is_factor(expression)
+    return isinstance(expression, Block | Proportional) or is_factor(expression)
 
 
 def _is_plain(node: Basic) -> bool:

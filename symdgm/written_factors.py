@@ -16,7 +16,7 @@ from symdgm.expressions.applications import Apply
 from symdgm.expressions.arithmetic import Minus
 from symdgm.expressions.names import Name, Subscripted, spelled
 from symdgm.families import OPTIONS, SYMBOL, family_of, formulas_of, parameters_of
-from symdgm.formula import Formula, Rearranged
+from symdgm.formula import Composed, Formula, Rearranged
 
 
 @final
@@ -104,6 +104,9 @@ class Builder:
         arguments = tuple(map(spelled, node.args[1:]))
         if arguments == given:
             return self._network(node)
+        if not all(isinstance(a, Name | Subscripted) for a in node.args[1:]):
+            inner = {f"argument {i + 1}": a for i, a in enumerate(node.args[1:])}
+            return Composed(self._network(node), Formula(inner, given, self.environment, self.reading))
         if not set(arguments) <= set(given):
             raise ParameterError(
                 f"`{node}` is applied to {_listed(arguments)}, but given is {_listed(given)}",

@@ -15,15 +15,7 @@ from symdgm.binding.factors import ATOMS, Match, givens_of, product, values_of
 from symdgm.binding.gradients import is_fixed, is_pathwise
 from symdgm.binding.joint_values import joint_at
 from symdgm.binding.known_integrals import is_linear, knows
-from symdgm.distributions import (
-    Bernoulli,
-    Categorical,
-    Custom,
-    Data,
-    Deterministic,
-    Family,
-    OneHotCategorical,
-)
+from symdgm.distributions import Custom, Data, Deterministic, Family
 from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.arithmetic import Minus, Plus, Power, Quotient, Times
 from symdgm.expressions.families import conversion, family
@@ -33,7 +25,6 @@ from symdgm.expressions.node import to_node
 from symdgm.expressions.resolved import StoppedLaw
 
 ARITHMETIC = (Plus, Minus, Times, Quotient, Power)
-FINITE = (Bernoulli, Categorical, OneHotCategorical)
 
 
 @dataclass
@@ -202,7 +193,7 @@ class BoundFacts:
             givens=match.givens,
             family=formulas,
             family_name=name,
-            finite=isinstance(distribution, FINITE),
+            finite=isinstance(distribution, Family) and distribution.finite,
             kind=kind,
             pathwise=is_pathwise(distribution),
             fixed=is_fixed(distribution),

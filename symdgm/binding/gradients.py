@@ -9,9 +9,11 @@ from symdgm.distributions import (
     Family,
     Joint,
     Marginal,
+    Posterior,
     Renamed,
     Transformed,
 )
+from symdgm.distributions.linear_gaussian import GAUSSIAN
 
 
 def is_pathwise(distribution: Distribution) -> bool:
@@ -31,6 +33,8 @@ def is_pathwise(distribution: Distribution) -> bool:
         return all(map(is_pathwise, distribution.factors))
     if isinstance(distribution, Marginal):
         return all(map(is_pathwise, distribution.used))
+    if isinstance(distribution, Posterior):
+        return all(isinstance(f, GAUSSIAN) for f in distribution.hidden)
     return isinstance(distribution, Deterministic)
 
 

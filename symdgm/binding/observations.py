@@ -217,14 +217,8 @@ def check_event(environment: Environment, name: str, value: Tensor) -> None:
 def _check_support(environment: Environment, name: str, value: Tensor) -> None:
     over = [f.distribution for f in environment.factors if [spelled(v) for v in f.variables] == [name]]
     families = [d for d in over if isinstance(d, Family)]
-    bounded = [f for f in families if _ends(f) <= set(f.constants)]
-    for family in bounded:
+    for family in families:
         family.check_support(value, name)
-    if not bounded and value.is_floating_point() and not torch.isfinite(value).all():
+    if not families and value.is_floating_point() and not torch.isfinite(value).all():
         what = "NaN" if torch.isnan(value).any() else "infinite values"
         raise SupportError(f"`{name}` contains {what}", hint="clean the data first, as by `torch.nan_to_num`")
-
-
-def _ends(family: Family) -> set[str]:
-    """The parameters on which a support depends; where a network gives them, only the density knows."""
-    return {v for v in vars(family.support).values() if isinstance(v, str)} & set(family.parameter_ranks)

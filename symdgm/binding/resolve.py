@@ -24,7 +24,7 @@ def resolve(environment: Environment, node: Basic) -> Law:
 
     Raises:
         NameResolutionError: if nothing that is bound fits; the candidates are listed.
-        NotSupportedError: for a marginal or a posterior over what is not finite, which is not derived.
+        NotSupportedError: for a marginal or a posterior that has no exact sum.
     """
     data = environment.data_law(node)
     if data is not None:
@@ -120,12 +120,21 @@ def _unresolved(environment: Environment, node: Basic) -> NameResolutionError | 
                 f"`{data}` is data",
                 hint=f'if it is, bind it: `sd.Data("data({data})")`',
             )
-        return NotSupportedError(
-            f"`{node}` is a marginal or a posterior of {listing(same)}, which this version does not derive, "
-            "since what is left out is not finite",
-            hint=f"write the joint by its factors, `{product(same)}`, and take an expectation over "
-            "what is not observed",
-        )
+        return _not_derived(node, same, [v for v in known if v not in generated and v not in givens_of(node)])
     return NameResolutionError(
         f"`{node}` is no factor that is bound, nor a joint of them", hint=f"did you mean {listing(same)}?"
+    )
+
+
+def _not_derived(node: Basic, factors: Sequence[Factor], missing: Sequence[Basic]) -> NotSupportedError:
+    """The error for a marginal or a posterior that does not follow from the factors of its name."""
+    names = ", ".join(f"`{v}`" for v in sorted(missing, key=str))
+    whole = reference(node.args[0], values_of(node), (*givens_of(node), *sorted(missing, key=str)))
+    return NotSupportedError(
+        f"`{node}` is a marginal or a posterior of {listing(factors)}, which does not follow from them"
+        + (f": they are given {names}, which has no distribution" if missing else ""),
+        hint=f"write `{whole}`, or bind a distribution of {names}"
+        if missing
+        else f"write the joint by its factors, `{product(factors)}`, and take an expectation over what is "
+        "not observed",
     )

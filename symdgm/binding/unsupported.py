@@ -25,10 +25,9 @@ CONSTRUCTS: dict[type, str] = {
     Listing: "a listing",
     Placeholder: "an argument that is left open",
     Optimize: "a game, or an optimisation inside a formula",
-    Proportional: "an unnormalised density",
     Definition: "an equation inside a formula",
 }
-STATEMENTS = (Abbreviation, Block, Labeled)
+STATEMENTS = (Abbreviation, Block, Labeled, Proportional)
 """What belongs into a model block only."""
 FUNCTIONS = ("tr", "det", "logdet", "diag")
 """The functions that cannot be computed."""
@@ -79,7 +78,9 @@ def refuse_family(density: Basic) -> None:
     if spelled(density.args[0]) in LAWS:
         raise NotSupportedError(
             f"`{density}` is read as a density by family, which this version cannot compute yet",
-            hint='bind it as a distribution, as in `sd.Normal("p(z)", loc=0.0, scale=1.0)`, and write `p(z)`',
+            hint='bind it as a distribution, as in `sd.Normal("p(z)", loc=0.0, scale=1.0)`, and write '
+            "`p(z)`; "
+            f"a network of that name is bound by `{spelled(density.args[0])}=...`",
         )
 
 

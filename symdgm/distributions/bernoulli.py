@@ -50,6 +50,17 @@ class Bernoulli(Family):
     support: Support = Interval(0, 1, hint="scale the data into [0, 1], or bind `{variable}` to a Normal")
     constraints: ClassVar[Mapping[str, Check]] = {"logits": check_real, "probs": check_unit}
 
+    @property
+    @final
+    def finite(self) -> bool:
+        """Each element is zero or one."""
+        return True
+
+    @final
+    def element_values(self, parameters: Mapping[str, Tensor]) -> Tensor:
+        """Zero and one."""
+        return self.mean_at(parameters).new_tensor([0.0, 1.0])
+
     @final
     def draw(
         self, parameters: Mapping[str, Tensor], shape: torch.Size, generator: torch.Generator | None = None

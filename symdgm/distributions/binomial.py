@@ -53,6 +53,23 @@ class Binomial(Family):
         "probs": check_unit,
     }
 
+    @property
+    @final
+    def finite(self) -> bool:
+        """Where the number of trials is known, and the same for all elements."""
+        total = self.constants.get("total_count")
+        return isinstance(total, float) or (total is not None and bool((total == total.flatten()[:1]).all()))
+
+    @final
+    def element_values(self, parameters: Mapping[str, Tensor]) -> Tensor:
+        """The counts up to the number of trials."""
+        if not self.finite:
+            return super().element_values(parameters)
+        probs = success_of(parameters)
+        total = parameters["total_count"]
+        most = int(total.max()) if total.numel() else 0
+        return torch.arange(most + 1, dtype=probs.dtype, device=probs.device)
+
     @final
     def draw(
         self, parameters: Mapping[str, Tensor], shape: torch.Size, generator: torch.Generator | None = None

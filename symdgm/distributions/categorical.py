@@ -48,6 +48,18 @@ class Categorical(Family):
     support: Support = Indices()
     constraints: ClassVar[Mapping[str, Check]] = {"logits": check_logits, "probs": check_simplex}
 
+    @property
+    @final
+    def finite(self) -> bool:
+        """Each element is a class."""
+        return True
+
+    @final
+    def element_values(self, parameters: Mapping[str, Tensor]) -> Tensor:
+        """The index of each class."""
+        parameter = next(iter(parameters.values()))
+        return torch.arange(parameter.shape[-1], device=parameter.device)
+
     @final
     def draw(
         self, parameters: Mapping[str, Tensor], shape: torch.Size, generator: torch.Generator | None = None
@@ -112,6 +124,18 @@ class OneHotCategorical(Family):
     pathwise: ClassVar[bool] = False
     support: Support = Simplex("a row holds one 1: `torch.nn.functional.one_hot({variable}, K).float()`")
     constraints: ClassVar[Mapping[str, Check]] = {"logits": check_logits, "probs": check_simplex}
+
+    @property
+    @final
+    def finite(self) -> bool:
+        """Each element is a class."""
+        return True
+
+    @final
+    def element_values(self, parameters: Mapping[str, Tensor]) -> Tensor:
+        """The row of each class."""
+        parameter = next(iter(parameters.values()))
+        return torch.eye(parameter.shape[-1], dtype=parameter.dtype, device=parameter.device)
 
     @final
     def draw(

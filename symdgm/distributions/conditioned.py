@@ -126,6 +126,13 @@ class Conditioned(Distribution):
         axes = self._axes(sample_axes, self.given)
         return self.base.variance(self._with_data(given, self.given), sample_axes=axes)
 
+    def parameters_at(
+        self, given: Mapping[str, Tensor] | None = None, *, sample_axes: SampleAxes | None = None
+    ) -> dict[str, Tensor]:
+        """See `Distribution.parameters_at`."""
+        axes = self._axes(sample_axes, self.given)
+        return self.base.parameters_at(self._with_data(given, self.given), sample_axes=axes)
+
     def renamed(self, declaration: Declaration) -> Distribution:
         """The renamed base at the same data; a fixed condition gives way to a new name."""
         old, new = self.variables + self.given, declaration.variables + declaration.given

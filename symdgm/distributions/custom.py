@@ -12,6 +12,7 @@ from symdgm.distributions.declaration import Declaration
 from symdgm.distributions.distribution import Distribution, SampleAxes, batch_axes, read_values
 from symdgm.distributions.leading_axes import apply_over_leading_axes
 from symdgm.distributions.networks import Network, NetworkSource, label_of, register_network
+from symdgm.distributions.notation import TEXT
 from symdgm.distributions.outputs import describe
 from symdgm.distributions.shapes import Shape, leading_of, show
 from symdgm.errors import ShapeError, refuse_unknown
@@ -33,6 +34,8 @@ class Custom(Distribution):
         log_density: takes the variables and then the conditions in declared order, each ``[batch, *event]``,
             and returns ``[batch]``; the weights of a module are trained.
         normalised: whether the density integrates to one; False by default.
+        formula: how the density is written, such as ``exp(-U(x))``; it is shown.
+        integral: how the integral is written by which it was divided; it is shown.
 
     Raises:
         ParameterError: what is given cannot be called, or takes other arguments.
@@ -48,11 +51,19 @@ class Custom(Distribution):
     pathwise: ClassVar[bool] = False
 
     def __init__(
-        self, declaration: str | Declaration, log_density: Network, /, *, normalised: bool = False
+        self,
+        declaration: str | Declaration,
+        log_density: Network,
+        /,
+        *,
+        normalised: bool = False,
+        formula: str = "",
+        integral: str = "",
     ) -> None:
         super().__init__(declaration)
         self.described = f"{self.family} {self.declaration.text}"
         self.normalised = normalised
+        self.formula, self.integral = formula, integral
         register_network(self, NETWORK, log_density, self.variables + self.given, self.described)
 
     @property
@@ -91,7 +102,9 @@ class Custom(Distribution):
     ) -> dict[str, Tensor]:
         """Refused: a density does not say how to draw."""
         raise self._refuse(
-            "draws: only its log-density is known", "draw from a proposal, and weigh by importance"
+            "draws: only its log-density is known",
+            "draw from a proposal q that has draws, `importance(p, q, values)` weighs them, or take "
+            "expectations over q as in `E_q(x)[log p(x) - log q(x)]`",
         )
 
     def entropy(
@@ -113,8 +126,22 @@ class Custom(Distribution):
         raise self._refuse("variance: only its log-density is known", "take a family that has one")
 
     def __repr__(self) -> str:
+        if self.formula:
+            return f"{self.family} {TEXT.proportional(str(self), self.formula)}, {self.account}"
         kind = "normalised" if self.normalised else "unnormalised"
         return f"{self.described} with the {kind} log-density {label_of(getattr(self, NETWORK))}"
+
+    @property
+    def account(self) -> str:
+        """What is known of the integral.
+
+        Example:
+            >>> Custom("p(x)", lambda x: -x.square().sum(-1)).account
+            'known up to a constant'
+        """
+        if not self.normalised:
+            return "known up to a constant"
+        return "normalised" + f": {self.integral}" * bool(self.integral)
 
     def _read(self, output: object, leading: torch.Size) -> Tensor:
         if isinstance(output, Tensor) and output.shape == leading:

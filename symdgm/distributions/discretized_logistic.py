@@ -69,6 +69,20 @@ class OnGrid(Family):
         self.grid = Grid(float(low), float(high), levels)
         self.support = self.grid
 
+    @property
+    @final
+    def finite(self) -> bool:
+        """Each element is one of the levels."""
+        return True
+
+    @final
+    def element_values(self, parameters: Mapping[str, Tensor]) -> Tensor:
+        """The levels."""
+        index = torch.arange(
+            self.grid.levels, dtype=noise.dtype_of(parameters), device=parameters["loc"].device
+        )
+        return self.grid.low + index * self.grid.step
+
     @abstractmethod
     def element_rank(self, parameters: Mapping[str, Tensor]) -> int:
         """The number of axes of an element's log-density."""
@@ -94,9 +108,7 @@ class OnGrid(Family):
     @final
     def log_table(self, parameters: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """All levels along a new first axis, and their log-probabilities ``[levels, *elements]``."""
-        like = parameters["loc"]
-        index = torch.arange(self.grid.levels, dtype=noise.dtype_of(parameters), device=like.device)
-        levels = (self.grid.low + index * self.grid.step).reshape(-1, *[1] * self.element_rank(parameters))
+        levels = self.element_values(parameters).reshape(-1, *[1] * self.element_rank(parameters))
         return levels, self.log_density(levels, parameters)
 
     def log_mass(self, value: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:

@@ -126,6 +126,20 @@ class Distribution(nn.Module, ABC):
     ) -> dict[str, Tensor]:
         """The elementwise variance of every variable, ``[batch, *event]``."""
 
+    def parameters_at(
+        self, given: Mapping[str, Tensor] | None = None, *, sample_axes: SampleAxes | None = None
+    ) -> dict[str, Tensor]:
+        """The parameters at given conditions, by name, of a distribution that is of a family."""
+        raise self._refuse("parameters of its own", "ask one of its `factors`, or for `mean` and `variance`")
+
+    def knowing(self, values: object) -> Distribution:
+        """What it is where only the conditions in ``values`` are known; itself, unless it can do without.
+
+        A product of experts leaves out the experts whose conditions are missing. Whatever else is missing, or
+        is no name of it, is refused when it is evaluated.
+        """
+        return self
+
     def prob(
         self,
         values: Mapping[str, Tensor],

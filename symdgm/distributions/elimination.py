@@ -16,16 +16,14 @@ from torch import Tensor
 from symdgm.distributions.alignment import Known, aligned, inserted, leads
 from symdgm.distributions.data import Data
 from symdgm.distributions.distribution import Distribution
-from symdgm.distributions.enumeration import FINITE, count, enumerate_values
+from symdgm.distributions.enumeration import BUDGET
+from symdgm.distributions.exactness import inexact, nonlinear
 from symdgm.distributions.family import Family
 from symdgm.distributions.linear_gaussian import GAUSSIAN, flat, weights_of, whiten
 from symdgm.distributions.model_graph import DETERMINISTIC, kind_of
 from symdgm.distributions.potential import LOG_TAU, Potential, check_budget, eliminate, multiply
 from symdgm.distributions.shapes import leading_of
 from symdgm.errors import NotSupportedError
-
-BUDGET = 2**16
-"""The entries that one table of an exact sum may have for each example, unless told otherwise."""
 
 
 @dataclass
@@ -71,7 +69,11 @@ class Elimination:
         conditions -= {v for factor in self.factors for v in factor.variables}
         for name in conditions & set(observed):
             self.known[name] = Known(observed[name], (), 1 + axes.get(name, 0))
-        for factor in relevant(self.factors, self.kept | set(observed)):
+        used = relevant(self.factors, self.kept | set(observed))
+        why = inexact(used, observed)
+        if why is not None:
+            raise self._refuse(why)
+        for factor in used:
             self._add(factor, observed, axes)
         seen = {name: self.known[name] for name in observed if name in self.known}
         leading_of(
@@ -128,25 +130,20 @@ class Elimination:
         hidden = [name for name in factor.variables if name not in observed]
         if not hidden:
             self._observe(factor, observed, axes)
-        elif len(hidden) < len(factor.variables):
-            raise self._refuse(f"only a part of {factor} is observed")
         elif kind_of(factor) == DETERMINISTIC:
             self._compute(factor)
-        elif isinstance(factor, FINITE):
-            self._enumerate(factor)
-        elif isinstance(factor, Data) and factor.rows and len(hidden) == 1:
-            self._list_rows(factor)
         elif isinstance(factor, GAUSSIAN):
             self._integrate(factor, None)
+        elif isinstance(factor, Data):
+            self._list_rows(factor)
         else:
-            raise self._refuse(f"{hidden[0]} of {described(factor)} is neither finite nor Gaussian")
+            assert isinstance(factor, Family)  # `inexact` has refused all others
+            self._enumerate(factor)
 
     def _observe(self, factor: Distribution, observed: Mapping[str, Tensor], axes: Mapping[str, int]) -> None:
         """A factor whose variables are observed: a number for each assignment of its hidden conditions."""
         values = {name: observed[name] for name in factor.variables}
-        if any(name in self.events for name in factor.given):
-            if not isinstance(factor, GAUSSIAN):
-                raise self._nonlinear(factor)
+        if isinstance(factor, GAUSSIAN) and any(name in self.events for name in factor.given):
             self._integrate(factor, (observed[factor.variable], axes))
             return
         if isinstance(factor, Family):
@@ -200,23 +197,18 @@ class Elimination:
 
     def _compute(self, factor: Distribution) -> None:
         """A deterministic variable takes its value; it depends on the finite ones that its network takes."""
-        if any(name in self.events for name in factor.given):
-            raise self._nonlinear(factor)
         given, given_axes, finite, lead = self.arguments(factor.given)
         for name, value in factor.sample(given, sample_axes=given_axes, check=self.check).items():
             self.known[name] = Known(value, finite, lead)
 
     def _enumerate(self, factor: Family) -> None:
         """A finite variable: all its values, and the logs of their probabilities."""
-        if any(name in self.events for name in factor.given):
-            raise self._nonlinear(factor)
         given, given_axes, finite, lead = self.arguments(factor.given)
         parameters, _, elements = factor.evaluate(given, sample_axes=given_axes)
         if self.check:
             factor.check_parameters(parameters)
         event = factor.event_at(elements, parameters)
-        check_budget(count(factor, parameters, event), self.budget, factor.variable, self.described)
-        domain = enumerate_values(factor, parameters, event)
+        domain = factor.values_at(parameters, elements, self.budget, self.described)
         rank = len(finite) + lead
         values = domain.reshape(len(domain), *(1,) * rank, *event)
         log = factor.log_density(values, parameters)
@@ -242,7 +234,7 @@ class Elimination:
         hidden = [name for name in factor.given if name in self.events]
         weights = weights_of(factor) if hidden else {}
         if weights is None or any(len(self.events[name]) != 1 for name in hidden):
-            raise self._nonlinear(factor)
+            raise self._refuse(nonlinear(factor, hidden))
         given, given_axes, finite, lead = self.arguments([c for c in factor.given if c not in hidden])
         batch = next((v.shape[len(finite) + lead - 1] for v in given.values()), 1)
         for name in hidden:  # the mean at zero is what does not depend on the hidden conditions
@@ -307,7 +299,9 @@ class Elimination:
         moved, _ = whiten(factor, parameters, event, rank, residual.unsqueeze(-1))
         constant = -0.5 * moved.square().sum((-2, -1)) - log_det - 0.5 * event.numel() * LOG_TAU
         linear = -(white.mT @ moved).squeeze(-1)
-        self.potentials.append(Potential(finite, sizes, constant, linear, white.mT @ white))
+        whole = [len(self.domains[name]) for name in finite]  # what does not vary with one has it once
+        form = (t.expand(*whole, *t.shape[len(finite) :]) for t in (constant, linear, white.mT @ white))
+        self.potentials.append(Potential(finite, sizes, *form))
 
     def _zeros(self, name: str, weight: Tensor, samples: int, batch: int) -> Tensor:
         return weight.new_zeros(*(1,) * samples, batch, *self.events[name])
@@ -319,23 +313,12 @@ class Elimination:
         if tensor.is_floating_point():
             self.dtype = torch.promote_types(self.dtype or tensor.dtype, tensor.dtype)
 
-    def _nonlinear(self, factor: Distribution) -> NotSupportedError:
-        hidden = ", ".join(name for name in factor.given if name in self.events)
-        return self._refuse(
-            f"{described(factor)} depends on the hidden {hidden} in a way that is not known to be linear",
-        )
-
     def _refuse(self, why: str) -> NotSupportedError:
         return NotSupportedError(
             f"{self.described} cannot be summed exactly: {why}",
             hint="sample it, or bound it with `importance(p, q, values, k=...)`; exact are finite variables, "
             "and Gaussian ones that others depend on linearly (`LinearNormal`)",
         )
-
-
-def described(factor: Distribution) -> str:
-    """The class and the declaration of a factor."""
-    return f"{type(factor).__name__} {factor}"
 
 
 def relevant(factors: Sequence[Distribution], names: Iterable[str]) -> tuple[Distribution, ...]:

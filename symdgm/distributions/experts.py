@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Self, cast
+from collections.abc import Mapping, Sequence
+from typing import Never, Self, cast
 
 import torch
 from torch import Tensor, nn
 
 from symdgm.distributions.components import known_conditions
 from symdgm.distributions.declaration import Declaration
+from symdgm.distributions.distribution import SampleAxes
 from symdgm.distributions.normal import Normal
-from symdgm.distributions.shapes import broadcast
-from symdgm.errors import NameResolutionError, ParameterError
+from symdgm.distributions.shapes import Shape, broadcast
+from symdgm.distributions.spelling import names_in
+from symdgm.errors import NameResolutionError, ParameterError, ShapeError
 
 
 class ProductOfExperts(Normal):
@@ -23,7 +25,8 @@ class ProductOfExperts(Normal):
         \mu = \sigma^2 \sum_e \frac{w_e \mu_e}{\sigma_e^2}
 
     Being a Normal it has a density, an entropy and closed-form divergences. A modality that is missing for
-    all examples is left out by `only`; one that is missing for some of them is masked.
+    all examples is left out of the call, or by `only`: the experts that need it do not count, the prior
+    always does. One that is missing for some examples is masked; the mask itself is never left out.
 
     Args:
         declaration: such as ``q(z|x,y)``: the conditions of all experts, and of the mask if there is one.
@@ -35,7 +38,9 @@ class ProductOfExperts(Normal):
 
     Raises:
         ParameterError: there is no expert, one is not normal, or the weights are not one for each.
-        NameResolutionError: the declaration names other variables or conditions.
+        NameResolutionError: the declaration names other variables or conditions; in a call, no expert is left
+            and there is no prior.
+        ShapeError: in a call, only a prior is left whose numbers do not say how many elements there are.
 
     Source:
         Wu and Goodman, Multimodal generative models for scalable weakly-supervised learning (2018), section
@@ -46,7 +51,7 @@ class ProductOfExperts(Normal):
         >>> poe = ProductOfExperts("q(z|x,y)", q, prior=Normal("p(z)", loc=0.0, scale=1.0))
         >>> poe.mean({"x": torch.tensor([[3.0]]), "y": torch.tensor([[6.0]])})["z"]
         tensor([[3.]])
-        >>> poe.only("x").mean({"x": torch.tensor([[3.0]])})["z"]
+        >>> poe.mean({"x": torch.tensor([[3.0]])})["z"]
         tensor([[1.5000]])
     """
 
@@ -86,16 +91,67 @@ class ProductOfExperts(Normal):
         Raises:
             NameResolutionError: a name is no condition, or nothing is left.
         """
-        names = known_conditions(self, [*given, *([self._mask] if self._mask else [])])
-        active = tuple(i for i in self._active if set(self._expert(i).given) <= set(names))
+        formal = dict(zip(self.given, self._formal, strict=True))  # the names before `rename`
+        masks = [name for name in self.given if formal[name] == self._mask]
+        names = known_conditions(self, [*given, *masks])
+        known = tuple(formal[name] for name in names)
+        active = tuple(i for i in self._active if set(self._expert(i).given) <= set(known))
         if not active and self.prior is None:
             raise NameResolutionError(
                 f"{self.described} has no expert that is given only ({', '.join(given)}), and no prior",
                 hint=f"its experts are {', '.join(str(self._expert(i)) for i in self._active)}",
             )
         twin = self.renamed(Declaration(self.name, self.variables, names))
-        twin._formal, twin._active = names, active
+        twin._formal, twin._active = known, active
         return twin
+
+    def knowing(self, values: object) -> Self:
+        """The product of the experts whose conditions are all known; itself where the mask is missing."""
+        names = names_in(values, self.variables + self.given)
+        missing = set(self.given) - names if names is not None else set()
+        formal = dict(zip(self.given, self._formal, strict=True))
+        if not missing or self._mask in {formal[name] for name in missing}:
+            return self
+        return self.only(*(name for name in self.given if name not in missing))
+
+    def sample(
+        self,
+        given: Mapping[str, Tensor] | None = None,
+        *,
+        n: int | None = None,
+        shape: Shape = (),
+        generator: torch.Generator | None = None,
+        sample_axes: SampleAxes | None = None,
+        check: bool = True,
+        **unknown: Never,
+    ) -> dict[str, Tensor]:
+        """Draw by the experts whose conditions are given; see `Distribution.sample`."""
+        return Normal.sample(
+            self.knowing(given),
+            given,
+            n=n,
+            shape=shape,
+            generator=generator,
+            sample_axes=sample_axes,
+            check=check,
+            **unknown,
+        )
+
+    def score(
+        self, values: Mapping[str, Tensor], *, sample_axes: SampleAxes | None = None, check: bool = True
+    ) -> tuple[Tensor, dict[str, int]]:
+        """The log-density by the experts whose conditions are given; see `Distribution.score`."""
+        return Normal.score(self.knowing(values), values, sample_axes=sample_axes, check=check)
+
+    def evaluate(
+        self,
+        given: Mapping[str, Tensor] | None = None,
+        *,
+        sample_axes: SampleAxes | None = None,
+        like: Tensor | None = None,
+    ) -> tuple[dict[str, Tensor], torch.Size, torch.Size | None]:
+        """The parameters by the experts whose conditions are given; see `Family.evaluate`."""
+        return Normal.evaluate(self.knowing(given), given, sample_axes=sample_axes, like=like)
 
     def forward(self, *values: Tensor) -> dict[str, Tensor]:
         """The location and scale of the product, from the conditions in declared order."""
@@ -103,10 +159,22 @@ class ProductOfExperts(Normal):
         terms = [self._term(i, known) for i in self._active]
         if self.prior is not None:
             terms.append(_natural(self.prior, {}))
+            self._check_alone(self.prior, terms[-1][0])
         precision = sum((p for p, _ in terms[1:]), start=terms[0][0])
         shift = sum((s for _, s in terms[1:]), start=terms[0][1])
         loc, scale = _broadcast(shift / precision, precision.rsqrt())
+        if values and not self._active:  # the prior is the same for all examples
+            kind = torch.promote_types(loc.dtype, values[0].dtype)
+            loc, scale = (t.to(kind).expand(len(values[0]), *t.shape) for t in (loc, scale))
         return {"loc": loc, "scale": scale}
+
+    def _check_alone(self, prior: Normal, precision: Tensor) -> None:
+        if not self._active and precision.ndim == 0 and prior.event_shape is None:
+            raise ShapeError(
+                f"{self.described} is the prior {prior} alone, whose numbers do not say how many elements "
+                "there are",
+                hint="give the prior `event_shape=`, such as `event_shape=16`",
+            )
 
     def _expert(self, i: int) -> Normal:
         return cast("Normal", self.experts[i])

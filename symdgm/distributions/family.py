@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from symdgm.distributions.distribution import SampleAxes, batch_axes, read_values
+from symdgm.distributions.enumeration import BUDGET, combinations, count
 from symdgm.distributions.parametric import Parametric
+from symdgm.distributions.potential import check_budget
 from symdgm.distributions.shapes import (
     Shape,
     element_shapes,
@@ -65,6 +67,52 @@ class Family(Parametric):
     def variance_at(self, parameters: Mapping[str, Tensor]) -> Tensor:
         """The variance at given parameters."""
 
+    @property
+    def finite(self) -> bool:
+        """Whether each element has finitely many values, the same whatever is given."""
+        return False
+
+    def element_values(self, parameters: Mapping[str, Tensor]) -> Tensor:
+        """All values of one element, ``[K, *tail]``, where they are `finite`."""
+        raise self._refuse(
+            "finite support, so its values cannot be listed", "draw them, as by `sample(shape=1000)`"
+        )
+
+    def enumerate_support(self, given: Mapping[str, Tensor] | None = None, *, budget: int = BUDGET) -> Tensor:
+        """All values of the variable, ``[K, *event]``, the last element running fastest.
+
+        Args:
+            given: the conditions by name, each ``[batch, *event]``.
+            budget: the most values that are listed, 65536 by default.
+
+        Raises:
+            NotSupportedError: the support is not finite, or larger than the budget.
+
+        Example:
+            >>> from symdgm.distributions import Binomial
+            >>> Binomial("p(x)", total_count=2, probs=0.5, event_shape=()).enumerate_support()
+            tensor([0., 1., 2.])
+        """
+        parameters, _, elements = self.evaluate(given)
+        return self.values_at(parameters, elements, budget, self.described)
+
+    def values_at(
+        self, parameters: Mapping[str, Tensor], elements: torch.Size | None, budget: int, owner: str
+    ) -> Tensor:
+        """All values ``[K, *event]``, from what `evaluate` gave.
+
+        Args:
+            parameters: by name.
+            elements: over which elements they hold.
+            budget: the most values that are listed.
+            owner: whose budget it is, for errors.
+        """
+        values = self.element_values(parameters)
+        event = self.event_at(elements, parameters)
+        split = event[: len(event) - self.event_rank]
+        check_budget(count(values, split), budget, self.variable, owner)
+        return combinations(values, split)
+
     def check_support(
         self, value: Tensor, variable: str, parameters: Mapping[str, Tensor] | None = None
     ) -> None:
@@ -73,7 +121,8 @@ class Family(Parametric):
         Args:
             value: values of the variable.
             variable: how it is called in errors.
-            parameters: the parameters, where the support depends on them; else those that no network gives.
+            parameters: the parameters, where the support depends on them; else those that no network gives,
+                and an end that a network gives is not looked at.
 
         Raises:
             ShapeError: the dtype is not one that the family takes.

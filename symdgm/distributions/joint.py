@@ -11,12 +11,18 @@ from torch import Tensor, nn
 
 from symdgm.distributions.ancestral import draw_in_order
 from symdgm.distributions.declaration import Declaration
-from symdgm.distributions.distribution import Distribution, SampleAxes, batch_axes, read_values
+from symdgm.distributions.distribution import (
+    Distribution,
+    SampleAxes,
+    batch_axes,
+    read_values,
+)
 from symdgm.distributions.model_graph import variable_order
 from symdgm.distributions.moments import joint_entropy, joint_moments
 from symdgm.distributions.networks import NetworkSource
 from symdgm.distributions.notation import Notation
 from symdgm.distributions.shapes import Shape, join_leading
+from symdgm.distributions.spelling import names_in
 from symdgm.errors import NameResolutionError, ParameterError, refuse_unknown
 
 
@@ -87,9 +93,10 @@ class Joint(Distribution):
     ) -> dict[str, Tensor]:
         """Draw all variables, each ``[*shape, batch, *event]``, causes first; see `Distribution.sample`."""
         refuse_unknown(unknown, ("given", "n", "shape", "generator", "sample_axes", "check"))
+        known = self.knowing(given)
         drawn = draw_in_order(
-            self,
-            self.ordered,
+            known,
+            known.ordered,
             given,
             n=n,
             shape=shape,
@@ -115,12 +122,13 @@ class Joint(Distribution):
         self, values: Mapping[str, Tensor], *, sample_axes: SampleAxes | None = None, check: bool = True
     ) -> tuple[Tensor, dict[str, int]]:
         """See `Distribution.score`: the axes of one factor's variables serve the conditions of the next."""
-        names = self.variables + self.given
+        part = self.knowing(values)
+        names = part.variables + part.given
         known = read_values(values, names, self.described)
         batch_axes(names, sample_axes, self.described)  # refuses unknown names
         axes = dict(sample_axes or {})
         terms = []
-        for factor in self.ordered:
+        for factor in part.ordered:
             own = factor.variables + factor.given
             told = {name: axes[name] for name in own if name in axes}
             term, found = factor.score({name: known[name] for name in own}, sample_axes=told, check=check)
@@ -137,7 +145,8 @@ class Joint(Distribution):
         Raises:
             NotSupportedError: the entropy of a factor depends on conditions that cannot be summed.
         """
-        return joint_entropy(self, given, sample_axes, self.ordered)
+        known = self.knowing(given)
+        return joint_entropy(known, given, sample_axes, known.ordered)
 
     def mean(
         self, given: Mapping[str, Tensor] | None = None, *, sample_axes: SampleAxes | None = None
@@ -147,19 +156,13 @@ class Joint(Distribution):
         Raises:
             NotSupportedError: a variable depends on others that are neither finite nor linear-Gaussian.
         """
-        return {
-            name: moments[0]
-            for name, moments in joint_moments(self, given, sample_axes, self.ordered).items()
-        }
+        return {name: moments[0] for name, moments in self._moments(given, sample_axes).items()}
 
     def variance(
         self, given: Mapping[str, Tensor] | None = None, *, sample_axes: SampleAxes | None = None
     ) -> dict[str, Tensor]:
         """The variance of every variable, where it can be had exactly; see `mean`."""
-        return {
-            name: moments[1]
-            for name, moments in joint_moments(self, given, sample_axes, self.ordered).items()
-        }
+        return {name: moments[1] for name, moments in self._moments(given, sample_axes).items()}
 
     def posterior(
         self, *variables: str, given: Sequence[str] | None = None, budget: int | None = None
@@ -202,8 +205,25 @@ class Joint(Distribution):
         """The factors side by side."""
         return notation.product([notation.head(factor.declaration) for factor in self.factors])
 
+    def knowing(self, values: object) -> Joint:
+        """The product of what its factors are where only some conditions are known."""
+        names = names_in(values, self.variables + self.given)
+        if names is None or names >= set(self.given):
+            return self
+        known = names | set(self.variables)
+        factors = [f.knowing(dict.fromkeys(known & {*f.variables, *f.given})) for f in self.factors]
+        used = {name for factor in factors for name in factor.given}
+        given = tuple(name for name in self.given if name in used)
+        return Joint(factors, Declaration(self.name, self.variables, given))
+
     def __repr__(self) -> str:
         return "\n  ".join([f"Joint {self.text}", *map(repr, self.factors)])
+
+    def _moments(
+        self, given: Mapping[str, Tensor] | None, sample_axes: SampleAxes | None
+    ) -> dict[str, tuple[Tensor, Tensor]]:
+        known = self.knowing(given)
+        return joint_moments(known, given, sample_axes, known.ordered)
 
 
 def _flattened(entry: object) -> tuple[Distribution, ...]:

@@ -11,8 +11,9 @@ from torch import Tensor
 from symdgm.distributions.ancestral import draw_in_order
 from symdgm.distributions.declaration import Declaration
 from symdgm.distributions.distribution import Distribution, SampleAxes, batch_axes, read_values
-from symdgm.distributions.elimination import BUDGET, Elimination, relevant
-from symdgm.distributions.enumeration import FINITE
+from symdgm.distributions.elimination import Elimination, relevant
+from symdgm.distributions.enumeration import BUDGET
+from symdgm.distributions.exactness import is_finite
 from symdgm.distributions.joint import Joint
 from symdgm.distributions.model_graph import OBSERVED, kind_of
 from symdgm.distributions.moments import gaussian_entropy, joint_moments
@@ -195,7 +196,7 @@ def kept_variables(p: Distribution, variables: Sequence[str]) -> tuple[str, ...]
 def hidden_variables(factors: Sequence[Distribution], shown: Sequence[str]) -> tuple[list[str], list[str]]:
     """The continuous and the finite variables that are integrated and summed out."""
     hidden = [(factor, name) for factor in factors for name in factor.variables if name not in shown]
-    finite = [name for factor, name in hidden if isinstance(factor, FINITE) or kind_of(factor) == OBSERVED]
+    finite = [name for factor, name in hidden if is_finite(factor) or kind_of(factor) == OBSERVED]
     return [name for _, name in hidden if name not in finite], finite
 
 

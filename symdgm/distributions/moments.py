@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from symdgm.distributions.distribution import Distribution, SampleAxes, batch_axes, read_values
-from symdgm.distributions.elimination import BUDGET, Elimination
+from symdgm.distributions.elimination import Elimination
+from symdgm.distributions.enumeration import BUDGET
 from symdgm.distributions.linear_gaussian import GAUSSIAN, weights_of
 from symdgm.distributions.potential import LOG_TAU
 from symdgm.distributions.shapes import broadcast

@@ -133,6 +133,26 @@ class Parametric(Distribution):
         twin.described = f"{self.family} {declaration.text}"
         return twin
 
+    def over(self, event_shape: Shape) -> Self:
+        """The same distribution with its event shape declared, where numbers alone leave it open.
+
+        Args:
+            event_shape: the shape of one value without its batch; one that a network gives is left to it.
+
+        Raises:
+            ParameterError: tensors have another shape.
+
+        Example:
+            >>> from symdgm.distributions import Normal
+            >>> Normal("p(z)", loc=0.0, scale=1.0).over(3).sample()["z"].shape
+            torch.Size([1, 3])
+        """
+        if self._is_networked():
+            return self
+        twin = self.renamed(self.declaration)
+        twin._event_shape = self._read_event_shape(event_shape)
+        return twin
+
     @property
     def event_shape(self) -> torch.Size | None:
         """The shape of one value, declared or from tensors; None if only a network or a value knows it."""

@@ -12,7 +12,8 @@ from symdgm.distributions.alignment import Known
 from symdgm.distributions.categorical import draw_classes
 from symdgm.distributions.declaration import Declaration
 from symdgm.distributions.distribution import Distribution, SampleAxes, batch_axes, read_values
-from symdgm.distributions.elimination import BUDGET, Elimination
+from symdgm.distributions.elimination import Elimination, relevant
+from symdgm.distributions.enumeration import BUDGET
 from symdgm.distributions.joint import Joint
 from symdgm.distributions.marginal import entropy_of, hidden_variables, kept_variables
 from symdgm.distributions.model_graph import DETERMINISTIC, kind_of
@@ -77,6 +78,12 @@ class Posterior(Distribution):
     def factors(self) -> tuple[Distribution, ...]:
         """The factors of the product."""
         return self.joint.factors
+
+    @property
+    def hidden(self) -> tuple[Distribution, ...]:
+        """The factors of what is not given, causes first, that matter to its variables."""
+        used = relevant(self.joint.ordered, self.variables + self.observed)
+        return tuple(f for f in used if not set(f.variables) <= set(self.given))
 
     @property
     def described(self) -> str:

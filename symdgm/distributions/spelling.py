@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 
 from symdgm.names import DECORATIONS, canonical
 
@@ -35,6 +36,14 @@ def spell(written: str) -> str:
         text = pattern.sub(plain, text)
     text = SUBSCRIPT_DIGITS.sub(lambda m: "_" + unicodedata.normalize("NFKD", m.group()), text)
     return canonical(text)
+
+
+def names_in(values: object, known: tuple[str, ...]) -> set[str] | None:
+    """The canonical names of values; None where they are no mapping, or one of them is not known."""
+    if values is not None and not isinstance(values, Mapping):
+        return None
+    names = {name if name in known else spell(str(name)) for name in values or ()}
+    return names if names <= set(known) else None
 
 
 def _argument(match: re.Match[str]) -> str:

@@ -47,7 +47,7 @@ class Support(ABC):
             value: values of the variable.
             variable: how it is called in errors.
             owner: the distribution, for errors.
-            parameters: those by which the set is bounded.
+            parameters: those by which the set is bounded; an end whose parameter is absent is not looked at.
 
         Raises:
             ShapeError: the dtype is not one that the set holds.
@@ -98,8 +98,9 @@ class Interval(Support):
 
     def _is_left(self, value: Tensor, parameters: Mapping[str, Tensor]) -> bool:
         least, most = bounds(value)
-        above = bounds(value - parameters[self.low])[0] if isinstance(self.low, str) else least - self.low
-        below = bounds(parameters[self.high] - value)[0] if isinstance(self.high, str) else self.high - most
+        low, high = _known(self.low, parameters, -math.inf), _known(self.high, parameters, math.inf)
+        above = bounds(value - low)[0] if isinstance(low, Tensor) else least - low
+        below = bounds(high - value)[0] if isinstance(high, Tensor) else high - most
         return (above <= 0 if self.open_low else above < 0) or (below <= 0 if self.open_high else below < 0)
 
 
@@ -127,7 +128,8 @@ class Counts(Support):
         """Refuse negative numbers, fractions and more than there can be."""
         check_floating(value, variable, owner)
         check_finite(value, variable, owner)
-        above = self.most is not None and bool((value > parameters[self.most]).any())
+        most = parameters.get(self.most) if self.most is not None else None
+        above = most is not None and bool((value > most).any())
         if bounds(value)[0] < 0 or above:
             raise outside(
                 value, variable, self.text, owner, f"`{variable}` counts how often something happened"
@@ -154,6 +156,8 @@ class CountRows(Support):
     def check(self, value: Tensor, variable: str, owner: str, parameters: Mapping[str, Tensor]) -> None:
         """Refuse rows that are no counts or have another sum."""
         Counts().check(value, variable, owner, parameters)
+        if self.total not in parameters:
+            return
         sums, total = value.sum(-1), parameters[self.total]
         wrong = sums != total
         if bool(wrong.any()):
@@ -287,6 +291,11 @@ POSITIVE = Interval(0, open_low=True)
 """The positive numbers."""
 NONNEGATIVE = Interval(0)
 """The positive numbers and zero."""
+
+
+def _known(bound: Bound, parameters: Mapping[str, Tensor], beyond: float) -> float | Tensor:
+    """An end as a number or a tensor; beyond all values where its parameter is absent."""
+    return parameters.get(bound, beyond) if isinstance(bound, str) else bound
 
 
 def _end(bound: Bound) -> str:

@@ -102,7 +102,11 @@ def heads(expression: Basic) -> frozenset[Basic]:
 
 
 def replace(
-    expression: Basic, replacements: Mapping[Basic, Basic], *, factors: Collection[Basic] = ()
+    expression: Basic,
+    replacements: Mapping[Basic, Basic],
+    *,
+    factors: Collection[Basic] = (),
+    capture: bool = False,
 ) -> Basic:
     """The expression with the free occurrences of nodes replaced, all at once and without capture.
 
@@ -115,6 +119,8 @@ def replace(
         expression: any node.
         replacements: what is replaced (a name, or any other node) → what stands in its place.
         factors: the heads that are densities though they are written as applications, ``p`` in ``p(z)``.
+        capture: whether a name of a replacement means what is bound where it comes to stand, as in an
+            abbreviation.
 
     Raises:
         NotSupportedError: if a product of laws would capture a name.
@@ -129,7 +135,7 @@ def replace(
         key: _Swap(value, run(_free(key, TERM, known)), run(_free(value, TERM, known)))
         for key, value in replacements.items()
     }
-    return run(_Replacement(frozenset(factors), known).of(hashed(expression), TERM, swaps))
+    return run(_Replacement(frozenset(factors), known, capture).of(hashed(expression), TERM, swaps))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +156,7 @@ class _Replacement:
 
     factors: Names
     known: Known = field(repr=False)
+    capture: bool = False
 
     def of(self, node: Basic, place: Place, swaps: Swaps) -> Pass[Basic]:
         if not swaps or place.role is Role.FIXED:
@@ -229,6 +236,8 @@ class _Replacement:
         """The replacements that hold inside of a binder, and its variables if they had to be renamed."""
         bound = patterns(variables)
         within = dict(_shadowed(swaps, bound))
+        if self.capture:
+            return within, None
         taken = yield self._names_after(bound, inside, within)
         fresh: list[Basic] = []
         renamed = False
@@ -252,6 +261,8 @@ class _Replacement:
         return free.union(*arriving)
 
     def _caught(self, bound: Names, inside: list[tuple[Basic, Place]], swaps: Swaps) -> Pass[Names]:
+        if self.capture:
+            return NONE
         within = _shadowed(swaps, bound)
         free = yield self._names_after(bound, inside, within)
         return frozenset(n for n in free if looked_up(n, bound) is not None)

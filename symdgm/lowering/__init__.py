@@ -11,9 +11,9 @@ from symdgm.lowering.ranges import LabelRange, ParameterRange
 from symdgm.lowering.statements import Statement, compiled, environment
 
 __all__ = [
+    "FUNCTION",
     "Choices",
     "Comparisons",
-    "FUNCTION",
     "Emission",
     "Estimate",
     "Frozen",

@@ -1,21 +1,17 @@
-"""Draws and enumerated states in generated code."""
+"""Draws in generated code."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 from typing import TYPE_CHECKING
 
 import torch
 
-from symdgm.distributions import Bernoulli
-from symdgm.errors import EstimatorError
 from symdgm.expressions.families import NOISE, family
 from symdgm.expressions.folding import fold
 from symdgm.expressions.scope import replace
 from symdgm.lowering.estimation.drawing import DETACHED, ONCE
 from symdgm.lowering.estimation.drawn import REMARKS, special
-from symdgm.lowering.estimation.exact import ASKED, MAX_STATES, TooManyStates
 from symdgm.lowering.family_objects import draw_text
 from symdgm.lowering.laws import LawValues
 from symdgm.lowering.neighbours import event_beside
@@ -104,56 +100,3 @@ def _noise(writer: Writer, law: LawValues, event: torch.Size, axes: tuple[Axis, 
     lead = [*([str(count)] if count > 1 else []), *(writer.size(a) for a in axes)]
     sizes = ", ".join([*lead, *map(str, event)])
     return f"torch.randn({sizes}, dtype={writer.argument('dtype')}, device={writer.argument('device')})"
-
-
-def emit_states(writer: Writer, node: PlanNode) -> Operand:
-    """All states of a finite variable along an axis of their own.
-
-    Raises:
-        TooManyStates: there are more than `MAX_STATES`.
-        EstimatorError: likewise, where the user asked for their sum.
-    """
-    law = writer.laws[node.args[0]]
-    event = known_event(writer, law)
-    classes = 2 if isinstance(law.distribution, Bernoulli) else _classes(writer, law)
-    elements = event[: len(event) - law.family.event_rank]
-    total = classes ** prod(elements)
-    if total > MAX_STATES:
-        writer.frozen.choices.many.add((law.index, node.word()))
-        kind = EstimatorError if node.detail[2:] == (ASKED,) else TooManyStates
-        raise kind(
-            f"`{node.word()}` has {classes}^{prod(elements)} states, "
-            f"more than the {MAX_STATES} that are enumerated",
-            hint=f'use fewer elements, or draws: `estimators={{"{node.word()}": "score function"}}`',
-        )
-    writer.axes.insert(0, node)
-    writer.lengths[node] = total
-    writer.script.comment(f"{node.word()} ~ {node.args[0].origin}: all {total} states")
-    states = _states(writer, law, elements, classes, total)
-    if law.axes:
-        states = writer.named(f"{node.word()}_states", Operand(states), node.origin).text
-        index = ", ".join([":"] + ["None"] * len(law.axes))
-        sizes = ", ".join(["-1", *(writer.size(a) for a in law.axes), *["-1"] * len(event)])
-        states = f"{states}[{index}].expand({sizes})"
-    return writer.named(node.word(), Operand(states, ATOM, (node, *law.axes), len(event)), node.origin)
-
-
-def _classes(writer: Writer, law: LawValues) -> int:
-    parameter = next(iter(law.parameters.values()))
-    return int(writer.value(parameter).shape[-1])
-
-
-def _states(writer: Writer, law: LawValues, elements: torch.Size, classes: int, total: int) -> str:
-    """The states of all elements: the combinations of those of one."""
-    device = f"device={writer.argument('device')}"
-    single = f"torch.arange({classes}, {device})"
-    if law.family.family != "Categorical":
-        start = "torch.tensor([0.0, 1.0]" if not law.family.event_rank else f"torch.eye({classes}"
-        single = f"{start}, dtype={writer.argument('dtype')}, {device})"
-    if not elements:
-        return single
-    shape = ", ".join(map(str, (total, *elements)))
-    if not law.family.event_rank:
-        return f"torch.cartesian_prod(*[{single}] * {prod(elements)}).reshape({shape})"
-    index = f"torch.cartesian_prod(*[torch.arange({classes}, {device})] * {prod(elements)})"
-    return f"{single}[{index}.reshape({shape})]"

@@ -130,6 +130,8 @@ def _finish(
     )
     script.record("\n".join(["terms = {", *lines, "}"]), ("terms",))
     parts = [_weighted(writer, root, name) for root, name in zip(roots, names, strict=True)]
+    if output is Output.EVENTS:
+        parts = parts[:1]  # terms of different events have no sum; they are read one by one
     total = writer.combine("add", parts) if len(parts) > 1 else parts[0]
     value = script.values["value"] = script.run(total.text)
     script.record(f"value = {total.text}", ("value",))

@@ -27,6 +27,9 @@ from symdgm.lowering.ranges import LabelRange
 if TYPE_CHECKING:
     from symdgm.lowering.writer import Writer
 
+CLASSES = ("Bernoulli", "Categorical", "OneHotCategorical")
+"""The families whose `probs` are the probabilities of their values."""
+
 
 def emit_log_density(writer: Writer, node: PlanNode) -> Operand:
     """The log-density of a value, summed over its event."""
@@ -55,9 +58,7 @@ def element_densities(
     return writer.elements[key]
 
 
-def _of_elements(
-    writer: Writer, law_node: PlanNode, value_node: PlanNode, origin: Basic | None
-) -> Operand:
+def _of_elements(writer: Writer, law_node: PlanNode, value_node: PlanNode, origin: Basic | None) -> Operand:
     law = writer.laws[law_node]
     value = _value(writer, law, value_node)
     event = _check_value(writer, law, value)
@@ -78,7 +79,7 @@ def emit_weight(writer: Writer, node: PlanNode) -> Operand:
     """The probability of each state; from probabilities directly, so that a zero has a gradient."""
     law_node, states = node.args
     law = writer.laws[law_node]
-    if "probs" not in law.parameters:
+    if "probs" not in law.parameters or law.family.family not in CLASSES:
         log = log_density(writer, law_node, states, node.origin)
         return Operand(f"{log.text}.exp()", ATOM, log.axes)
     value = writer.operands[states]

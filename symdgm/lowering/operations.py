@@ -18,8 +18,21 @@ NUMERIC = {
     **dict.fromkeys(("abs", "max", "min"), ""),
     **dict.fromkeys(
         (
-            "exp", "log", "sqrt", "tanh", "lgamma", "sin", "cos", "tan", "sinh", "cosh", "erf", "floor", "ceil",
-            "log1p", "expm1",
+            "exp",
+            "log",
+            "sqrt",
+            "tanh",
+            "lgamma",
+            "sin",
+            "cos",
+            "tan",
+            "sinh",
+            "cosh",
+            "erf",
+            "floor",
+            "ceil",
+            "log1p",
+            "expm1",
         ),  # fmt: skip
         "math.",
     ),

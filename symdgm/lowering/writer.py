@@ -17,7 +17,7 @@ from symdgm.expressions.arithmetic import Minus, Plus, Power, Quotient, Times
 from symdgm.expressions.families import PI
 from symdgm.expressions.names import spelled
 from symdgm.lowering.derivatives import emit_derivative, emit_point
-from symdgm.lowering.draws import emit_draw, emit_states
+from symdgm.lowering.draws import emit_draw
 from symdgm.lowering.estimation.emission import emit_path, emit_reweighted, emit_state, emit_surrogate
 from symdgm.lowering.freeze import Frozen
 from symdgm.lowering.index_steps import (
@@ -45,6 +45,7 @@ from symdgm.lowering.reductions import emit_reduce
 from symdgm.lowering.sample_points import emit_axis, emit_comparison
 from symdgm.lowering.stable import stable
 from symdgm.lowering.statements import Script, environment
+from symdgm.lowering.states import emit_states
 from symdgm.lowering.table_steps import emit_calls, emit_table
 
 SHARED = {"mean over draws": "mean", "log mean over draws": "log_mean", "discrete": "discrete"}

@@ -79,3 +79,43 @@ def test_a_caret_stands_in_the_term_that_is_meant() -> None:
         sd.Objective(text, q, p)
     assert caught.value.span == (text.rindex("p"), text.rindex("p") + 1)
     assert 'sd.Normal("p(z)", loc=0.0, scale=1.0, event_shape=...)' in str(caught.value.hint)
+
+
+JOINTS = {
+    "KL[q(w,z|x) || p(w,z)]": lambda log_q, log_p: log_q - log_p,
+    "KL[q(z,w|x) || p(z,w)]": lambda log_q, log_p: log_q - log_p,
+    "H[q(z,w|x)]": lambda log_q, log_p: -log_q,
+    "H[q(z,w|x), p(z,w)]": lambda log_q, log_p: -log_p,
+}
+
+
+@pytest.mark.parametrize("text", JOINTS)
+def test_divergences_and_entropies_of_joints_by_their_definition(text):
+    """Against hand-written PyTorch with the same noise, causes drawn first."""
+    torch.manual_seed(0)
+    encoder, effect = nn.Linear(3, 2).double(), nn.Linear(2, 2).double()
+    laws = [
+        sd.Normal("q(w|z)", lambda z: (effect(z), torch.ones_like(z))),
+        sd.Normal("q(z|x)", lambda x: (encoder(x), torch.ones(len(x), 2, dtype=x.dtype))),
+        sd.Normal("p(w|z)", lambda z: (2 * z, torch.ones_like(z))),
+        sd.Normal("p(z)", loc=0.0, scale=2.0),
+    ]
+    x = torch.randn(5, 3, dtype=torch.float64)
+    objective = sd.Objective(text, *laws)
+    torch.manual_seed(1)
+    value = objective(x=x)
+    torch.manual_seed(1)
+    z = encoder(x) + torch.randn(5, 2, dtype=torch.float64)
+    w = effect(z) + torch.randn(5, 2, dtype=torch.float64)
+    unit = torch.distributions.Normal
+    log_q = unit(encoder(x), 1.0).log_prob(z).sum(-1) + unit(effect(z), 1.0).log_prob(w).sum(-1)
+    log_p = unit(0.0, 2.0).log_prob(z).sum(-1) + unit(2 * z, 1.0).log_prob(w).sum(-1)
+    expected = JOINTS[text](log_q, log_p).mean()
+    torch.testing.assert_close(value, expected)
+    weights = [*encoder.parameters(), *effect.parameters()]
+    for ours, theirs in zip(
+        torch.autograd.grad(value, weights, materialize_grads=True),
+        torch.autograd.grad(expected, weights, materialize_grads=True),
+        strict=True,
+    ):
+        torch.testing.assert_close(ours, theirs)

@@ -95,3 +95,11 @@ def test_the_number_of_draws() -> None:
     for n in (0, -1, 2.5, True):
         with pytest.raises(sd.SymdgmError, match="`n` is"):
             objective(n=n)  # type: ignore[arg-type]
+
+
+def test_data_of_a_family_whose_ends_a_network_gives() -> None:
+    p = sd.Uniform("p(x|z)", lambda z: (z - 1, z + 1))
+    objective = sd.Objective("log p(x|z)", p)
+    assert objective(x=torch.full((3, 2), 0.5), z=torch.zeros(3, 2)).item() == pytest.approx(-2 * np.log(2))
+    with pytest.raises(SupportError, match="x has infinite values"):
+        objective(x=torch.full((3, 2), float("inf")), z=torch.zeros(3, 2))

@@ -449,3 +449,17 @@ def test_texts_parse_back() -> None:
         assert sdgm.signature(sdgm.parse(each.text)) == sdgm.signature(sdgm.parse(each.latex))
     assert repr(p).splitlines()[0] == f"Marginal {p.text}"
     assert repr(q).splitlines()[0] == f"Posterior {q.text}"
+
+
+def test_a_normal_variable_whose_variance_does_not_vary_with_its_finite_cause() -> None:
+    centres, w = torch.randn(3, 2, dtype=D), torch.randn(4, 2, dtype=D)
+    cause = sd.Categorical("p(k)", probs=torch.tensor([0.2, 0.3, 0.5], dtype=D))
+    middle = sd.Normal("p(z|k)", lambda k: (centres[k], 0.8))
+    p = sd.LinearNormal("p(x|z)", w, scale=torch.tensor(0.6, dtype=D)) * middle * cause
+    x = torch.randn(5, 4, dtype=D)
+    covariance = 0.64 * w @ w.T + 0.36 * torch.eye(4, dtype=D)
+    parts = torch.stack([td.MultivariateNormal(c @ w.T, covariance).log_prob(x) for c in centres], -1)
+    logs = parts + cause.log_prob({"k": torch.arange(3)})
+    torch.testing.assert_close(p.marginal("x").log_prob({"x": x}), logs.logsumexp(-1), rtol=1e-6, atol=1e-6)
+    found = p.posterior("k", given=("x",)).log_prob({"k": torch.full((5,), 1), "x": x})
+    torch.testing.assert_close(found, logs.log_softmax(-1)[:, 1], rtol=1e-6, atol=1e-6)

@@ -13,7 +13,7 @@ import torch.distributions as td
 from torch import Tensor, nn
 
 import symdgm.distributions as sd
-from symdgm.errors import NameResolutionError, ParameterError
+from symdgm.errors import DataError, NameResolutionError, OptionError, ParameterError, ShapeError
 
 torch.manual_seed(0)
 D = torch.float64
@@ -74,6 +74,79 @@ def test_missing_modalities() -> None:
     assert torch.equal(q.only("x").rename(x="a").mean({"a": X})["z"], direct.mean({"x": X})["z"])
 
 
+@pytest.mark.parametrize(
+    "present", [("x",), ("y",), (), ("x", "y")], ids=lambda names: "".join(names) or "none"
+)
+def test_a_modality_that_is_left_out_of_a_call(present: tuple[str, ...]) -> None:
+    """Pixyz: a product uses the experts whose inputs are there, and its prior."""
+    q = sd.ProductOfExperts("q(z|x,y)", [QX, QY], prior=PRIOR, weights=[0.5, 2.0])
+    given = {name: value for name, value in {"x": X, "y": Y}.items() if name in present}
+    part = q.only(*present)
+    assert part.given == present
+    terms = [
+        (PRIOR, {}, 1.0),
+        *((e, {n: given[n]}, w) for n, e, w in (("x", QX, 0.5), ("y", QY, 2.0)) if n in given),
+    ]
+    z = GRID.reshape(-1, 1, 1).expand(-1, 4, 1)
+    expected = by_grid(terms)
+    inside = expected > -40
+    found = q.log_prob({"z": z, **given}).expand(len(GRID), 4)
+    torch.testing.assert_close(found[inside], expected[inside], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(q.prob({"z": z, **given}), part.prob({"z": z, **given}))
+    for ask in ("mean", "variance", "parameters_at"):
+        ours, theirs = getattr(q, ask)(given), getattr(part, ask)(given)
+        assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    assert torch.equal(q.entropy(given), part.entropy(given))
+    options: dict[str, int] = {} if present else {"n": 4}
+    draws = [
+        p.sample(given, shape=3, generator=torch.Generator().manual_seed(0), **options) for p in (q, part)
+    ]
+    assert torch.equal(draws[0]["z"], draws[1]["z"])
+    assert draws[0]["z"].shape == (3, 4, 1)
+
+
+def test_an_expert_counts_where_all_of_its_conditions_are_there() -> None:
+    both = sd.Normal("q(z|x,y)", lambda x, y: (x.sum(-1, keepdim=True) + y.sum(-1, keepdim=True), 1.0))
+    q = sd.ProductOfExperts("q(z|x,y)", [both, QX], prior=PRIOR)
+    direct = sd.ProductOfExperts("q(z|x)", [QX], prior=PRIOR)
+    assert torch.equal(q.mean({"x": X})["z"], direct.mean({"x": X})["z"])
+    torch.testing.assert_close(q.mean({"y": Y})["z"], torch.full((4, 1), 0.5, dtype=D))
+
+
+def test_modalities_that_are_left_out_under_other_names_and_in_products() -> None:
+    q = sd.ProductOfExperts("q(z|x,y)", [QX, QY], prior=PRIOR)
+    direct = q.only("x").mean({"x": X})["z"]
+    renamed = q.rename(x="a", y="x")
+    assert torch.equal(renamed.mean({"a": X})["z"], direct)
+    assert torch.equal(renamed.only("a").mean({"a": X})["z"], direct)
+    assert torch.equal(renamed.only("x").mean({"x": Y})["z"], q.only("y").mean({"y": Y})["z"])
+    effect = sd.Normal("q(w|z)", lambda z: (2 * z, 1.0))
+    joint = effect * q
+    drawn = joint.sample({"x": X}, shape=5, generator=torch.Generator().manual_seed(0))
+    assert {name: tuple(t.shape) for name, t in drawn.items()} == {"w": (5, 4, 1), "z": (5, 4, 1)}
+    values = {**drawn, "x": X}
+    torch.testing.assert_close(
+        joint.log_prob(values),
+        effect.log_prob(drawn, sample_axes={"z": 1}) + q.only("x").log_prob({"z": drawn["z"], "x": X}),
+    )
+    assert joint.log_prob({**values, "y": Y}).ne(joint.log_prob(values)).all()
+    assert torch.equal(sd.Joint([q]).mean({"x": X})["z"], direct)
+    assert torch.equal(sd.Joint([q]).entropy({"x": X}), q.only("x").entropy({"x": X}))
+    other = sd.Normal("r(v|y)", lambda y: (y, 1.0))
+    with pytest.raises(NameResolutionError, match="needs a value of `y`"):
+        (q * other).sample({"x": X})  # the product could do without it, its other factor could not
+
+
+def test_the_networks_of_missing_modalities_do_not_run() -> None:
+    def fail(y: Tensor) -> tuple[Tensor, Tensor]:
+        raise AssertionError
+
+    q = sd.ProductOfExperts("q(z|x,y)", [QX, sd.Normal("q(z|y)", fail)], prior=PRIOR)
+    assert q.sample({"x": X})["z"].shape == (4, 1)
+    loss = q.log_prob({"z": torch.zeros(4, 1, dtype=D), "x": X}).sum()
+    assert all(g.abs().sum() > 0 for g in torch.autograd.grad(loss, list(QX.parameters())))
+
+
 def test_modalities_that_are_missing_for_some_examples() -> None:
     q = sd.ProductOfExperts("q(z|x,y,m)", [QX, QY], prior=PRIOR, mask="m")
     mask = torch.tensor([[1, 1], [1, 0], [0, 1], [0, 0]])
@@ -86,6 +159,11 @@ def test_modalities_that_are_missing_for_some_examples() -> None:
     part = q.only("x")
     assert part.given == ("x", "m")
     torch.testing.assert_close(part.mean({"x": X, "m": mask})["z"][1], rows[1]["z"][1])
+    torch.testing.assert_close(q.mean({"x": X, "m": mask})["z"], part.mean({"x": X, "m": mask})["z"])
+    other = q.rename(m="present", x="a")
+    torch.testing.assert_close(
+        other.mean({"a": X, "present": mask})["z"], part.mean({"x": X, "m": mask})["z"]
+    )
 
 
 def test_each_network_runs_once_and_gradients_reach_experts_and_weights() -> None:
@@ -190,6 +268,14 @@ REFUSED: list[tuple[type[Exception], Callable[[], object], str]] = [
     (NameResolutionError, lambda: sd.ProductOfExperts("q(z|x)", [NORMAL], mask="m"), r"is not given `m`"),
     (NameResolutionError, lambda: sd.ProductOfExperts("q(z|x)", [NORMAL]).only("y"), r"is not given `y`"),
     (NameResolutionError, lambda: sd.ProductOfExperts("q(z|x)", [NORMAL]).only(), r"has no expert that is given only \(\), and no prior\nits experts are q\(z\|x\)"),
+    (NameResolutionError, lambda: sd.ProductOfExperts("q(z|x,y)", [QX, QY]).sample(), r"has no expert that is given only \(\), and no prior\nits experts are q\(z\|x\), q\(z\|y\)"),
+    (NameResolutionError, lambda: sd.ProductOfExperts("q(z|x,y,m)", [QX, QY], mask="m").sample({"x": X, "y": Y}), r"needs a value of `m`\nit got `x`, `y`"),
+    (NameResolutionError, lambda: sd.ProductOfExperts("q(z|x,y)", [QX, QY]).sample({"x": X, "yy": Y}), r"takes no value of `yy`\ndid you mean `y`"),
+    (NameResolutionError, lambda: sd.ProductOfExperts("q(z|x,y)", [QX, QY]).log_prob({"x": X}), r"needs a value of `z`"),
+    (OptionError, lambda: sd.ProductOfExperts("q(z|x,y)", [QX, QY]).sample({"x": X}, n=3), r"`n` is for what is given nothing; the batch of Normal q\(z\|x\) is that of x"),
+    (OptionError, lambda: sd.ProductOfExperts("q(z|x,y)", [QX, QY]).sample({"x": X}, batch=3), r"`batch`"),
+    (DataError, lambda: sd.ProductOfExperts("q(z|x,y)", [QX, QY]).sample(X), r"got a Tensor in place of named values"),
+    (ShapeError, lambda: sd.ProductOfExperts("q(z|x)", [NORMAL], prior=sd.Normal("p(z)", loc=0.0, scale=1.0)).sample(n=3), r"is the prior p\(z\) alone, whose numbers do not say how many elements there are\ngive the prior `event_shape=`"),
     (ParameterError, lambda: sd.ElementwiseProductOfExperts("q(z|x,y)", sd.Normal("q(z|x,y)", lambda x, y: (x, 1.0))), r"is given 2 variables\nan elementwise expert is given one"),
     (ParameterError, lambda: sd.ElementwiseProductOfExperts("q(z|x)", NORMAL).mean({"x": torch.zeros(1, 2)}) and sd.ElementwiseProductOfExperts("q(z|x)", NORMAL).sample({"x": torch.zeros(1, 2)}), r"must be|has NaN"),
     (ParameterError, lambda: sd.ProductOfExperts("q(z|x,m)", [NORMAL], mask="m").sample({"x": torch.zeros(1, 2), "m": torch.zeros(1, 1)}), r"NaN|must be"),

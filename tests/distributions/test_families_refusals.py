@@ -123,6 +123,31 @@ def test_the_ends_of_a_support_belong_to_it(
     q.check_support(torch.zeros(0), "x")
 
 
+BY_NETWORK: list[tuple[sd.Family, list[float], list[float], str]] = [
+    (sd.Uniform("p(x|z)", lambda z: (z, z + 1)), [-1e30, 1e30], [NAN], "x has NaN values"),
+    (sd.Uniform("p(x|z)", low=lambda z: z, high=2.0), [-1e30, 2.0], [2.1], "outside the support"),
+    (sd.Binomial("p(x|z)", lambda z: (z.exp().round(), z)), [0.0, 1e9], [-1.0], "outside the support"),
+    (sd.Binomial("p(x|z)", total_count=lambda z: z, probs=0.5), [7.0], [0.5], "takes whole numbers"),
+    (
+        sd.Multinomial("p(x|z)", total_count=lambda z: z, logits=V2),
+        [7.0, 2.0],
+        [-1.0, 2.0],
+        "outside the support",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("family", "inside", "outside", "words"), BY_NETWORK, ids=lambda v: getattr(v, "described", None)
+)
+def test_an_end_that_a_network_gives_is_not_looked_at(
+    family: sd.Family, inside: list[float], outside: list[float], words: str
+) -> None:
+    family.check_support(torch.tensor(inside), "x")
+    with pytest.raises(SupportError, match=words):
+        family.check_support(torch.tensor(outside), "x")
+
+
 def test_supports_say_what_they_are() -> None:
     texts = {
         family.__name__: family.support.text

@@ -22,6 +22,9 @@ FUNCTIONS = {
     "digamma": torch.digamma,
     "row_sum": lambda a: a.sum(-1),
     "gamma_gap": lambda a, b: _gap(a, b, torch.lgamma, torch.digamma) - _gap(a, b, _entropy, torch.log),
+    "sqrt": torch.sqrt,
+    "cosh": torch.cosh,
+    "erf": torch.erf,
 }
 
 

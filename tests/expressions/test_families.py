@@ -30,7 +30,6 @@ from symdgm.expressions.families import (
 from symdgm.expressions.folding import fold
 from symdgm.expressions.scope import replace
 
-
 FAMILIES = [e for e in ALL if e.name in ("Normal", "Bernoulli", "Categorical", "OneHotCategorical")]
 """The others are in `test_more_families`."""
 

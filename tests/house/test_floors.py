@@ -11,7 +11,7 @@ import pytest
 from repository import PACKAGE, modules, python
 
 FACE = (
-    "objective", "model", "block", "statement", "formula", "families", "written_factors", "parts",
+    "objective", "model", "block", "statement", "formula", "families", "written_factors", "parts", "blocks",
     "derivation", "generation", "games", "inline_laws", "divergences", "estimators",
     "algebra", "expression", "equations", "bounding", "measuring", "verification", "equivalence",
     "numeric_witness", "report", "better_estimators",

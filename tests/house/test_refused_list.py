@@ -8,7 +8,7 @@ from symdgm.binding.unsupported import CONSTRUCTS, FUNCTIONS
 from symdgm.expressions.applications import Transposed
 from symdgm.expressions.calculus import IntegralOver
 from symdgm.expressions.names import IndexRange, Listing, Placeholder
-from symdgm.expressions.statements import Definition, Optimize, Proportional
+from symdgm.expressions.statements import Definition, Optimize
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -19,8 +19,7 @@ WORDS = {
     Listing: "listings",
     Placeholder: "arguments left open",
     Optimize: "optimisations inside a formula",
-    Proportional: "`propto`",
-    Definition: "deterministic values (`h = g(z)`)",
+    Definition: "equations inside a formula",
 }
 """The construct → how the lists name it."""
 

@@ -135,12 +135,78 @@ def test_classes_are_looked_up_where_axes_differ(elements, by_probs):
     agree(sd.Objective("E_q(y|x)[log p(y)]", *laws), under_q, encoder, x=x)
 
 
+COUNTS = {
+    "logits": lambda net: sd.Binomial("q(y|x)", logits=net, total_count=4),
+    "probs": lambda net: sd.Binomial("q(y|x)", probs=nn.Sequential(net, nn.Sigmoid()), total_count=4),
+    "tensor": lambda net: sd.Binomial("q(y|x)", logits=net, total_count=torch.full((2,), 4.0).double()),
+    "trials first": lambda net: sd.Binomial("q(y|x)", total_count=4.0, logits=net),
+}
+
+
+@pytest.mark.parametrize("how", COUNTS)
+def test_binomial(how):
+    encoder, decoder, x, _ = setup(sd.Bernoulli, 2)
+    f = score(decoder, torch.tensor([1.0, 0.3]).double())
+    law = td.Binomial(4, logits=encoder(x))
+    expected = torch.zeros(BATCH).double()
+    for state in itertools.product(range(5), repeat=2):
+        y = torch.tensor(state).double().expand(BATCH, 2)
+        expected = expected + law.log_prob(y).sum(-1).exp() * f(y)
+    agree(sd.Objective("E_q(y|x)[f(y)]", COUNTS[how](encoder), f=f), expected.mean(), encoder, decoder, x=x)
+
+
+@pytest.mark.parametrize("mixture", [False, True])
+def test_levels_of_a_grid(mixture):
+    torch.manual_seed(0)
+    outputs = nn.Unflatten(1, (2, 3)) if mixture else nn.Identity()
+    encoder = nn.Sequential(nn.Linear(INPUTS, 6 if mixture else 2), outputs).double()
+    decoder = setup(sd.Bernoulli, 1)[1]
+    x = torch.randn(BATCH, INPUTS, dtype=torch.float64)
+    f = score(decoder, torch.tensor([1.0, 0.3]).double())
+    shared = {"scale": torch.tensor([0.2, 0.5, 0.3]).double()} if mixture else {"scale": 0.4}
+    family = sd.DiscretizedLogisticMixture if mixture else sd.DiscretizedLogistic
+    more = {"logits": torch.tensor([0.0, 1.0, -1.0]).double()} if mixture else {}
+    q = family("q(y|x)", loc=encoder, levels=4, low=-1.0, high=2.0, **shared, **more)
+    loc, scale = (encoder(x), 0.4) if not mixture else (encoder(x), shared["scale"])
+
+    def mass(level):
+        """The logistic mass of a level, by its distribution function."""
+        upper = ((level + 0.5 - loc) / scale).sigmoid() if level < 2 else torch.ones_like(loc)
+        lower = ((level - 0.5 - loc) / scale).sigmoid() if level > -1 else torch.zeros_like(loc)
+        return ((upper - lower) * more["logits"].softmax(-1)).sum(-1) if mixture else upper - lower
+
+    expected = torch.zeros(BATCH).double()
+    for a, b in itertools.product([-1.0, 0.0, 1.0, 2.0], repeat=2):
+        y = torch.tensor([a, b]).double().expand(BATCH, 2)
+        expected = expected + mass(a)[:, 0] * mass(b)[:, 1] * f(y)
+    agree(sd.Objective("E_q(y|x)[f(y)]", q, f=f), expected.mean(), encoder, decoder, x=x)
+
+
+def test_a_count_whose_trials_a_network_gives_is_refused():
+    q = sd.Binomial("q(y|x)", lambda x: (x.exp().round(), x))
+    with pytest.raises(EstimatorError, match="no sound estimator is known for an expectation over"):
+        sd.Objective("E_q(y|x)[||y||^2]", q)
+
+
+def test_the_derivation_says_that_counts_and_levels_are_enumerated():
+    for q in (
+        sd.Binomial("q(y)", total_count=2, probs=0.5, event_shape=1),
+        sd.DiscretizedLogistic("q(y)", loc=0.0, scale=1.0, levels=3, event_shape=1),
+    ):
+        shown = repr(sd.Objective("E_q(y)[||y||^2]", q).derivation)
+        assert "enumeration (equality)" in shown
+        assert "is the sum over all states, weighted by q(y)" in shown
+
+
 def test_too_many_states():
     q = sd.Bernoulli("q(y|x)", nn.Linear(INPUTS, 13))
     objective = sd.Objective("E_q(y|x)[||y||^2]", q, estimators={"y": "enumeration"})
     with pytest.raises(EstimatorError, match=r"`y` has 2\^13 states, more than the 4096") as caught:
         objective(x=torch.zeros(BATCH, INPUTS))
     assert "E_q(y|x)[||y||^2]" in str(caught.value) and "^" in str(caught.value).splitlines()[2]
+    q = sd.DiscretizedLogistic("q(y|x)", nn.Linear(INPUTS, 2), scale=0.1)
+    with pytest.raises(EstimatorError, match=r"`y` has 256\^2 states, more than the 4096"):
+        sd.Objective("E_q(y|x)[||y||^2]", q)(x=torch.zeros(BATCH, INPUTS))
 
 
 def test_no_discrete_latent_has_a_silent_zero_gradient():
