@@ -70,6 +70,6 @@ def all_networks(formulas: Iterable[Bound]) -> Shelf:
 
 
 def networks_of(bound: Bound) -> Shelf:
-    """The networks that a formula applies outside of distributions, and the tables that it takes entries of."""
+    """The networks that a formula applies outside of distributions, and the tables it takes entries of."""
     networks = {name: bound.environment.networks[name] for name in bound.networks}
     return Shelf({**networks, **bound.environment.tables})

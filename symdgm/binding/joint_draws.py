@@ -10,7 +10,7 @@ from symdgm.binding.derive_law import derive_law
 from symdgm.binding.environment import Environment
 from symdgm.binding.factors import ATOMS, Match, assign, product, values_of
 from symdgm.binding.sample_laws import sampled
-from symdgm.errors import NameResolutionError, SymdgmError
+from symdgm.errors import NameResolutionError, NotSupportedError, SymdgmError
 from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.arithmetic import Times
 from symdgm.expressions.expectations import Binder
@@ -70,9 +70,9 @@ def _from_ancestors(environment: Environment, binder: Binder, taken: Collection[
         return []
     if environment.data_law(law) is not None or not all(isinstance(v, ATOMS) for v in values_of(law)):
         return []
+    if _is_exact(environment, law):
+        return []
     try:
-        if derive_law(environment, law) is not None:
-            return []
         found = sampled(environment, law)
     except SymdgmError:  # not to be drawn: the reading of the law says why
         return []
@@ -82,6 +82,14 @@ def _from_ancestors(environment: Environment, binder: Binder, taken: Collection[
     for hidden in (v for m in found.matches for v in m.values if v not in names):
         names[hidden] = unused(hidden, {*taken, *names.values()})
     return [_binder(m, names) for m in found.matches]
+
+
+def _is_exact(environment: Environment, law: Basic) -> bool:
+    """Whether a marginal or a posterior has a density."""
+    try:
+        return derive_law(environment, law) is not None
+    except NotSupportedError:
+        return False
 
 
 def unused(variable: Basic, taken: Collection[Basic]) -> Basic:

@@ -33,7 +33,7 @@ NUMERIC = {
             "ceil",
             "log1p",
             "expm1",
-        ),  # fmt: skip
+        ),
         "math.",
     ),
 }

@@ -131,9 +131,9 @@ def test_bare_names_take_the_variables_of_the_other_side(text):
     assert o.data == ("x",) and o(x=torch.randn(6, 2)).isfinite()
 
 
-def test_a_row_must_be_observed():
-    with pytest.raises(NameResolutionError, match="`x` is bound by the expectation"):
-        sd.Objective("E_{p(z) p(x|z)}[||x||^2] + MMD[q(z) || p(z)]", VAE[0], VAE[2], VAE[3])
+def test_a_row_is_data_though_a_draw_has_its_name():
+    o = sd.Objective("E_{p(z) p(x|z)}[||x||^2] + MMD[q(z) || p(z)]", VAE[0], VAE[2], VAE[3])
+    assert o.data == ("x",)
 
 
 def test_the_wasserstein_autoencoder_of_the_paper():
