@@ -16,7 +16,9 @@ from symdgm.binding.read_laws import (
     read_entropy,
     read_expectation,
 )
+from symdgm.binding.read_time import read_aggregate
 from symdgm.binding.reader import Reader, ReadNode
+from symdgm.expressions.indices import Aggregate
 from symdgm.binding.written import Excerpt, Written
 from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.expectations import CrossEntropy, DivergenceBetween, Entropy, Expect
@@ -56,6 +58,7 @@ READERS: dict[type, ReadNode] = {
     Apply: Reader.apply,
     Density: read_density,
     Expect: read_expectation,
+    Aggregate: read_aggregate,
     DivergenceBetween: read_divergence,
     Entropy: read_entropy,
     CrossEntropy: read_cross_entropy,

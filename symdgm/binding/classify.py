@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from sympy import Basic
@@ -12,9 +13,10 @@ from torch import Tensor, nn
 from symdgm.binding.environment import Environment
 from symdgm.binding.factors import Factor, givens_of, reference, values_of
 from symdgm.binding.scalars import Scalars, is_scalar
+from symdgm.binding.timeline import Timeline, initial_value, is_initial, timeline_of
 from symdgm.distributions import Distribution, Joint
 from symdgm.errors import NameResolutionError, OptionError, nearest
-from symdgm.expressions.names import Subscripted, spelled
+from symdgm.expressions.names import Subscripted, base, spelled
 from symdgm.expressions.scope import free_names, heads
 
 Declared = Sequence[tuple[Basic, Distribution]]
@@ -52,6 +54,8 @@ def classify(
     applied = _called(expressions)
     mentioned = applied | {spelled(n) for e in expressions for n in free_names(e)}
     factors = [*declared]
+    time = timeline_of(expressions, [node for node, _ in declared])
+    initial: dict[Basic, object] = {}
     networks: dict[str, Callable[..., object]] = {}
     scalars: dict[str, object] = {}
     shapes: dict[str, torch.Size] = {}
@@ -59,11 +63,13 @@ def classify(
     for keyword, value in names.items():
         node = read(keyword)
         name = spelled(node)
-        if isinstance(value, Distribution):
+        if time is not None and is_initial(time, node):
+            initial[base(node)] = initial_value(keyword, value)
+        elif isinstance(value, Distribution):
             parts = value.factors if isinstance(value, Joint) else (value,)
             factors += [(_renamed(node, declared_node(part, read)), part) for part in parts]
-        elif is_shape(value) and any(node in (*values_of(f), *givens_of(f)) for f, _ in factors):
-            shapes[name] = torch.Size((value,) if isinstance(value, int) else value)  # type: ignore[arg-type]
+        elif is_shape(value) and (over := _over(node, time, [f for f, _ in factors])):
+            shapes |= dict.fromkeys(over, torch.Size((value,) if isinstance(value, int) else value))  # type: ignore[arg-type]
         elif name not in mentioned:
             raise _unused(keyword, [*options, *sorted(mentioned - _keys(names, read))])
         elif name in applied and callable(value) and not is_number(value):
@@ -84,7 +90,18 @@ def classify(
             )
     numbered = tuple(Factor(i, node, d) for i, (node, d) in enumerate(factors))
     _refuse_duplicates(numbered)
-    return Environment(numbered, networks, Scalars(scalars), shapes)
+    if time is not None:
+        time = replace(time, initial=initial)
+    return Environment(numbered, networks, Scalars(scalars), shapes, time)
+
+
+def _over(node: Basic, time: Timeline | None, factors: Sequence[Basic]) -> list[str]:
+    """The names of the variables that a name means: its own, and those of the steps of a sequence."""
+    variables = [v for f in factors for v in (*values_of(f), *givens_of(f))]
+    own = [spelled(node)] if node in variables else []
+    if time is None or node not in time.sequences:
+        return own
+    return [*own, spelled(node), *(spelled(v) for v in variables if time.covers(v) and base(v) == node)]
 
 
 def is_shape(value: object) -> bool:

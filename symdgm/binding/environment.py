@@ -11,6 +11,7 @@ from sympy import Basic
 
 from symdgm.binding.factors import DATA_NAMES, DataLaw, Factor, Match, assign, givens_of, joint, values_of
 from symdgm.binding.scalars import Scalars
+from symdgm.binding.timeline import Timeline
 from symdgm.distributions import Data
 from symdgm.errors import NameResolutionError
 from symdgm.expressions.names import Labelled, Name, Subscripted, spelled
@@ -25,12 +26,14 @@ class Environment:
         networks: name → any module or callable.
         scalars: the scalars' current values.
         shapes: variable → its event shape, where the user declared one.
+        time: the sequences of the formula, if it has any.
     """
 
     factors: tuple[Factor, ...]
     networks: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     scalars: Scalars = field(default_factory=lambda: Scalars({}))
     shapes: Mapping[str, torch.Size] = field(default_factory=dict)
+    time: Timeline | None = None
 
     def named(self, head: Basic) -> list[Factor]:
         """The factors called ``head``; if there are none, without its parameter subscript."""

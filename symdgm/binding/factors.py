@@ -9,6 +9,7 @@ import networkx as nx
 from sympy import Basic, Tuple
 from torch import Tensor
 
+from symdgm.binding.timeline import is_range
 from symdgm.distributions import Distribution, Family
 from symdgm.errors import NameResolutionError
 from symdgm.expressions.applications import Apply, Density
@@ -139,7 +140,7 @@ def _equal(formal: Basic, actual: Basic) -> bool:
 
 
 def _same_base(formal: Basic, actual: Basic) -> bool:
-    return isinstance(actual, ATOMS) and base(formal) == base(actual)
+    return isinstance(actual, ATOMS) and base(formal) == base(actual) and is_range(formal) == is_range(actual)
 
 
 def joint(factors: Iterable[Factor], values: Sequence[Basic], givens: Sequence[Basic]) -> list[Factor] | None:

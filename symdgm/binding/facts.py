@@ -7,15 +7,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from sympy import Basic, Number, preorder_traversal
+from sympy import Basic, Integer, Number, preorder_traversal
+from sympy.core.symbol import Str
 
 from symdgm.binding.environment import Environment
 from symdgm.binding.factors import ATOMS, Match, givens_of, product, values_of
 from symdgm.binding.gradients import is_fixed, is_pathwise
+from symdgm.binding.paths import Path, product_over_time
+from symdgm.binding.read_time import is_time
 from symdgm.distributions import Bernoulli, Categorical, Data, Deterministic, Family, OneHotCategorical
 from symdgm.expressions.applications import Apply, Density
-from symdgm.expressions.arithmetic import Minus, Plus, Power, Quotient, Times
+from symdgm.expressions.arithmetic import Minus, Plus, Power, Quotient, Times, times
 from symdgm.expressions.families import conversion, family
+from symdgm.expressions.indices import Aggregate, Index
 from symdgm.expressions.laws import Law
 from symdgm.expressions.names import Name, Subscripted, spelled
 from symdgm.expressions.node import to_node
@@ -58,6 +62,20 @@ class BoundFacts:
             return None
         whole = product(factors)
         return (whole,) if isinstance(whole, Apply | Density) else tuple(whole.args)
+
+    def over_time(self, node: Basic) -> Basic | None:
+        """The product over time that a density of whole sequences is."""
+        time = self.environment.time
+        if time is None or not isinstance(node, Apply | Density):
+            return None
+        factors = product_over_time(self.environment, node)
+        if factors is None:
+            return None
+        return Aggregate(Str("prod"), times(*factors), Index(time.index, Integer(1), time.length))
+
+    def is_time(self, index: Basic) -> bool:
+        """Whether an index runs over the steps of sequences."""
+        return isinstance(index, Index) and is_time(self.environment, index)
 
     def is_scalar(self, node: Basic) -> bool:
         """Whether a node is a number, a bound scalar, or made of those."""
@@ -106,12 +124,14 @@ class BoundFacts:
 
     def _described(self, match: Match) -> Law:
         distribution = match.factor.distribution
-        if isinstance(distribution, Deterministic):
+        if isinstance(match.factor, Path):
+            kind = "path"
+        elif isinstance(distribution, Deterministic):
             kind = "deterministic"
         else:
             kind = "data" if isinstance(distribution, Data) else "density"
         formulas = None
-        if isinstance(distribution, Family):
+        if isinstance(distribution, Family) and kind != "path":
             formulas = family(distribution.family, parametrisation(distribution))
         name = distribution.family if isinstance(distribution, Family) else type(distribution).__name__
         return Law(
@@ -121,7 +141,7 @@ class BoundFacts:
             givens=match.givens,
             family=formulas,
             family_name=name,
-            finite=isinstance(distribution, FINITE),
+            finite=isinstance(distribution, FINITE) and kind != "path",
             kind=kind,
             pathwise=is_pathwise(distribution),
             fixed=is_fixed(distribution),

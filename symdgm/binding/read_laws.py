@@ -97,7 +97,8 @@ def read_expectation(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Ba
 def _drawn(reader: Reader, drawn: tuple[Basic, ...], law: Basic) -> tuple[Basic, ...]:
     """The variables that an expectation binds, in the order of the law's own."""
     for variable in drawn:
-        refuse(variable)
+        if reader.environment.time is None or not reader.environment.time.covers(variable):
+            refuse(variable)
         if reader.environment.scalar(variable) is not None:
             raise NameResolutionError(
                 f"`{variable}` is bound to a number, but it is drawn from `{law}`",

@@ -8,7 +8,6 @@ from symdgm.errors import NotSupportedError
 from symdgm.expressions.applications import Call, Density, Indicator, Transposed
 from symdgm.expressions.calculus import DerivativeBy, IntegralOver
 from symdgm.expressions.expectations import DivergenceBetween, MutualInformation
-from symdgm.expressions.indices import Aggregate
 from symdgm.expressions.names import (
     IndexRange,
     Labelled,
@@ -22,7 +21,6 @@ from symdgm.expressions.names import (
 from symdgm.expressions.statements import Abbreviation, Block, Definition, Labeled, Optimize, Proportional
 
 CONSTRUCTS: dict[type, str] = {
-    Aggregate: "a sum, product or mean over an index",
     DerivativeBy: "a derivative by a variable",
     IntegralOver: "an integral",
     Transposed: "a transpose",

@@ -9,6 +9,7 @@ from sympy import Basic, Integer, Number, Rational
 from symdgm.expressions.applications import Apply, Call, Density, call
 from symdgm.expressions.arithmetic import Minus, Plus, Power, Quotient, Times, plus
 from symdgm.expressions.expectations import Expect
+from symdgm.expressions.indices import Aggregate
 from symdgm.expressions.scope import bound_variables, free_names
 from symdgm.rewriting.facts import Facts
 
@@ -100,9 +101,9 @@ def constant(node: Basic, facts: Facts) -> Basic | None:
     needed = set(free_names(node.body))
     for binder in reversed(node.binders):
         drawn = set(bound_variables(binder))
-        if drawn & needed:
+        law = facts.law(binder.law)
+        if drawn & needed or (law is not None and law.kind == "path"):
             kept.insert(0, binder)
-            law = facts.law(binder.law)
             needed = (needed - drawn) | set(law.givens if law else ())
     if len(kept) == len(node.binders):
         return None
@@ -121,6 +122,8 @@ def _signed_factors(node: Basic, sign: int, facts: Facts) -> list[tuple[int, Bas
 def _is_density(node: Basic, facts: Facts) -> bool:
     if isinstance(node, Power):
         return _is_density(node.args[0], facts)
+    if isinstance(node, Aggregate):
+        return node.kind == "prod" and facts.is_time(node.index)
     return isinstance(node, Apply | Density) and (
         facts.law(node) is not None or facts.factorise(node) is not None
     )
