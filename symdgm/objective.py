@@ -206,19 +206,23 @@ class Objective:
     def read(self, values: Mapping[str, object]) -> dict[str, Tensor]:
         """The data as checked tensors; on an accelerator, values are looked at the first time only."""
         anchor = self._anchor()
-        data = read_data(respelled(values, self.data, parse), self.data, anchor)
-        check_batch(data)
+        data = self._tensors(values, anchor)
         if self.validate and (
             _on_cpu(data) or self.runner.key(data, Output.MEAN) not in self.runner.programs
         ):
             check_values(self.bound.environment, data, anchor)
         return data
 
+    def _tensors(self, values: Mapping[str, object], anchor: Tensor | None) -> dict[str, Tensor]:
+        optional = [self.bound.lengths] if self.bound.lengths is not None else []
+        data = read_data(respelled(values, [*self.data, *optional], parse), self.data, anchor, optional)
+        check_batch(data)
+        return data
+
     def check(self, values: Mapping[str, object]) -> None:
         """Check names, batch sizes, dtypes and supports of data; see `__call__` for the errors."""
         anchor = self._anchor()
-        data = read_data(respelled(values, self.data, parse), self.data, anchor)
-        check_batch(data)
+        data = self._tensors(values, anchor)
         check_values(self.bound.environment, data, anchor)
 
     def inputs(self, values: object = None, /, *, n: int = 1, **data: object) -> dict[str, Any]:
@@ -313,7 +317,9 @@ def _counts(samples: int | Mapping[str, int], bound: Bound) -> dict[str, int]:
 
 def _refuse_unused(bound: Bound, names: Mapping[str, object]) -> None:
     distributions = [str(f.head) for f in bound.environment.factors]
-    used = [*bound.scalars, *bound.networks, *bound.environment.shapes, *distributions]
+    time = bound.environment.time
+    initial = [f"{s}_0" for s in time.initial] if time is not None else []
+    used = [*bound.scalars, *bound.networks, *bound.environment.shapes, *distributions, *initial]
     refuse_unused(names, used, OPTIONS, parse)
 
 

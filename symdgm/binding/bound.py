@@ -9,6 +9,7 @@ from sympy import Basic
 from symdgm.binding.environment import Environment
 from symdgm.binding.written import Written
 from symdgm.errors import SymdgmError
+from symdgm.expressions.names import spelled
 
 
 @dataclass
@@ -34,6 +35,18 @@ class Bound:
     scalars: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
     text: Written | None = None
+
+    @property
+    def lengths(self) -> str | None:
+        """The name under which the lengths of the sequences may be given."""
+        time = self.environment.time
+        return None if time is None else spelled(time.length)
+
+    @property
+    def sequences(self) -> frozenset[str]:
+        """The observed variables that have steps, ``[batch, time, *event]``."""
+        time = self.environment.time
+        return frozenset() if time is None else frozenset(map(spelled, time.sequences))
 
     def point(self, error: SymdgmError, node: Basic) -> SymdgmError:
         """The error with a caret under a node, where the node was written."""

@@ -30,7 +30,8 @@ def emit_draw(writer: Writer, node: PlanNode) -> Operand:
     """
     law, count = writer.laws[node.args[0]], node.number(2)
     event = known_event(writer, law)
-    axes = tuple(a for a in writer.axes if a in law.axes or a == BATCH)
+    rows: Axis = node.detail[3] if len(node.detail) > 3 else BATCH
+    axes = tuple(a for a in writer.axes if a in law.axes or a == rows)
     if count > 1:
         writer.axes.insert(0, node)
     drawn_axes: tuple[Axis, ...] = (node, *axes) if count > 1 else axes

@@ -51,6 +51,12 @@ PATHWISE = Estimator(
     "a draw is a differentiable function of the parameters and of noise, so value and gradient are unbiased",
 )
 
+PATHS = Estimator(
+    "paths",
+    Kind.UNBIASED,
+    "each step is drawn given the step before; a draw is a differentiable function of the parameters and of "
+    "noise",
+)
 FIXED = Estimator(
     "Monte Carlo",
     Kind.UNBIASED,
@@ -66,6 +72,8 @@ def choose(law: Law) -> Estimator:
     """
     if law.kind == "data":
         return MINIBATCH
+    if law.kind == "path":
+        return PATHS
     if law.kind == "deterministic":
         return CERTAIN
     if law.finite:

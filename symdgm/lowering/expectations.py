@@ -12,8 +12,9 @@ from symdgm.expressions.expectations import Binder
 from symdgm.expressions.laws import Law
 from symdgm.expressions.names import base, spelled
 from symdgm.expressions.scope import free_names
-from symdgm.lowering.estimators import CERTAIN, ENUMERATION, FIXED, MINIBATCH, PATHWISE, Estimator, choose
+from symdgm.lowering.estimators import CERTAIN, ENUMERATION, FIXED, MINIBATCH, PATHS, PATHWISE, Estimator, choose
 from symdgm.lowering.plan import Kind, PlanNode
+from symdgm.lowering.time.loops import lower_path
 
 if TYPE_CHECKING:
     from symdgm.lowering.lower import Lowering, Scope
@@ -57,6 +58,8 @@ def lower_expectation(lowering: Lowering, node: Basic, scope: Scope, *, log: boo
     for binder in node.binders:
         law = _law(lowering, binder)
         drawn = binder.variables or law.values
+        if (law.identity, law.givens) in scope.laws:
+            continue  # the path around it draws this very step
         estimator = choose(law)
         _record(lowering, node, law, estimator, drawn, outside)
         scope, axis = _bind(lowering, law, drawn, estimator, scope, node)
@@ -82,7 +85,7 @@ def _law(lowering: Lowering, binder: Binder) -> Law:
 def _record(
     lowering: Lowering, node: Basic, law: Law, estimator: Estimator, drawn: tuple[Basic, ...], scope: Scope
 ) -> None:
-    count = _count(lowering, law, drawn) if estimator in (PATHWISE, FIXED) else 1
+    count = _count(lowering, law, drawn) if estimator in (PATHWISE, FIXED, PATHS) else 1
     key = (law.node, law.identity, drawn, scope.linear, scope.logged, node)
     estimate = Estimate(node, law, estimator, count, not scope.linear, scope.logged)
     lowering.estimates.setdefault(key, estimate)
@@ -125,6 +128,10 @@ def _bind(
         _refuse_other_rows(lowering, law, drawn, node)
         observed = {v: plan.node(Kind.OBSERVE, detail=(spelled(v),), origin=v) for v in drawn}
         return replace(scope, values={**scope.values, **observed}), next(iter(observed.values()))
+    if estimator is PATHS:
+        count = _count(lowering, law, drawn)
+        inner, loop = lower_path(lowering, law, scope, count)
+        return inner, loop if count > 1 else None
     parameters = lowering.law(law, scope)
     if estimator is CERTAIN:
         formal = lowering.bound.environment.factors[law.identity].variables
@@ -156,13 +163,18 @@ def _drawn(
     else:
         count = _count(lowering, law, drawn)
         kind = Kind.SAMPLE if parameters.kind is Kind.OPAQUE else Kind.DRAW
-        value = lowering.plan.node(kind, parameters, detail=(name, stream, count), origin=variable)
+        value = lowering.plan.node(kind, parameters, detail=(name, stream, count, *_rows(scope)), origin=variable)
         axis = value if count > 1 else None
     values = {variable: value}
     if value.kind is Kind.SAMPLE:
         values = _entries(lowering, law, drawn, value)
     inner = replace(scope, values={**scope.values, **values}, active=scope.active | {key})
     return inner, axis
+
+
+def _rows(scope: Scope) -> tuple[str, ...]:
+    """What stands for the batch, where it is not the batch itself."""
+    return () if scope.rows == "batch" else (scope.rows,)
 
 
 def _entries(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from symdgm.expressions.applications import Apply, Call, Density, Inner, Norm
 from symdgm.expressions.arithmetic import Minus, Plus, Power, Quotient, Times
 from symdgm.expressions.expectations import Expect
+from symdgm.expressions.indices import Aggregate
 from symdgm.expressions.names import Labelled, Name, Subscripted
 from symdgm.lowering.arithmetic import (
     lower_inner,
@@ -17,6 +18,7 @@ from symdgm.lowering.arithmetic import (
 )
 from symdgm.lowering.expectations import lower_expectation
 from symdgm.lowering.lower import Lowering, LowerNode
+from symdgm.lowering.time.sums import lower_over_time
 
 LOWERINGS: dict[type, LowerNode] = {
     Name: Lowering.name,
@@ -33,4 +35,5 @@ LOWERINGS: dict[type, LowerNode] = {
     Density: Lowering.density,
     Call: Lowering.call,
     Expect: lower_expectation,
+    Aggregate: lower_over_time,
 }

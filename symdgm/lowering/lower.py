@@ -19,6 +19,7 @@ from symdgm.lowering.logarithms import lower_log, splits
 from symdgm.lowering.plan import Kind, Plan, PlanNode
 from symdgm.lowering.sources import function_source, is_opaque, network_name, sources_of
 from symdgm.lowering.stable import stable
+from symdgm.lowering.time.sequences import in_rows, lower_step
 
 LowerNode = Callable[["Lowering", Basic, "Scope"], PlanNode]
 """Lowers one node at the place where it stands."""
@@ -35,6 +36,10 @@ class Scope:
         linear: whether the value enters the objective linearly, so that an unbiased estimate
             of it leaves no bias.
         logged: whether its logarithm enters linearly, so that an unbiased estimate leaves a lower bound.
+        rows: what stands for the batch: ``batch``, all ``steps``, or those ``active`` in a loop.
+        laws: (factor, givens) → a law whose parameters are known already.
+        traces: latent sequence → the loop that draws it.
+        outer: where the loop stands in whose body this is.
     """
 
     values: Mapping[Basic, PlanNode] = field(default_factory=dict)
@@ -42,6 +47,10 @@ class Scope:
     active: frozenset[tuple[object, ...]] = frozenset()
     linear: bool = True
     logged: bool = False
+    rows: str = "batch"
+    laws: Mapping[tuple[object, ...], PlanNode] = field(default_factory=dict)
+    traces: Mapping[Basic, PlanNode] = field(default_factory=dict)
+    outer: Scope | None = None
 
     def nonlinear(self) -> Scope:
         """The same place inside a nonlinear function: what is estimated here is biased outside."""
@@ -75,6 +84,7 @@ class Lowering:
         self.estimates: dict[tuple[object, ...], Estimate] = {}
         self._names: dict[tuple[int, int], str] = {}
         self.streams: dict[Basic, int] = {}
+        self.loops: dict[tuple[object, ...], PlanNode] = {}
 
     def lower(self, node: Basic, scope: Scope) -> PlanNode:
         """The plan node of an expression.
@@ -90,6 +100,9 @@ class Lowering:
 
     def law(self, law: Law, scope: Scope) -> PlanNode:
         """The parameters of a law at its givens."""
+        known = scope.laws.get((law.identity, law.givens))
+        if known is not None:
+            return known
         factor = self.bound.environment.factors[law.identity]
         if is_opaque(factor.distribution):
             nodes = [self.lower(g, scope.nonlinear()) for g in law.givens]
@@ -113,7 +126,10 @@ class Lowering:
     def name(self, node: Basic, scope: Scope) -> PlanNode:
         """A variable, a parameter of a law, a scalar or an observation."""
         if node in scope.values:
-            return scope.values[node]
+            return self.in_place(scope.values[node], scope)
+        step = lower_step(self, node, scope)
+        if step is not None:
+            return step
         if node in self.facts.parameter_names:
             law, parameter = self.facts.parameter_names[node]
             return self.plan.node(Kind.PARAMETER, self.law(law, scope), detail=(parameter,), origin=node)
@@ -122,18 +138,23 @@ class Lowering:
             return self.plan.node(Kind.SCALAR, detail=(scalar,), origin=node)
         if node == PI and spelled(node) not in self.bound.data:
             return self.plan.node(Kind.NUMBER, detail=("pi",), origin=node)
-        return self.plan.node(Kind.OBSERVE, detail=(spelled(node),), origin=node)
+        observed = self.plan.node(Kind.OBSERVE, detail=(spelled(node),), origin=node)
+        return in_rows(self, observed, scope)
 
     def _network(self, source: NetworkSource, inputs: list[Basic], origin: Basic, scope: Scope) -> PlanNode:
         """A call; what is estimated inside is biased outside, since a network is no linear function."""
         nodes = [self.lower(i, scope.nonlinear()) for i in inputs]
         called = self.plan.node(
-            Kind.NETWORK, *nodes, detail=(self._network_name(source, origin),), origin=origin
+            Kind.NETWORK, *nodes, detail=(self.network_name(source, origin),), origin=origin
         )
         self.readings.setdefault(called, source)
         return called
 
-    def _network_name(self, source: NetworkSource, origin: Basic) -> str:
+    def in_place(self, value: PlanNode, scope: Scope) -> PlanNode:
+        """A bound value where every step needs it."""
+        return in_rows(self, value, scope) if scope.rows == "steps" else value
+
+    def network_name(self, source: NetworkSource, origin: Basic) -> str:
         """One name for one callable, however many factors use it."""
         call = source.call
         key = (id(call.__self__), id(call.__func__)) if isinstance(call, MethodType) else (id(call), 0)

@@ -18,6 +18,13 @@
 | OPAQUE | number of the factor | what it is given |
 | SAMPLE | variable, which stream, how many | the opaque law |
 | ENTRY | variable | the sample of all variables |
+| STEPS | | an observed sequence, step by step |
+| GATHER | | what has no steps, for every step |
+| LAG | how many steps | a sequence |
+| SEQUENCE | network, direction | its inputs, step by step |
+| LOOP | its body | what it reads from outside |
+| LEAF | what it is in the body of a loop | |
+| TRACE | what is kept of every step | the loop |
 """
 
 from __future__ import annotations
@@ -48,6 +55,13 @@ class Kind(Enum):
     OPAQUE = auto()
     SAMPLE = auto()
     ENTRY = auto()
+    STEPS = auto()
+    GATHER = auto()
+    LAG = auto()
+    SEQUENCE = auto()
+    LOOP = auto()
+    LEAF = auto()
+    TRACE = auto()
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ from symdgm.errors import ShapeError
 from symdgm.lowering.logdensities import log_density
 from symdgm.lowering.operands import ATOM, BATCH, SUM, Axis, Operand
 from symdgm.lowering.plan import PlanNode
+from symdgm.lowering.time.layout import over_steps
 
 if TYPE_CHECKING:
     from symdgm.lowering.writer import Writer
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 def emit_reduce(writer: Writer, node: PlanNode) -> Operand:
     """A reduction; what does not depend on an axis is its own average over it."""
     operation, value = node.word(), writer.operands[node.args[0]]
-    if operation == "sum":
+    if operation == "sum" and node.detail[1] == "event":
         return writer.event_sum(value)
     if operation == "scalar":
         if value.rank:
@@ -29,6 +30,10 @@ def emit_reduce(writer: Writer, node: PlanNode) -> Operand:
         return _over(writer.combine("weighted", [weight, value]), states, "sum")
     if operation == "log weighted sum":
         return _log_weighted_sum(writer, node, value)
+    if node.detail[1:2] == ("steps",):
+        if value.rank:
+            raise event_shaped(value)
+        return over_steps(writer, node, value)
     axis: Axis = BATCH if node.detail[1:] else node.args[1]
     if axis not in value.axes:
         return value

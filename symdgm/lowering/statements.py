@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from sympy import Basic
 from torch.nn import functional
+from torch.nn.utils.rnn import PackedSequence
 
 from symdgm.errors import ShapeError
 from symdgm.lowering.layout import comment, laid_out, quoted
@@ -28,6 +29,7 @@ IMPORTS = {
     "binary_cross_entropy_with_logits": "from torch.nn.functional import binary_cross_entropy_with_logits",
     "logsigmoid": "from torch.nn.functional import logsigmoid",
     "softplus": "from torch.nn.functional import softplus",
+    "PackedSequence": "from torch.nn.utils.rnn import PackedSequence",
 }
 """What generated code may import, by the name that it uses."""
 
@@ -46,7 +48,16 @@ WEIGHTED = """def weighted(weight, value):
     # weight times value, and 0 where the weight is 0 and the value a log of 0
     return weight * value.where((weight != 0) | value.isfinite(), 0)
 """
-HELPERS = {"xlogy": XLOGY, "log_weighted_sum": LOG_WEIGHTED_SUM, "weighted": WEIGHTED}
+BACKWARDS = """def backwards(rows, counts):
+    # the place of each step when every sequence is read from its end
+    counts = torch.tensor(counts, device=rows.device)
+    starts = counts.cumsum(0) - counts
+    time = torch.arange(len(counts), device=rows.device).repeat_interleave(counts)
+    place = torch.arange(len(rows), device=rows.device) - starts[time]
+    lengths = (counts[:, None] > torch.arange(int(counts[0]), device=rows.device)).sum(0)
+    return starts[lengths[place] - 1 - time] + place
+"""
+HELPERS = {"backwards": BACKWARDS, "xlogy": XLOGY, "log_weighted_sum": LOG_WEIGHTED_SUM, "weighted": WEIGHTED}
 """Functions that generated code defines for itself, by name."""
 
 
@@ -58,6 +69,7 @@ def environment() -> dict[str, Any]:
         "binary_cross_entropy_with_logits": functional.binary_cross_entropy_with_logits,
         "logsigmoid": functional.logsigmoid,
         "softplus": functional.softplus,
+        "PackedSequence": PackedSequence,
     }
     for source in HELPERS.values():
         exec(compile(source, "<symdgm>", "exec"), known)

@@ -23,7 +23,7 @@ from symdgm.lowering.logdensities import emit_log_density, emit_weight
 from symdgm.lowering.naming import Names
 from symdgm.lowering.networks import Called, emit_network, emit_output
 from symdgm.lowering.opaque import emit_entry, emit_opaque, emit_sample, scored_samples
-from symdgm.lowering.operands import ATOM, BATCH, UNARY, Axis, Operand, aligned, lead
+from symdgm.lowering.operands import ACTIVE, ATOM, BATCH, STEPS, UNARY, Axis, Operand, aligned, lead
 from symdgm.lowering.operations import LAST_AXIS, number, write
 from symdgm.lowering.parameters import emit_law, emit_parameter
 from symdgm.lowering.plan import Kind, PlanNode, ordered, uses
@@ -31,6 +31,8 @@ from symdgm.lowering.ranges import LabelRange, ParameterRange
 from symdgm.lowering.reductions import emit_reduce
 from symdgm.lowering.stable import stable
 from symdgm.lowering.statements import Script, environment
+from symdgm.lowering.time.emit import emit_lag, emit_loop, emit_sequence, emit_trace
+from symdgm.lowering.time.layout import Layout, emit_gather, emit_steps, layout
 
 
 class Writer:
@@ -53,6 +55,10 @@ class Writer:
         self.inputs = inputs
         self.script = Script({**environment(), **inputs}, Names(list(inputs)))
         nodes = [n for r in frozen.roots for n in (r.value, *r.scalars)]
+        self.planned = ordered(nodes)
+        self.layout: Layout | None = None
+        self.kept: dict[PlanNode, dict[tuple[object, ...], Operand]] = {}
+        self.flipped = ""
         self.counts, self.scored = uses(nodes), scored_samples(nodes)
         self.operands: dict[PlanNode, Operand] = {}
         self.called: dict[PlanNode, Called] = {}
@@ -60,7 +66,7 @@ class Writer:
         self.densities: dict[tuple[PlanNode, PlanNode], Operand] = {}
         self.drawn: dict[PlanNode, dict[str, Operand]] = {}
         self.log_probs: dict[PlanNode, Operand] = {}
-        self.axes: list[Axis] = [BATCH]
+        self.axes: list[Axis] = [STEPS, ACTIVE, BATCH]
         self.lengths: dict[PlanNode, int] = {}
         self.events: dict[str, tuple[torch.Size, str]] = {}
         self.labels: list[LabelRange] = []
@@ -96,11 +102,25 @@ class Writer:
         """The text of an axis' length."""
         if isinstance(axis, PlanNode):
             return str(self.lengths[axis]) if axis in self.lengths else str(axis.number(2))
+        if axis == STEPS:
+            return f"len({layout(self).rows})"
+        if axis == ACTIVE:
+            return "count"
+        return self.batch_size()
+
+    def batch_size(self) -> str:
+        """The text of the number of examples."""
         if "." in self.batch:
             self.used.setdefault(self.batch.split(".", 1)[0], None)
         else:
             self.argument("n")
         return self.batch
+
+    def flip(self, steps: Layout) -> str:
+        """The place of each step when every sequence is read from its end."""
+        if not self.flipped:
+            self.flipped = self.script.assign("backward", f"backwards({steps.rows}, {steps.counts})")
+        return self.flipped
 
     def combine(self, name: str, operands: list[Operand]) -> Operand:
         """An elementwise operation on operands.
@@ -274,4 +294,10 @@ _EMITTERS: dict[Kind, Callable[[Writer, PlanNode], Operand]] = {
     Kind.OPAQUE: emit_opaque,
     Kind.SAMPLE: emit_sample,
     Kind.ENTRY: emit_entry,
+    Kind.STEPS: emit_steps,
+    Kind.GATHER: emit_gather,
+    Kind.LAG: emit_lag,
+    Kind.SEQUENCE: emit_sequence,
+    Kind.LOOP: emit_loop,
+    Kind.TRACE: emit_trace,
 }

@@ -6,7 +6,7 @@ from sympy import Basic, Tuple
 from sympy.core.symbol import Str
 
 from symdgm.expressions.applications import Apply, Call, Density, call
-from symdgm.expressions.arithmetic import Plus, Times, plus
+from symdgm.expressions.arithmetic import Minus, Plus, Times, plus, terms_of
 from symdgm.expressions.expectations import Binder, DivergenceBetween, Expect
 from symdgm.expressions.indices import Aggregate
 from symdgm.rewriting.algebra import join_coefficient, split_coefficient
@@ -63,8 +63,9 @@ def recognise_divergence(node: Basic, facts: Facts) -> Basic | None:
     """``E_q[sum_t log q_t] - E_q[sum_t log p_t] = E_q[sum_t KL[q_t || p_t]]`` along the path of q."""
     if not isinstance(node, Plus):
         return None
-    split = [split_coefficient(t, facts) for t in node.args]
-    terms: dict[int, Basic | None] = dict(enumerate(node.args))
+    flat = [Minus(t) if sign < 0 else t for sign, t in terms_of(node)]
+    split = [split_coefficient(t, facts) for t in flat]
+    terms: dict[int, Basic | None] = dict(enumerate(flat))
     for i, (sign, scalars, core) in enumerate(split):
         q = _logged(core, facts)
         if q is None or terms[i] is None:
@@ -79,7 +80,7 @@ def recognise_divergence(node: Basic, facts: Facts) -> Basic | None:
                 terms[max(i, j)], terms[min(i, j)] = None, join_coefficient(sign, scalars, found)
                 break
     left = [t for t in terms.values() if t is not None]
-    if len(left) == len(node.args):
+    if len(left) == len(flat):
         return None
     return Plus(*left) if len(left) > 1 else left[0]
 

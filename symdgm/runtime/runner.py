@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from symdgm.errors import SupportError
+from symdgm.expressions.names import spelled
 from symdgm.lowering import (
     FUNCTION,
     Emission,
@@ -124,7 +125,11 @@ class Runner:
         A network that squeezes returns other axes for one example than for several.
         """
         size = next((len(v) for v in data.values()), n)
-        return (output, size == 1, *((k, v.shape[1:], v.dtype, v.device) for k, v in data.items()))
+        return (output, size == 1, *((k, self._event(k, v), v.dtype, v.device) for k, v in data.items()))
+
+    def _event(self, name: str, value: Tensor) -> Hashable:
+        """The event shape; of a sequence, whatever its number of steps."""
+        return ("steps", *value.shape[2:]) if name in self.frozen.bound.sequences else value.shape[1:]
 
     def program(self, data: Mapping[str, Tensor], n: int = 1, output: Output = Output.MEAN) -> Program:
         """The function for a kind of input; it is made, without gradients, if there is none yet."""
@@ -207,12 +212,19 @@ class Runner:
             return self.frozen.sources[name].call
         if kind == "scalar":
             return self.frozen.bound.environment.scalars.tensor(name, like)
+        if kind == "initial":
+            return self._initial(name)
         if kind == "tensor":
             index, _, parameter = name.partition(":")
             return self.frozen.bound.environment.factors[int(index)].constants[parameter]
         if kind == "factor":
             return self.frozen.bound.environment.factors[int(name)].distribution
         return {"n": n, "dtype": like.dtype, "device": like.device}[kind]
+
+    def _initial(self, name: str) -> Any:
+        time = self.frozen.bound.environment.time
+        assert time is not None
+        return next(v for k, v in time.initial.items() if spelled(k) == name)
 
     def _like(self, data: Mapping[str, Tensor]) -> Tensor:
         """A floating tensor whose dtype and device new tensors take."""
@@ -250,6 +262,10 @@ def _wanted(frozen: Frozen) -> Iterator[tuple[str, str]]:
     bound = frozen.bound
     for name in bound.data:
         yield f"data:{name}", name
+    if bound.lengths is not None:
+        yield f"data:{bound.lengths}", bound.lengths
+        for sequence in bound.environment.time.initial:
+            yield f"initial:{sequence}", f"{sequence}_0"
     for name in bound.scalars:
         yield f"scalar:{name}", name
     for name in frozen.sources:

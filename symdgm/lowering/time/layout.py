@@ -1,0 +1,121 @@
+"""How steps lie in memory: those of one time together, the longest sequence first, nothing beyond a length."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from symdgm.errors import NotSupportedError
+from symdgm.expressions.names import spelled
+from symdgm.lowering.operands import ATOM, BATCH, STEPS, Axis, Operand
+from symdgm.lowering.plan import Kind, PlanNode
+
+if TYPE_CHECKING:
+    from symdgm.lowering.writer import Writer
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The names of what says where steps lie.
+
+    Args:
+        rows: the sequence of each step, ``[steps]``.
+        counts: how many sequences have each time, a list.
+        order: the sequences, the longest first, where their lengths differ.
+        valid: which steps of which sequences there are, ``[time, batch]``, likewise.
+        longest: the number of steps of the longest sequence.
+        lengths: the length of each sequence, ``[batch]``, where they differ.
+    """
+
+    rows: str
+    counts: str
+    longest: str
+    order: str = ""
+    valid: str = ""
+    lengths: str = ""
+
+
+def layout(writer: Writer, node: PlanNode | None = None) -> Layout:
+    """The layout of this evaluation; it is written where it is first needed."""
+    if writer.layout is None:
+        writer.layout = _written(writer)
+    return writer.layout
+
+
+def _written(writer: Writer) -> Layout:
+    time = writer.environment.time
+    assert time is not None
+    x = _sequence(writer)
+    key = f"data:{spelled(time.length)}"
+    script = writer.script
+    if key not in writer.arguments or writer.arguments[key] not in writer.inputs:
+        script.comment("the steps of all sequences, those of one time together")
+        rows = script.assign("rows", f"torch.arange({x}.shape[0], device={x}.device).repeat({x}.shape[1])")
+        counts = script.assign("counts", f"[{x}.shape[0]] * {x}.shape[1]")
+        return Layout(rows, counts, f"{x}.shape[1]")
+    lengths = writer.argument(key)
+    script.comment("the steps of all sequences, those of one time together, the longest sequence first")
+    order = script.assign("order", f"{lengths}.argsort(descending=True, stable=True)")
+    text = f"torch.arange({x}.shape[1], device={x}.device)[:, None] < {lengths}[{order}]"
+    valid = script.assign("valid", text)
+    rows = script.assign("rows", f"{order}.expand({valid}.shape)[{valid}]")
+    counts = script.assign("counts", f"[c for c in {valid}.sum(1).tolist() if c]")
+    return Layout(rows, counts, f"len({counts})", order, valid, lengths)
+
+
+def _sequence(writer: Writer) -> str:
+    """An observed sequence, which has the batch and the time."""
+    for node in writer.planned:
+        if node.kind is Kind.STEPS:
+            return writer.argument(f"data:{node.args[0].word()}")
+    raise NotSupportedError(
+        "no sequence is observed, so that nothing says how many steps there are",
+        hint="let a factor depend on an observed sequence",
+    )
+
+
+def emit_steps(writer: Writer, node: PlanNode) -> Operand:
+    """An observed sequence, step by step; what lies beyond a length is left out."""
+    x = writer.operands[node.args[0]]
+    steps = layout(writer)
+    text = f"{x.text}.transpose(0, 1).flatten(0, 1)"
+    if steps.order:
+        text = f"{x.text}[{steps.order}].transpose(0, 1)[{steps.valid}]"
+    named = writer.named(f"{node.args[0].word()}_t", Operand(text), node.origin)
+    return Operand(named.text, ATOM, (STEPS,), x.rank - 1)
+
+
+def emit_gather(writer: Writer, node: PlanNode) -> Operand:
+    """What has one value per example, for every step of it."""
+    value = writer.operands[node.args[0]]
+    if BATCH not in value.axes:
+        return value
+    index = ", ".join(layout(writer).rows if a == BATCH else ":" for a in value.axes)
+    operand = Operand(f"{value.at(ATOM)}[{index}]", ATOM, in_place_of_batch(value.axes, STEPS), value.rank)
+    return writer.named("value", operand, node.origin)
+
+
+def in_place_of_batch(axes: tuple[Axis, ...], rows: Axis) -> tuple[Axis, ...]:
+    """Axes with another one where the batch stands."""
+    return tuple(rows if a == BATCH else a for a in axes)
+
+
+def over_steps(writer: Writer, node: PlanNode, value: Operand) -> Operand:
+    """The sum or the mean of each sequence over its steps, from some step on."""
+    steps = layout(writer)
+    operation, first = node.word(), node.number(2)
+    if STEPS not in value.axes:
+        value = Operand(f"{value.at(ATOM)}.expand(len({steps.rows}))", ATOM, (*value.axes, STEPS))
+    value = writer.named("step_term", value, node.origin)
+    dim = value.axes.index(STEPS)
+    text, rows = value.text, steps.rows
+    if first > 1:
+        start = f"sum({steps.counts}[:{first - 1}])"
+        text, rows = f"{text}[{', '.join([*[':'] * dim, start + ':'])}]", f"{rows}[{start}:]"
+    sizes = ", ".join([*(writer.size(a) for a in value.axes[:dim]), writer.batch_size()])
+    total = f"{text}.new_zeros({sizes}).index_add({dim}, {rows}, {text})"
+    if operation == "mean":
+        shortened = f" - {first - 1}" if first > 1 else ""
+        over = f"({steps.lengths or steps.longest}{shortened})"
+        return Operand(f"({total} / {over})", ATOM, (*value.axes[:dim], BATCH))
+    return Operand(total, ATOM, (*value.axes[:dim], BATCH))

@@ -1,0 +1,150 @@
+"""Lowering a path: one step of what is carried from step to step becomes the body of a loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from sympy import Basic
+
+from symdgm.binding.factors import Factor
+from symdgm.binding.paths import Path
+from symdgm.distributions import Deterministic
+from symdgm.errors import NotSupportedError
+from symdgm.expressions.laws import Law
+from symdgm.expressions.names import base, spelled
+from symdgm.lowering.plan import Kind, PlanNode, ordered
+from symdgm.lowering.sources import is_opaque
+
+if TYPE_CHECKING:
+    from symdgm.lowering.lower import Lowering, Scope
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """What a step of a loop does for one sequence.
+
+    Args:
+        sequence: the sequence.
+        factor: its factor.
+        value: its value at this step, in the body.
+        before: its value at the step before, in the body.
+        law: its law, in the body; None for what is computed.
+    """
+
+    sequence: Basic
+    factor: Factor
+    value: PlanNode
+    before: PlanNode
+    law: PlanNode | None
+
+
+@dataclass(frozen=True, eq=False)
+class Body:
+    """One step of a loop.
+
+    Args:
+        steps: what it does, in order.
+        count: how many paths are drawn.
+    """
+
+    steps: tuple[Step, ...]
+    count: int
+
+    @property
+    def roots(self) -> list[PlanNode]:
+        """What the body must compute."""
+        return [s.value for s in self.steps]
+
+
+def lower_loop(
+    lowering: Lowering, factors: Sequence[Factor], scope: Scope, stream: object = 0, count: int = 1
+) -> PlanNode:
+    """The loop over the steps of some factors, each given the step before.
+
+    Args:
+        lowering: the plan while it is built.
+        factors: the factors of one step, ancestors first.
+        scope: where the loop stands.
+        stream: which of several independent paths this is.
+        count: how many paths are drawn.
+
+    Raises:
+        NotSupportedError: a step that depends on more than the step before it.
+    """
+    key = (tuple(f.index for f in factors), stream, count, tuple(scope.traces.values()))
+    if key not in lowering.loops:
+        body = _body(lowering, factors, scope, stream, count)
+        outside = dict.fromkeys(n.detail[1] for n in ordered(body.roots) if n.kind is Kind.LEAF and n.word() == "slice")
+        lowering.loops[key] = lowering.plan.node(
+            Kind.LOOP, *outside, detail=(body,), origin=factors[0].node  # type: ignore[arg-type]
+        )
+    return lowering.loops[key]
+
+
+def _body(
+    lowering: Lowering, factors: Sequence[Factor], scope: Scope, stream: object, count: int
+) -> Body:
+    time = lowering.bound.environment.time
+    assert time is not None
+    sequences = [base(v) for f in factors for v in f.variables]
+    carried = {
+        s: lowering.plan.node(Kind.LEAF, detail=("carry", s, stream), origin=time.step(s, -1)) for s in sequences
+    }
+    outer = replace(scope, rows="steps", outer=None)
+    inside = replace(scope, rows="active", outer=outer, values={}, laws={}, traces={})
+    inside = replace(inside, values={time.step(s, -1): node for s, node in carried.items()})
+    steps: list[Step] = []
+    for factor in factors:
+        _refuse_far(lowering, factor, set(sequences))
+        law = lowering.facts.law(factor.node)
+        assert law is not None
+        parameters = lowering.law(law, inside)
+        for variable in factor.variables:
+            value = _value(lowering, law, parameters, variable, stream)
+            steps.append(Step(base(variable), factor, value, carried[base(variable)], _drawn(factor, parameters)))
+            inside = replace(inside, values={**inside.values, variable: value})
+    return Body(tuple(steps), count)
+
+
+def _drawn(factor: Factor, parameters: PlanNode) -> PlanNode | None:
+    return None if isinstance(factor.distribution, Deterministic) else parameters
+
+
+def _value(lowering: Lowering, law: Law, parameters: PlanNode, variable: Basic, stream: object) -> PlanNode:
+    plan, name = lowering.plan, spelled(variable)
+    if law.kind == "deterministic":
+        return plan.node(Kind.PARAMETER, parameters, detail=(name,), origin=variable)
+    if is_opaque(lowering.bound.environment.factors[law.identity].distribution):
+        sample = plan.node(Kind.SAMPLE, parameters, detail=(name, (stream, 0), 1, "active"), origin=variable)
+        return plan.node(Kind.ENTRY, sample, detail=(name,), origin=variable)
+    return plan.node(Kind.DRAW, parameters, detail=(name, (stream, 0), 1, "active"), origin=variable)
+
+
+def _refuse_far(lowering: Lowering, factor: Factor, sequences: set[Basic]) -> None:
+    time = lowering.bound.environment.time
+    assert time is not None
+    for given in factor.givens:
+        if base(given) in sequences and time.offset(given) not in (0, -1):
+            raise NotSupportedError(
+                f"`{factor.node}` depends on `{given}`, but only the step before is carried by this version",
+                hint="carry a state that holds what is needed of earlier steps",
+            )
+
+
+def lower_path(lowering: Lowering, law: Law, scope: Scope, count: int) -> tuple[Scope, PlanNode]:
+    """The scope in which the steps of a path have values, and the loop that draws them."""
+    path = lowering.bound.environment.factors[law.identity]
+    assert isinstance(path, Path)
+    loop = lower_loop(lowering, path.steps, scope, scope.stream, count)
+    traces = dict(scope.traces)
+    laws = dict(scope.laws)
+    (body,) = loop.detail
+    assert isinstance(body, Body)
+    for step in body.steps:
+        traces[step.sequence] = loop
+        if step.law is not None:
+            kept = lowering.plan.node(Kind.TRACE, loop, detail=("law", step.sequence), origin=step.factor.node)
+            laws[(step.factor.index, step.factor.givens)] = kept
+    return replace(scope, traces=traces, laws=laws), loop

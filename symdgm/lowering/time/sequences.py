@@ -1,0 +1,119 @@
+"""Lowering the steps of sequences: observed, drawn along a path, or computed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sympy import Basic
+from torch import nn
+
+from symdgm.binding.factors import Factor
+from symdgm.binding.paths import sequence_factor, step_factor
+from symdgm.errors import NotSupportedError
+from symdgm.expressions.names import base, spelled
+from symdgm.lowering.plan import Kind, PlanNode
+from symdgm.lowering.sources import sources_of
+
+if TYPE_CHECKING:
+    from symdgm.lowering.lower import Lowering, Scope
+
+FUSED = (nn.RNN, nn.GRU, nn.LSTM)
+"""Modules that run over whole sequences at once."""
+
+
+def in_rows(lowering: Lowering, observed: PlanNode, scope: Scope) -> PlanNode:
+    """What has one value per example where every step needs it."""
+    if scope.rows == "batch":
+        return observed
+    gathered = lowering.plan.node(Kind.GATHER, observed, origin=observed.origin)
+    return gathered if scope.rows == "steps" else leaf(lowering, gathered)
+
+
+def leaf(lowering: Lowering, outer: PlanNode) -> PlanNode:
+    """The current step of a sequence in the body of a loop."""
+    return lowering.plan.node(Kind.LEAF, detail=("slice", outer), origin=outer.origin)
+
+
+def lower_step(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode | None:
+    """A step of a sequence, with the steps of all sequences on one axis; None for any other name.
+
+    Raises:
+        NotSupportedError: a step that cannot be reached.
+    """
+    time = lowering.bound.environment.time
+    if time is None or not time.covers(node):
+        return None
+    if scope.rows == "active":
+        assert scope.outer is not None
+        outer = lower_step(lowering, node, scope.outer)
+        assert outer is not None
+        return leaf(lowering, outer)
+    offset = time.offset(node) or 0
+    sequence = base(node)
+    now = scope.traces.get(sequence)
+    if now is not None and offset == -1:
+        return lowering.plan.node(Kind.TRACE, now, detail=("before", sequence), origin=node)
+    value = (
+        _made(lowering, sequence, scope)
+        if now is None
+        else lowering.plan.node(Kind.TRACE, now, detail=("draw", sequence), origin=time.step(sequence))
+    )
+    if offset > 0:
+        raise NotSupportedError(
+            f"`{node}`, a later step, cannot be computed yet",
+            hint=f"write the recurrence backwards in time with a network that is an nn.RNN, nn.GRU or nn.LSTM, "
+            f"as in `h_{time.index} = rnn(x_{time.index}, h_{{{time.index}+1}})`",
+        )
+    return value if not offset else lowering.plan.node(Kind.LAG, value, detail=(-offset, sequence), origin=node)
+
+
+def _made(lowering: Lowering, sequence: Basic, scope: Scope) -> PlanNode:
+    """An observed sequence, or one that a deterministic factor makes."""
+    environment = lowering.bound.environment
+    time = environment.time
+    assert time is not None
+    whole = sequence_factor(environment, sequence)
+    if whole is not None:
+        return _run(lowering, whole, scope, "forward")
+    factor = step_factor(environment, sequence)
+    if factor is None:
+        observed = lowering.plan.node(Kind.OBSERVE, detail=(spelled(sequence),), origin=sequence)
+        return lowering.plan.node(Kind.STEPS, observed, origin=time.step(sequence))
+    lags = [time.offset(g) for g in factor.givens if base(g) == sequence]
+    if not lags:
+        return _value(lowering, factor, sequence, scope)
+    call = sources_of(factor.distribution)[0].call
+    if isinstance(call, FUSED) and len(lags) == 1 and lags[0] in (-1, 1):
+        return _run(lowering, factor, scope, "forward" if lags == [-1] else "backward")
+    if lags != [-1]:
+        raise NotSupportedError(
+            f"`{factor.node}` is no recurrence over one step before, which this version cannot compute yet",
+            hint="a recurrence backwards in time needs a network that is an nn.RNN, nn.GRU or nn.LSTM",
+        )
+    from symdgm.lowering.time.loops import lower_loop
+
+    loop = lower_loop(lowering, (factor,), scope)
+    return lowering.plan.node(Kind.TRACE, loop, detail=("draw", sequence), origin=time.step(sequence))
+
+
+def _value(lowering: Lowering, factor: Factor, sequence: Basic, scope: Scope) -> PlanNode:
+    """A deterministic value of each step, computed for all steps at once."""
+    law = lowering.facts.law(factor.node)
+    assert law is not None
+    time = lowering.bound.environment.time
+    assert time is not None
+    node = time.step(sequence)
+    return lowering.plan.node(
+        Kind.PARAMETER, lowering.law(law, scope), detail=(spelled(node),), origin=node
+    )
+
+
+def _run(lowering: Lowering, factor: Factor, scope: Scope, direction: str) -> PlanNode:
+    """A network that reads whole sequences."""
+    (source,) = sources_of(factor.distribution)
+    sequence = base(factor.variables[0])
+    inputs = [lowering.lower(g, scope) for g in factor.givens if base(g) != sequence]
+    name = lowering.network_name(source, factor.node)
+    called = lowering.plan.node(Kind.SEQUENCE, *inputs, detail=(name, direction, sequence), origin=factor.node)
+    lowering.readings.setdefault(called, source)
+    return called

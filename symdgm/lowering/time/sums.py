@@ -1,0 +1,35 @@
+"""Lowering sums and means over time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sympy import Basic, Integer
+
+from symdgm.errors import NotSupportedError
+from symdgm.lowering.plan import Kind, PlanNode
+
+if TYPE_CHECKING:
+    from symdgm.lowering.lower import Lowering, Scope
+
+
+def lower_over_time(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode:
+    """The sum or the mean of a term over the steps of each sequence.
+
+    Raises:
+        NotSupportedError: a product over time outside of a logarithm, or a range that does not begin at a
+            whole number or does not end with the sequences.
+    """
+    index = node.index
+    lower = index.args[1] if len(index.args) == 3 else Integer(1)
+    time = lowering.bound.environment.time
+    assert time is not None
+    ends = len(index.args) != 3 or index.args[2] == time.length
+    if node.kind == "prod" or not ends or not isinstance(lower, Integer) or lower < 1:
+        raise NotSupportedError(
+            f"`{node}` cannot be computed yet",
+            hint=f"write a sum from a whole number to `{time.length}`, the end of each sequence",
+        )
+    value = lowering.lower(node.body, replace(scope, rows="steps"))
+    return lowering.plan.node(Kind.REDUCE, value, detail=(node.kind, "steps", int(lower)), origin=node)
