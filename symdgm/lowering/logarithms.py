@@ -10,10 +10,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sympy import Basic, Number, Rational
+from sympy.core.symbol import Str
 
 from symdgm.expressions.applications import Apply, Call, Density, call
 from symdgm.expressions.arithmetic import Power, Quotient, Times
 from symdgm.expressions.expectations import Expect
+from symdgm.expressions.indices import Aggregate
 from symdgm.lowering.expectations import lower_expectation
 from symdgm.lowering.plan import Kind, PlanNode
 from symdgm.lowering.streams import copies, streams
@@ -31,6 +33,8 @@ def splits(lowering: Lowering, node: Basic) -> bool:
         return any(splits(lowering, a) for a in node.args)
     if isinstance(node, Power):
         return splits(lowering, node.args[0])
+    if isinstance(node, Aggregate):
+        return _is_positive(lowering, node)
     return isinstance(node, Expect) and _is_positive(lowering, node.body)
 
 
@@ -46,6 +50,9 @@ def lower_log(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode:
         return lower_expectation(lowering, node, scope, log=True)
     if isinstance(node, Times | Quotient):
         return _log_factors(lowering, node, scope)
+    if isinstance(node, Aggregate) and _is_positive(lowering, node):
+        logs = Aggregate(Str("sum"), call("log", node.body), node.index)
+        return lowering.lower(logs, scope)
     if isinstance(node, Power) and _is_positive(lowering, node.args[0]):
         return _log_power(lowering, node, scope)
     return lowering.plain_call(call("log", node), scope)
@@ -108,6 +115,8 @@ def _is_positive(lowering: Lowering, node: Basic) -> bool:
         return _is_positive(lowering, node.args[0])
     if isinstance(node, Expect):
         return _is_positive(lowering, node.body)
+    if isinstance(node, Aggregate):
+        return node.kind == "prod" and _is_positive(lowering, node.body)
     return isinstance(node, Apply | Density) and _has_density(lowering, node)
 
 
