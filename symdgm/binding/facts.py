@@ -13,7 +13,7 @@ from sympy.core.symbol import Str
 from symdgm.binding.environment import Environment
 from symdgm.binding.factors import ATOMS, Match, givens_of, product, values_of
 from symdgm.binding.gradients import is_fixed, is_pathwise
-from symdgm.binding.paths import Path, product_over_time
+from symdgm.binding.paths import Path, first_factor, product_over_time
 from symdgm.binding.read_time import is_time
 from symdgm.distributions import Bernoulli, Categorical, Data, Deterministic, Family, OneHotCategorical
 from symdgm.expressions.applications import Apply, Density
@@ -90,6 +90,8 @@ class BoundFacts:
         assert law.family is not None
         distribution = self.environment.factors[law.identity].distribution
         constants = distribution.constants if isinstance(distribution, Family) else {}
+        if first_factor(self.environment, self.environment.factors[law.identity]) is not None:
+            specialise = False  # the first step has parameters of its own
         result: dict[str, Basic] = {}
         for parameter, symbol in law.family.symbols.items():
             value = constants.get(parameter)

@@ -59,6 +59,16 @@ def step_factor(environment: Environment, sequence: Basic, head: Basic | None = 
     return over[0] if over else None
 
 
+def first_factor(environment: Environment, factor: Factor) -> Factor | None:
+    """The factor of the first step alone, ``p(z_1)`` of ``p(z_t|z_{t-1})``."""
+    time = environment.time
+    if time is None or len(factor.variables) != 1 or time.offset(factor.variables[0]) != 0:
+        return None
+    first = (time.first(base(factor.variables[0])),)
+    found = [f for f in environment.factors if f.head == factor.head and f.variables == first]
+    return found[0] if found else None
+
+
 def product_over_time(environment: Environment, node: Basic) -> list[Basic] | None:
     """The factors of one step whose product over time is a density of whole sequences; None if there are none.
 
@@ -178,7 +188,8 @@ def _given(
 ) -> Iterator[Basic]:
     """What the steps of a path need from outside: observed sequences, and variables without steps."""
     seen: set[Basic] = set()
-    todo = [g for f in steps for g in f.givens]
+    firsts = [f for s in steps if (f := first_factor(environment, s)) is not None]
+    todo = [g for f in (*steps, *firsts) for g in f.givens]
     while todo:
         given = todo.pop(0)
         if not time.covers(given):

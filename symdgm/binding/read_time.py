@@ -34,6 +34,8 @@ def read_step(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basic | N
     if time is None or not time.covers(node) or node in scope:
         return node if time is not None and node in scope else None
     sequence = base(node)
+    if time.whole(sequence) in scope:
+        return node
     for step in preorder_traversal(node):
         if step == time.index and step not in scope:
             raise NameResolutionError(

@@ -40,13 +40,20 @@ class Timeline:
             return None
         return offset_of(node.indices[0], self.index)
 
+    def number(self, node: Basic) -> int | None:
+        """Which step ``z_1`` is, counted from 1; None for what is no numbered step."""
+        if not isinstance(node, Subscripted) or base(node) not in self.sequences or len(node.indices) != 1:
+            return None
+        index = node.indices[0]
+        return int(index) if isinstance(index, Integer) and index > 0 else None
+
     def is_range(self, node: Basic) -> bool:
         """Whether a name is a whole sequence, ``z_{1:T}``."""
         return is_range(node) and base(node) in self.sequences
 
     def covers(self, node: Basic) -> bool:
         """Whether a name is a sequence, or a step of one."""
-        return self.is_range(node) or self.offset(node) is not None
+        return self.is_range(node) or self.offset(node) is not None or self.number(node) is not None
 
     def step(self, sequence: Basic, offset: int = 0) -> Basic:
         """``z_t`` or ``z_{t-1}`` of a sequence ``z``."""
@@ -55,6 +62,10 @@ class Timeline:
             number = Integer(abs(offset))
             at = Plus(at, Minus(number) if offset < 0 else number)
         return Subscripted(sequence, at)
+
+    def first(self, sequence: Basic) -> Basic:
+        """``z_1`` of a sequence ``z``."""
+        return Subscripted(sequence, ONE)
 
     def whole(self, sequence: Basic) -> Basic:
         """``z_{1:T}`` of a sequence ``z``."""

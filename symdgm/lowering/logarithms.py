@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sympy import Basic, Number, Rational
-from sympy.core.symbol import Str
 
 from symdgm.expressions.applications import Apply, Call, Density, call
 from symdgm.expressions.arithmetic import Power, Quotient, Times
@@ -19,6 +18,7 @@ from symdgm.expressions.indices import Aggregate
 from symdgm.lowering.expectations import lower_expectation
 from symdgm.lowering.plan import Kind, PlanNode
 from symdgm.lowering.streams import copies, streams
+from symdgm.lowering.time.sums import first_step
 
 if TYPE_CHECKING:
     from symdgm.lowering.lower import Lowering, Scope
@@ -51,8 +51,9 @@ def lower_log(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode:
     if isinstance(node, Times | Quotient):
         return _log_factors(lowering, node, scope)
     if isinstance(node, Aggregate) and _is_positive(lowering, node):
-        logs = Aggregate(Str("sum"), call("log", node.body), node.index)
-        return lowering.lower(logs, scope)
+        logs = lower_log(lowering, node.body, replace(scope, rows="steps"))
+        first = first_step(lowering, node)
+        return lowering.plan.node(Kind.REDUCE, logs, detail=("sum", "steps", first), origin=node)
     if isinstance(node, Power) and _is_positive(lowering, node.args[0]):
         return _log_power(lowering, node, scope)
     return lowering.plain_call(call("log", node), scope)

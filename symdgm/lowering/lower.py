@@ -19,7 +19,7 @@ from symdgm.lowering.logarithms import lower_log, splits
 from symdgm.lowering.plan import Kind, Plan, PlanNode
 from symdgm.lowering.sources import function_source, is_opaque, network_name, sources_of
 from symdgm.lowering.stable import stable
-from symdgm.lowering.time.sequences import in_rows, lower_step
+from symdgm.lowering.time.sequences import in_rows, joined_law, lower_step
 
 LowerNode = Callable[["Lowering", Basic, "Scope"], PlanNode]
 """Lowers one node at the place where it stands."""
@@ -113,7 +113,8 @@ class Lowering:
             self._network(source, [given[name] for name in source.arguments], law.node, scope)
             for source in sources_of(factor.distribution)
         ]
-        return self.plan.node(Kind.LAW, *networks, detail=(law.identity,), origin=law.node)
+        own = self.plan.node(Kind.LAW, *networks, detail=(law.identity,), origin=law.node)
+        return joined_law(self, law, own, scope)
 
     def apply(self, operation: str, node: Basic, operands: list[PlanNode]) -> PlanNode:
         """An elementwise operation."""

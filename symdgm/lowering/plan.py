@@ -20,6 +20,8 @@
 | ENTRY | variable | the sample of all variables |
 | STEPS | | an observed sequence, step by step |
 | GATHER | | what has no steps, for every step |
+| FIRST | which step, counted from 1 | a sequence |
+| JOINED | | the law of the first step, that of the others |
 | LAG | how many steps | a sequence |
 | SEQUENCE | network, direction | its inputs, step by step |
 | LOOP | its body | what it reads from outside |
@@ -57,6 +59,8 @@ class Kind(Enum):
     ENTRY = auto()
     STEPS = auto()
     GATHER = auto()
+    FIRST = auto()
+    JOINED = auto()
     LAG = auto()
     SEQUENCE = auto()
     LOOP = auto()

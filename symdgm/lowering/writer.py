@@ -31,8 +31,8 @@ from symdgm.lowering.ranges import LabelRange, ParameterRange
 from symdgm.lowering.reductions import emit_reduce
 from symdgm.lowering.stable import stable
 from symdgm.lowering.statements import Script, environment
-from symdgm.lowering.time.emit import emit_lag, emit_loop, emit_sequence, emit_trace
-from symdgm.lowering.time.layout import Layout, emit_gather, emit_steps, layout
+from symdgm.lowering.time.emit import emit_joined, emit_lag, emit_loop, emit_sequence, emit_trace
+from symdgm.lowering.time.layout import Layout, emit_first, emit_gather, emit_steps, layout
 
 
 class Writer:
@@ -296,6 +296,8 @@ _EMITTERS: dict[Kind, Callable[[Writer, PlanNode], Operand]] = {
     Kind.ENTRY: emit_entry,
     Kind.STEPS: emit_steps,
     Kind.GATHER: emit_gather,
+    Kind.FIRST: emit_first,
+    Kind.JOINED: emit_joined,
     Kind.LAG: emit_lag,
     Kind.SEQUENCE: emit_sequence,
     Kind.LOOP: emit_loop,

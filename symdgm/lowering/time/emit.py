@@ -10,14 +10,15 @@ from sympy import Basic
 from torch import Tensor, nn
 
 from symdgm.distributions import Deterministic
-from symdgm.errors import NameResolutionError, ShapeError
+from symdgm.errors import NameResolutionError, ParameterError, ShapeError
 from symdgm.expressions.names import base, spelled
 from symdgm.lowering.laws import LawValues
 from symdgm.lowering.networks import run_call
-from symdgm.lowering.operands import ACTIVE, ATOM, STEPS, Axis, Operand
+from symdgm.lowering.operands import ACTIVE, ATOM, BATCH, STEPS, Axis, Operand
+from symdgm.lowering.parameters import known_event, spread
 from symdgm.lowering.plan import Kind, PlanNode, ordered, uses
 from symdgm.lowering.statements import Script
-from symdgm.lowering.time.layout import layout
+from symdgm.lowering.time.layout import layout, longest_first
 from symdgm.lowering.time.loops import Body, Step
 from symdgm.lowering.time.sequences import FUSED
 
@@ -54,12 +55,17 @@ def emit_loop(writer: Writer, node: PlanNode) -> Operand:
         writer.lengths[node] = body.count
     lead: tuple[Axis, ...] = (node, ACTIVE) if body.count > 1 else (ACTIVE,)
     slices = _slices(writer, [n for n in ordered(roots) if n.kind is Kind.LEAF and n.word() == "slice"])
-    carried = {s.before: _initial(writer, s, lead, steps.counts) for s in body.steps if s.before in ordered(roots)}
+    begun = any(s.first is not None for s in body.steps)
     kept = _Keeper(writer, node)
+    carried = {s.before: _initial(writer, s, lead, steps.counts) for s in body.steps if s.before in ordered(roots)}
+    if begun:
+        _keep_first(writer, body, kept, carried, lead)
     script = Script(outer.values, outer.names)
-    writer.script, outer.values["count"] = script, outer.run(f"{steps.counts}[0]")
+    started = int(begun)
+    some = len(outer.run(steps.counts)) > started  # else the body is written for no sequence at all
+    writer.script, outer.values["count"] = script, outer.run(f"{steps.counts}[{started}]") if some else 0
     for name, (text, leaf) in slices.items():
-        outer.values[name] = outer.run(f"{text}[0]")
+        outer.values[name] = outer.run(f"{text}[{started}]" if some else f"{text}[0][:0]")
         writer.operands[leaf] = _active(writer, leaf, name)
     cut = ", ".join([*[":"] * (len(lead) - 1), ":count"])
     for before, operand in carried.items():
@@ -69,7 +75,7 @@ def emit_loop(writer: Writer, node: PlanNode) -> Operand:
     for step in body.steps:
         _close(writer, step, carried, kept)
     writer.script = outer
-    _record(writer, body, script, slices, kept, steps.counts)
+    _record(writer, body, script, slices, kept, steps.counts, started, some)
     writer.kept[node] = kept.finished(lead)
     return next(iter(writer.kept[node].values()))
 
@@ -119,6 +125,9 @@ def _initial(writer: Writer, step: Step, lead: tuple[Axis, ...], counts: str) ->
     assert time is not None
     value = time.initial.get(step.sequence)
     name = spelled(step.sequence)
+    if step.first is not None:
+        own = writer.operands[step.first]
+        return Operand(writer.script.names.fresh(name), ATOM, lead, own.rank)
     if value is None and not isinstance(step.factor.distribution, Deterministic):
         first = f"{name}_0"
         raise NameResolutionError(
@@ -162,21 +171,82 @@ def _event(writer: Writer, step: Step) -> torch.Size:
     return torch.Size(known)
 
 
+def _keep_first(
+    writer: Writer,
+    body: Body,
+    kept: _Keeper,
+    carried: dict[PlanNode, Operand],
+    lead: tuple[Axis, ...],
+) -> None:
+    """The first step, whose values have factors of their own: what the loop begins with.
+
+    Raises:
+        NameResolutionError: some sequences of a path have a first step of their own, and others have none.
+    """
+    for step in body.steps:
+        if step.first is None or step.first_law is None:
+            raise NameResolutionError(
+                f"`{step.sequence}` has no factor for its first step, but others of its path have",
+                hint=f"bind one over `{spelled(step.sequence)}_1`, or leave them all out",
+            )
+        value = writer.operands[step.first]
+        text = longest_first(writer, value)
+        start = carried.get(step.before)
+        if start is not None:
+            writer.script.values[start.text] = writer.script.run(text)
+            writer.script.record(f"{start.text} = {text}", (start.text,))
+            text = start.text
+        kept.firsts[("draw", step.sequence)] = text
+        before = start.text if start is not None else text
+        kept.firsts[("before", step.sequence)] = f"torch.zeros_like({before})"
+        law = writer.laws[step.first_law]
+        if step.law is not None:
+            for name in law.parameters:
+                spreaded = spread(writer, law, name, known_event(writer, law))
+                kept.firsts[("law", step.sequence, name)] = _filled(writer, spreaded, lead)
+
+
+def _filled(writer: Writer, value: Operand, lead: tuple[Axis, ...]) -> str:
+    """A parameter of the first step with an entry for every sequence."""
+    text = longest_first(writer, value)
+    if BATCH in value.axes:
+        return text
+    sizes = ", ".join([f"{layout(writer).counts}[0]", *["-1"] * value.rank])
+    return f"{text}.expand({sizes})"
+
+
 class _Keeper:
     """The lists that a loop fills, for what is read of it afterwards."""
 
     def __init__(self, writer: Writer, loop: PlanNode) -> None:
         self.writer = writer
+        self.loop = loop
         self.wanted = {n.detail[:2] for n in writer.planned if n.kind is Kind.TRACE and n.args[0] is loop}
         self.lists: dict[tuple[object, ...], Kept] = {}
         self.laws: dict[Basic, LawValues] = {}
         self.names: dict[str, str] = {}
+        self.begin: dict[str, str] = {}
+        self.firsts: dict[tuple[object, ...], str] = {}
 
     def keep(self, what: tuple[object, ...], operand: Operand, hint: str) -> None:
         """Append an entry for this step to a list of its own."""
         name = self.names.setdefault(operand.text, self.writer.script.names.fresh(f"{hint}_steps"))
-        self.writer.script.values[name] = [self.writer.value(operand)]
+        first = self._begun(what, operand)
+        start = self.writer.script.run(f"[{first}]") if first else []
+        if first:
+            self.begin[name] = f"[{first}]"
+        now = self.writer.value(operand)
+        self.writer.script.values[name] = [*start, *([now] if len(now) or not first else [])]
         self.lists[what] = Kept(name, operand)
+
+    def _begun(self, what: tuple[object, ...], operand: Operand) -> str:
+        """The entry of the first step, where that has factors of its own."""
+        text = self.firsts.get(what, "")
+        if text and len(operand.axes) > 1:
+            value = self.writer.script.run(text)
+            if value.dim() < len(operand.axes) + operand.rank:
+                return f"{text}.expand({self.writer.lengths[self.loop]}, *{text}.shape)"
+        return text
 
     def finished(self, lead: tuple[Axis, ...]) -> dict[tuple[object, ...], Operand]:
         """Each list as one tensor over all steps."""
@@ -228,6 +298,8 @@ def _record(
     slices: dict[str, tuple[str, PlanNode]],
     kept: _Keeper,
     counts: str,
+    started: int,
+    some: bool,
 ) -> None:
     """Write the loop whose first step was run while it was written, and run the other steps."""
     lists = list(dict.fromkeys(k.name for k in kept.lists.values()))
@@ -248,12 +320,14 @@ def _record(
         return f"for {head} in {text}:\n{body_text}"
 
     values = writer.script.values
-    exec(compile(loop([f"{s}[1:]" for s in over]), "<symdgm>", "exec"), values)
+    run = started + int(some)
+    exec(compile(loop([f"{s}[{run}:]" for s in over]), "<symdgm>", "exec"), values)
+    over = [f"{s}[{started}:]" for s in over] if started else over
     names = " and ".join(f"{s.value.origin} ~ {s.law.origin}" for s in body.steps if s.law is not None)
     writer.script.comment(f"{names}: step by step" if names else "step by step")
     if lists:
-        empty = ", ".join(["[]"] * len(lists))
-        writer.script.record(f"{', '.join(lists)} = {empty}", tuple(lists))
+        begin = ", ".join(kept.begin.get(name, "[]") for name in lists)
+        writer.script.record(f"{', '.join(lists)} = {begin}", tuple(lists))
     writer.script.record(loop(over), ())
 
 
@@ -271,6 +345,40 @@ def emit_trace(writer: Writer, node: PlanNode) -> Operand:
     parameters = {k: kept.get(("law", step.sequence, k), p) for k, p in law.parameters.items()}
     axes = tuple(a for a in writer.axes if any(a in p.axes for p in parameters.values()))
     writer.laws[node] = replace(law, parameters=parameters, axes=axes)
+    return next(iter(parameters.values()))
+
+
+def emit_joined(writer: Writer, node: PlanNode) -> Operand:
+    """The parameters of the first step before those of the others.
+
+    Raises:
+        ParameterError: the first step is of another family, or has other parameters.
+    """
+    first, rest = (writer.laws[a] for a in node.args)
+    event = known_event(writer, rest if rest.event is not None else first)
+    if set(first.parameters) != set(rest.parameters) or first.family.family != rest.family.family:
+        raise ParameterError(
+            f"{first.owner} and {rest.owner} are not of one family with the same parameters",
+            hint="let the first step have the family and the parameters of the others",
+        )
+    steps = layout(writer)
+    parameters: dict[str, Operand] = {}
+    for name in rest.parameters:
+        start = _filled(writer, spread(writer, first, name, event), (BATCH,))
+        others = spread(writer, rest, name, event)
+        dim = others.axes.index(STEPS) if STEPS in others.axes else 0
+        if STEPS not in others.axes:
+            sizes = ", ".join([f"len({steps.rows})", *["-1"] * others.rank])
+            others = Operand(f"{others.at(ATOM)}.expand({sizes})", ATOM, (STEPS,), others.rank)
+        cut = ", ".join([*[":"] * dim, f"{steps.counts}[0]:"])
+        if dim:
+            sizes = ", ".join([*(writer.size(a) for a in others.axes[:dim]), *["-1"] * (1 + others.rank)])
+            start = f"{start}.expand({sizes})"
+        text = f"torch.cat([{start}, {others.at(ATOM)}[{cut}]]{f', {dim}' if dim else ''})"
+        hint = f"{_basic(node.origin).args[0]}_{rest.variable}_{name}"
+        parameters[name] = writer.named(hint, Operand(text, ATOM, others.axes, others.rank), node.origin)
+    axes = tuple(a for a in writer.axes if any(a in p.axes for p in parameters.values()))
+    writer.laws[node] = replace(rest, parameters=parameters, axes=axes, event=event)
     return next(iter(parameters.values()))
 
 

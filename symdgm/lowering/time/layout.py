@@ -119,3 +119,26 @@ def over_steps(writer: Writer, node: PlanNode, value: Operand) -> Operand:
         over = f"({steps.lengths or steps.longest}{shortened})"
         return Operand(f"({total} / {over})", ATOM, (*value.axes[:dim], BATCH))
     return Operand(total, ATOM, (*value.axes[:dim], BATCH))
+
+
+def emit_first(writer: Writer, node: PlanNode) -> Operand:
+    """The first step of every sequence, in the order of the batch."""
+    value, steps = writer.operands[node.args[0]], layout(writer)
+    if STEPS not in value.axes:
+        return value
+    dim = value.axes.index(STEPS)
+    lead = [":"] * dim
+    text = f"{value.at(ATOM)}[{', '.join([*lead, f':{steps.counts}[0]'])}]"
+    if steps.order:
+        text += f"[{', '.join([*lead, f'{steps.order}.argsort()'])}]"
+    axes = tuple(BATCH if a == STEPS else a for a in value.axes)
+    return writer.named("first", Operand(text, ATOM, axes, value.rank), node.origin)
+
+
+def longest_first(writer: Writer, value: Operand) -> str:
+    """A value of every example in the order in which steps lie."""
+    order = layout(writer).order
+    if not order or BATCH not in value.axes:
+        return value.at(ATOM)
+    lead = [":"] * value.axes.index(BATCH)
+    return f"{value.at(ATOM)}[{', '.join([*lead, order])}]"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sympy import Basic
 
 from symdgm.binding.factors import Factor
-from symdgm.binding.paths import Path
+from symdgm.binding.paths import Path, first_factor
 from symdgm.distributions import Deterministic
 from symdgm.errors import NotSupportedError
 from symdgm.expressions.laws import Law
@@ -31,6 +31,8 @@ class Step:
         value: its value at this step, in the body.
         before: its value at the step before, in the body.
         law: its law, in the body; None for what is computed.
+        first: its value at the first step, outside of the body, where that has a factor of its own.
+        first_law: the law of that.
     """
 
     sequence: Basic
@@ -38,6 +40,8 @@ class Step:
     value: PlanNode
     before: PlanNode
     law: PlanNode | None
+    first: PlanNode | None = None
+    first_law: PlanNode | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,8 +81,9 @@ def lower_loop(
     if key not in lowering.loops:
         body = _body(lowering, factors, scope, stream, count)
         outside = dict.fromkeys(n.detail[1] for n in ordered(body.roots) if n.kind is Kind.LEAF and n.word() == "slice")
+        firsts = [n for s in body.steps for n in (s.first, s.first_law) if n is not None]
         lowering.loops[key] = lowering.plan.node(
-            Kind.LOOP, *outside, detail=(body,), origin=factors[0].node  # type: ignore[arg-type]
+            Kind.LOOP, *outside, *firsts, detail=(body,), origin=factors[0].node  # type: ignore[arg-type]
         )
     return lowering.loops[key]
 
@@ -96,6 +101,7 @@ def _body(
     inside = replace(scope, rows="active", outer=outer, values={}, laws={}, traces={})
     inside = replace(inside, values={time.step(s, -1): node for s, node in carried.items()})
     steps: list[Step] = []
+    begun = replace(scope, rows="batch", outer=None)
     for factor in factors:
         _refuse_far(lowering, factor, set(sequences))
         law = lowering.facts.law(factor.node)
@@ -103,9 +109,45 @@ def _body(
         parameters = lowering.law(law, inside)
         for variable in factor.variables:
             value = _value(lowering, law, parameters, variable, stream)
-            steps.append(Step(base(variable), factor, value, carried[base(variable)], _drawn(factor, parameters)))
+            first, first_law = _first(lowering, factor, begun, stream, count)
+            steps.append(
+                Step(
+                    base(variable),
+                    factor,
+                    value,
+                    carried[base(variable)],
+                    _drawn(factor, parameters),
+                    first,
+                    first_law,
+                )
+            )
+            if first is not None:
+                begun = replace(begun, values={**begun.values, time.first(base(variable)): first})
             inside = replace(inside, values={**inside.values, variable: value})
     return Body(tuple(steps), count)
+
+
+def _first(
+    lowering: Lowering, factor: Factor, scope: Scope, stream: object, count: int
+) -> tuple[PlanNode | None, PlanNode | None]:
+    """The value of the first step and its law, where it has a factor of its own."""
+    first = first_factor(lowering.bound.environment, factor)
+    if first is None:
+        return None, None
+    law = lowering.facts.law(first.node)
+    assert law is not None
+    parameters = lowering.law(law, scope)
+    (variable,) = first.variables
+    if law.kind == "deterministic":
+        value = lowering.plan.node(Kind.PARAMETER, parameters, detail=(spelled(variable),), origin=variable)
+        return value, parameters
+    if is_opaque(first.distribution):
+        raise NotSupportedError(
+            f"`{first.node}` is computed as a whole, which a first step cannot be yet",
+            hint="use a family with parameters",
+        )
+    detail = (spelled(variable), (stream, 0), count)
+    return lowering.plan.node(Kind.DRAW, parameters, detail=detail, origin=variable), parameters
 
 
 def _drawn(factor: Factor, parameters: PlanNode) -> PlanNode | None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sympy import Basic
 from torch import nn
 
 from symdgm.binding.factors import Factor
-from symdgm.binding.paths import sequence_factor, step_factor
+from symdgm.binding.paths import first_factor, sequence_factor, step_factor
 from symdgm.errors import NotSupportedError
+from symdgm.expressions.laws import Law
 from symdgm.expressions.names import base, spelled
 from symdgm.lowering.plan import Kind, PlanNode
 from symdgm.lowering.sources import sources_of
@@ -48,8 +50,10 @@ def lower_step(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode | None
         outer = lower_step(lowering, node, scope.outer)
         assert outer is not None
         return leaf(lowering, outer)
-    offset = time.offset(node) or 0
     sequence = base(node)
+    if (number := time.number(node)) is not None:
+        return _numbered(lowering, node, number, scope)
+    offset = time.offset(node) or 0
     now = scope.traces.get(sequence)
     if now is not None and offset == -1:
         return lowering.plan.node(Kind.TRACE, now, detail=("before", sequence), origin=node)
@@ -65,6 +69,34 @@ def lower_step(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode | None
             f"as in `h_{time.index} = rnn(x_{time.index}, h_{{{time.index}+1}})`",
         )
     return value if not offset else lowering.plan.node(Kind.LAG, value, detail=(-offset, sequence), origin=node)
+
+
+def _numbered(lowering: Lowering, node: Basic, number: int, scope: Scope) -> PlanNode:
+    """The first step of every sequence."""
+    time = lowering.bound.environment.time
+    assert time is not None
+    if number > 1:
+        raise NotSupportedError(
+            f"`{node}`, a numbered step, cannot be computed yet, since a sequence may be shorter",
+            hint=f"write the first step, `{time.first(base(node))}`, or a sum over `{time.index}`",
+        )
+    inner = replace(scope, rows="steps", outer=None)
+    steps = lower_step(lowering, time.step(base(node)), inner)
+    assert steps is not None
+    first = lowering.plan.node(Kind.FIRST, steps, origin=node)
+    return in_rows(lowering, first, scope)
+
+
+def joined_law(lowering: Lowering, law: Law, rest: PlanNode, scope: Scope) -> PlanNode:
+    """A law of every step whose first step has a factor of its own."""
+    factor = lowering.bound.environment.factors[law.identity]
+    first = first_factor(lowering.bound.environment, factor)
+    if first is None or scope.rows != "steps":
+        return rest
+    own = lowering.facts.law(first.node)
+    assert own is not None
+    at_first = lowering.law(own, replace(scope, rows="batch", outer=None))
+    return lowering.plan.node(Kind.JOINED, at_first, rest, detail=(factor.index,), origin=law.node)
 
 
 def _made(lowering: Lowering, sequence: Basic, scope: Scope) -> PlanNode:

@@ -18,18 +18,32 @@ def lower_over_time(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode:
     """The sum or the mean of a term over the steps of each sequence.
 
     Raises:
-        NotSupportedError: a product over time outside of a logarithm, or a range that does not begin at a
-            whole number or does not end with the sequences.
+        NotSupportedError: a product over time outside of a logarithm.
+    """
+    first = first_step(lowering, node)
+    if node.kind == "prod":
+        raise NotSupportedError(
+            f"the product `{node}` over time cannot be computed yet, outside of a logarithm",
+            hint="write the sum of the logarithms of its factors",
+        )
+    value = lowering.lower(node.body, replace(scope, rows="steps"))
+    return lowering.plan.node(Kind.REDUCE, value, detail=(node.kind, "steps", first), origin=node)
+
+
+def first_step(lowering: Lowering, node: Basic) -> int:
+    """The step from which an aggregate over time runs to the end of each sequence.
+
+    Raises:
+        NotSupportedError: a range that does not begin at a whole number or does not end with the sequences.
     """
     index = node.index
     lower = index.args[1] if len(index.args) == 3 else Integer(1)
     time = lowering.bound.environment.time
     assert time is not None
     ends = len(index.args) != 3 or index.args[2] == time.length
-    if node.kind == "prod" or not ends or not isinstance(lower, Integer) or lower < 1:
+    if not ends or not isinstance(lower, Integer) or lower < 1:
         raise NotSupportedError(
-            f"`{node}` cannot be computed yet",
+            f"the range of `{node}` cannot be computed yet",
             hint=f"write a sum from a whole number to `{time.length}`, the end of each sequence",
         )
-    value = lowering.lower(node.body, replace(scope, rows="steps"))
-    return lowering.plan.node(Kind.REDUCE, value, detail=(node.kind, "steps", int(lower)), origin=node)
+    return int(lower)
