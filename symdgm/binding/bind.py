@@ -18,10 +18,10 @@ from symdgm.binding.read_laws import (
 )
 from symdgm.binding.read_time import read_aggregate
 from symdgm.binding.reader import Reader, ReadNode
-from symdgm.expressions.indices import Aggregate
 from symdgm.binding.written import Excerpt, Written
 from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.expectations import CrossEntropy, DivergenceBetween, Entropy, Expect
+from symdgm.expressions.indices import Aggregate
 
 
 def bind(

@@ -214,7 +214,11 @@ def check_event(environment: Environment, name: str, value: Tensor) -> None:
     shape, owner = environment.shapes.get(name), "was declared"
     for factor in environment.factors:
         distribution = factor.distribution
-        if shape is None and isinstance(distribution, Family) and is_over(environment, factor.variables, name):
+        if (
+            shape is None
+            and isinstance(distribution, Family)
+            and is_over(environment, factor.variables, name)
+        ):
             shape, owner = distribution.event_shape, f"{distribution.described} is over"
     if shape is not None and value.shape[1:] != shape:
         was = f"{list(shape)} {owner}" if owner == "was declared" else f"{owner} {list(shape)}"

@@ -16,7 +16,6 @@ from symdgm.expressions.expectations import Binder, CrossEntropy, DivergenceBetw
 from symdgm.expressions.indices import Aggregate, Index
 from symdgm.expressions.names import Subscripted, base
 
-
 if TYPE_CHECKING:
     from symdgm.binding.reader import Reader
 
@@ -89,7 +88,9 @@ def read_aggregate(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basi
     inside |= _steps(node.body, sequences)
     body = reader.read(node.body, inside)
     law = path.node
-    reader.resolutions.setdefault(node, Expect(Aggregate(node.args[0], body, node.index), Binder(Tuple(), law)))
+    reader.resolutions.setdefault(
+        node, Expect(Aggregate(node.args[0], body, node.index), Binder(Tuple(), law))
+    )
     return Expect(Aggregate(node.args[0], body, node.index), Binder(Tuple(), law))
 
 

@@ -87,7 +87,9 @@ def offset_of(index: Basic, time: Basic) -> int | None:
 
 def is_range(node: Basic) -> bool:
     """Whether a name has a range for its only index."""
-    return isinstance(node, Subscripted) and len(node.indices) == 1 and isinstance(node.indices[0], IndexRange)
+    return (
+        isinstance(node, Subscripted) and len(node.indices) == 1 and isinstance(node.indices[0], IndexRange)
+    )
 
 
 def timeline_of(expressions: Iterable[Basic], declared: Sequence[Basic]) -> Timeline | None:
@@ -105,7 +107,9 @@ def timeline_of(expressions: Iterable[Basic], declared: Sequence[Basic]) -> Time
     """
     formulas = list(expressions)
     stepped = {(i, base(s)) for node in declared for s in _subscripted(node) for i in _indices(s)}
-    summed = {n.index.variable: n for e in formulas for n in preorder_traversal(e) if isinstance(n, Aggregate)}
+    summed = {
+        n.index.variable: n for e in formulas for n in preorder_traversal(e) if isinstance(n, Aggregate)
+    }
     ranges = [s for e in (*formulas, *declared) for s in _subscripted(e) if is_range(s)]
     named = {base(s) for s in ranges}
     indices = {i for i, sequence in stepped if i in summed or sequence in named}

@@ -12,7 +12,16 @@ from symdgm.expressions.expectations import Binder
 from symdgm.expressions.laws import Law
 from symdgm.expressions.names import base, spelled
 from symdgm.expressions.scope import free_names
-from symdgm.lowering.estimators import CERTAIN, ENUMERATION, FIXED, MINIBATCH, PATHS, PATHWISE, Estimator, choose
+from symdgm.lowering.estimators import (
+    CERTAIN,
+    ENUMERATION,
+    FIXED,
+    MINIBATCH,
+    PATHS,
+    PATHWISE,
+    Estimator,
+    choose,
+)
 from symdgm.lowering.plan import Kind, PlanNode
 from symdgm.lowering.time.loops import lower_path
 
@@ -163,7 +172,9 @@ def _drawn(
     else:
         count = _count(lowering, law, drawn)
         kind = Kind.SAMPLE if parameters.kind is Kind.OPAQUE else Kind.DRAW
-        value = lowering.plan.node(kind, parameters, detail=(name, stream, count, *_rows(scope)), origin=variable)
+        value = lowering.plan.node(
+            kind, parameters, detail=(name, stream, count, *_rows(scope)), origin=variable
+        )
         axis = value if count > 1 else None
     values = {variable: value}
     if value.kind is Kind.SAMPLE:

@@ -19,7 +19,7 @@ from symdgm.lowering.logarithms import lower_log, splits
 from symdgm.lowering.plan import Kind, Plan, PlanNode
 from symdgm.lowering.sources import function_source, is_opaque, network_name, sources_of
 from symdgm.lowering.stable import stable
-from symdgm.lowering.time.sequences import in_rows, joined_law, lower_step
+from symdgm.lowering.time.sequences import in_rows, joined_law, leaf, lower_step
 
 LowerNode = Callable[["Lowering", Basic, "Scope"], PlanNode]
 """Lowers one node at the place where it stands."""
@@ -128,6 +128,8 @@ class Lowering:
         """A variable, a parameter of a law, a scalar or an observation."""
         if node in scope.values:
             return self.in_place(scope.values[node], scope)
+        if scope.outer is not None and node in scope.outer.values:
+            return leaf(self, self.in_place(scope.outer.values[node], scope.outer))
         step = lower_step(self, node, scope)
         if step is not None:
             return step

@@ -57,7 +57,9 @@ def emit_loop(writer: Writer, node: PlanNode) -> Operand:
     slices = _slices(writer, [n for n in ordered(roots) if n.kind is Kind.LEAF and n.word() == "slice"])
     begun = any(s.first is not None for s in body.steps)
     kept = _Keeper(writer, node)
-    carried = {s.before: _initial(writer, s, lead, steps.counts) for s in body.steps if s.before in ordered(roots)}
+    carried = {
+        s.before: _initial(writer, s, lead, steps.counts) for s in body.steps if s.before in ordered(roots)
+    }
     if begun:
         _keep_first(writer, body, kept, carried, lead)
     script = Script(outer.values, outer.names)
@@ -70,7 +72,9 @@ def emit_loop(writer: Writer, node: PlanNode) -> Operand:
     cut = ", ".join([*[":"] * (len(lead) - 1), ":count"])
     for before, operand in carried.items():
         text = f"{operand.text}[{cut}]"
-        writer.operands[before] = writer.named(f"{operand.text}_before", Operand(text, ATOM, lead, operand.rank))
+        writer.operands[before] = writer.named(
+            f"{operand.text}_before", Operand(text, ATOM, lead, operand.rank)
+        )
     writer.write([n for n in ordered(roots) if n in inside])
     for step in body.steps:
         _close(writer, step, carried, kept)
@@ -303,9 +307,13 @@ def _record(
 ) -> None:
     """Write the loop whose first step was run while it was written, and run the other steps."""
     lists = list(dict.fromkeys(k.name for k in kept.lists.values()))
-    appended = [f"{k.name}.append({k.operand.text})" for k in {k.name: k for k in kept.lists.values()}.values()]
+    appended = [
+        f"{k.name}.append({k.operand.text})" for k in {k.name: k for k in kept.lists.values()}.values()
+    ]
     lines = []
-    carries = [s for s in script.statements if s.names and s.text == f"{s.names[0]} = {s.text.split(' = ')[-1]}"]
+    carries = [
+        s for s in script.statements if s.names and s.text == f"{s.names[0]} = {s.text.split(' = ')[-1]}"
+    ]
     for statement in script.statements:
         lines += [f"# {line}" for line in statement.comment.split("\n") if line]
         lines += statement.text.split("\n")
@@ -467,7 +475,9 @@ def _padded(writer: Writer, steps: Operand) -> str:
     shape = f"(*{where.valid}.shape, *{steps.text}.shape[1:])"
     text = f"{steps.text}.new_zeros({shape})"
     name = writer.script.assign("padded", text)
-    filled = f"{name}.masked_scatter({where.valid}[{', '.join([':', ':', *['None'] * steps.rank])}], {steps.text})"
+    filled = (
+        f"{name}.masked_scatter({where.valid}[{', '.join([':', ':', *['None'] * steps.rank])}], {steps.text})"
+    )
     back = writer.script.assign("padded", f"{filled}[:, {where.order}.argsort()].transpose(0, 1)")
     return back
 

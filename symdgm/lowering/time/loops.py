@@ -80,22 +80,27 @@ def lower_loop(
     key = (tuple(f.index for f in factors), stream, count, tuple(scope.traces.values()))
     if key not in lowering.loops:
         body = _body(lowering, factors, scope, stream, count)
-        outside = dict.fromkeys(n.detail[1] for n in ordered(body.roots) if n.kind is Kind.LEAF and n.word() == "slice")
+        outside = dict.fromkeys(
+            n.detail[1] for n in ordered(body.roots) if n.kind is Kind.LEAF and n.word() == "slice"
+        )
         firsts = [n for s in body.steps for n in (s.first, s.first_law) if n is not None]
         lowering.loops[key] = lowering.plan.node(
-            Kind.LOOP, *outside, *firsts, detail=(body,), origin=factors[0].node  # type: ignore[arg-type]
+            Kind.LOOP,
+            *outside,
+            *firsts,
+            detail=(body,),
+            origin=factors[0].node,  # type: ignore[arg-type]
         )
     return lowering.loops[key]
 
 
-def _body(
-    lowering: Lowering, factors: Sequence[Factor], scope: Scope, stream: object, count: int
-) -> Body:
+def _body(lowering: Lowering, factors: Sequence[Factor], scope: Scope, stream: object, count: int) -> Body:
     time = lowering.bound.environment.time
     assert time is not None
     sequences = [base(v) for f in factors for v in f.variables]
     carried = {
-        s: lowering.plan.node(Kind.LEAF, detail=("carry", s, stream), origin=time.step(s, -1)) for s in sequences
+        s: lowering.plan.node(Kind.LEAF, detail=("carry", s, stream), origin=time.step(s, -1))
+        for s in sequences
     }
     outer = replace(scope, rows="steps", outer=None)
     inside = replace(scope, rows="active", outer=outer, values={}, laws={}, traces={})
@@ -187,6 +192,8 @@ def lower_path(lowering: Lowering, law: Law, scope: Scope, count: int) -> tuple[
     for step in body.steps:
         traces[step.sequence] = loop
         if step.law is not None:
-            kept = lowering.plan.node(Kind.TRACE, loop, detail=("law", step.sequence), origin=step.factor.node)
+            kept = lowering.plan.node(
+                Kind.TRACE, loop, detail=("law", step.sequence), origin=step.factor.node
+            )
             laws[(step.factor.index, step.factor.givens)] = kept
     return replace(scope, traces=traces, laws=laws), loop

@@ -68,7 +68,9 @@ def lower_step(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode | None
             hint=f"write the recurrence backwards in time with a network that is an nn.RNN, nn.GRU or nn.LSTM, "
             f"as in `h_{time.index} = rnn(x_{time.index}, h_{{{time.index}+1}})`",
         )
-    return value if not offset else lowering.plan.node(Kind.LAG, value, detail=(-offset, sequence), origin=node)
+    return (
+        value if not offset else lowering.plan.node(Kind.LAG, value, detail=(-offset, sequence), origin=node)
+    )
 
 
 def _numbered(lowering: Lowering, node: Basic, number: int, scope: Scope) -> PlanNode:
@@ -135,9 +137,7 @@ def _value(lowering: Lowering, factor: Factor, sequence: Basic, scope: Scope) ->
     time = lowering.bound.environment.time
     assert time is not None
     node = time.step(sequence)
-    return lowering.plan.node(
-        Kind.PARAMETER, lowering.law(law, scope), detail=(spelled(node),), origin=node
-    )
+    return lowering.plan.node(Kind.PARAMETER, lowering.law(law, scope), detail=(spelled(node),), origin=node)
 
 
 def _run(lowering: Lowering, factor: Factor, scope: Scope, direction: str) -> PlanNode:
@@ -146,6 +146,8 @@ def _run(lowering: Lowering, factor: Factor, scope: Scope, direction: str) -> Pl
     sequence = base(factor.variables[0])
     inputs = [lowering.lower(g, scope) for g in factor.givens if base(g) != sequence]
     name = lowering.network_name(source, factor.node)
-    called = lowering.plan.node(Kind.SEQUENCE, *inputs, detail=(name, direction, sequence), origin=factor.node)
+    called = lowering.plan.node(
+        Kind.SEQUENCE, *inputs, detail=(name, direction, sequence), origin=factor.node
+    )
     lowering.readings.setdefault(called, source)
     return called
