@@ -18,7 +18,7 @@ from symdgm.expressions.names import spelled
 from symdgm.lowering.draws import comment_draw
 from symdgm.lowering.naming import literal
 from symdgm.lowering.networks import run_call
-from symdgm.lowering.operands import ATOM, BATCH, Axis, Operand, with_axes
+from symdgm.lowering.operands import ACTIVE, ATOM, BATCH, STEPS, Axis, Operand, with_axes
 from symdgm.lowering.plan import Kind, PlanNode, ordered
 
 if TYPE_CHECKING:
@@ -34,10 +34,12 @@ def emit_sample(writer: Writer, node: PlanNode) -> Operand:
     """A draw of all variables of an object, with its log-density in one pass where that is wanted too."""
     law, count = node.args[0], node.number(2)
     distribution = distribution_of(writer, law)
-    given = dict(zip(distribution.given, _operands(writer, distribution.given, law.args), strict=True))
-    axes = tuple(a for a in writer.axes if a == BATCH or any(a in o.axes for o in given.values()))
+    rows: Axis = node.detail[3] if len(node.detail) > 3 else BATCH
+    operands = _operands(writer, distribution.given, law.args, rows)
+    given = dict(zip(distribution.given, operands, strict=True))
+    axes = tuple(a for a in writer.axes if a == rows or any(a in o.axes for o in given.values()))
     texts, sample_axes = _named(writer, given, axes)
-    options = [] if given else [f"n={writer.size(BATCH)}"]
+    options = [] if given else [f"n={writer.size(rows)}"]
     options += [f"shape=({count},)"] if count > 1 else []
     arguments = ", ".join([*([texts] if given else []), *options, *sample_axes, "check=False"])
     if count > 1:
@@ -62,8 +64,11 @@ def opaque_log_density(
     """The log-density of values by the object, under a name of its own; it is called once."""
     distribution = distribution_of(writer, law)
     names = (*distribution.variables, *distribution.given)
-    operands = dict(zip(names, _operands(writer, names, (*values, *law.args)), strict=True))
-    axes = tuple(a for a in writer.axes if a == BATCH or any(a in o.axes for o in operands.values()))
+    nodes = (*values, *law.args)
+    found = [r for r in (STEPS, ACTIVE) if any(r in writer.operands[n].axes for n in nodes)]
+    rows = found[0] if found else BATCH
+    operands = dict(zip(names, _operands(writer, names, nodes, rows), strict=True))
+    axes = tuple(a for a in writer.axes if a == rows or any(a in o.axes for o in operands.values()))
     texts, sample_axes = _named(writer, operands, axes)
     call = f"{writer.operands[law].text}.log_prob({', '.join([texts, *sample_axes, 'check=False'])})"
     name = writer.script.names.fresh(hint)
@@ -125,14 +130,16 @@ def _head(law: PlanNode) -> str:
     return spelled(law.origin.args[0])
 
 
-def _operands(writer: Writer, names: Sequence[str], nodes: Sequence[PlanNode]) -> list[Operand]:
+def _operands(
+    writer: Writer, names: Sequence[str], nodes: Sequence[PlanNode], rows: Axis
+) -> list[Operand]:
     """Values as tensors with a batch axis, under names."""
     found = []
     for variable, node in zip(names, nodes, strict=True):
         operand = writer.operands[node]
         if operand.number:
             operand = _full(writer, variable, operand)
-        found.append(writer.named(variable, _batched(writer, operand), node.origin))
+        found.append(writer.named(variable, _batched(writer, operand, rows), node.origin))
     return found
 
 
@@ -148,14 +155,14 @@ def _full(writer: Writer, variable: str, number: Operand) -> Operand:
     return Operand(f"torch.full({event}, {number.text}, {like})", ATOM, (), len(event))
 
 
-def _batched(writer: Writer, operand: Operand) -> Operand:
+def _batched(writer: Writer, operand: Operand, rows: Axis) -> Operand:
     """A value with a batch axis, behind those that it has."""
-    if BATCH in operand.axes:
+    if rows in operand.axes:
         return operand
     own = len(operand.axes)
     index = f"[{', '.join([':'] * own + ['None'])}]" if own else ""
-    sizes = ", ".join(["-1"] * own + [writer.size(BATCH)] + ["-1"] * operand.rank)
-    return Operand(f"{operand.at(ATOM)}{index}.expand({sizes})", ATOM, (*operand.axes, BATCH), operand.rank)
+    sizes = ", ".join(["-1"] * own + [writer.size(rows)] + ["-1"] * operand.rank)
+    return Operand(f"{operand.at(ATOM)}{index}.expand({sizes})", ATOM, (*operand.axes, rows), operand.rank)
 
 
 def _named(writer: Writer, operands: Mapping[str, Operand], axes: tuple[Axis, ...]) -> tuple[str, list[str]]:

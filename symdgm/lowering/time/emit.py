@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from symdgm.distributions import Deterministic
 from symdgm.errors import NameResolutionError, ParameterError, ShapeError
 from symdgm.expressions.names import base, spelled
-from symdgm.lowering.laws import LawValues
 from symdgm.lowering.networks import run_call
+from symdgm.lowering.opaque import opaque_log_density
 from symdgm.lowering.operands import ACTIVE, ATOM, BATCH, STEPS, Axis, Operand
 from symdgm.lowering.parameters import known_event, spread
 from symdgm.lowering.plan import Kind, PlanNode, ordered, uses
@@ -49,6 +49,9 @@ def emit_loop(writer: Writer, node: PlanNode) -> Operand:
     roots = [n for s in body.steps for n in (s.value, *([s.law] if s.law else []))]
     inside = _inside(roots)
     writer.counts.update(uses(roots))
+    writer.scored |= {
+        s.value.args[0] for s in body.steps if s.law is not None and s.law.kind is Kind.OPAQUE
+    }
     writer.write([n for n in ordered(roots) if n not in inside and n.kind is not Kind.LEAF])
     if body.count > 1:
         writer.axes.insert(0, node)
@@ -227,7 +230,6 @@ class _Keeper:
         self.loop = loop
         self.wanted = {n.detail[:2] for n in writer.planned if n.kind is Kind.TRACE and n.args[0] is loop}
         self.lists: dict[tuple[object, ...], Kept] = {}
-        self.laws: dict[Basic, LawValues] = {}
         self.names: dict[str, str] = {}
         self.begin: dict[str, str] = {}
         self.firsts: dict[tuple[object, ...], str] = {}
@@ -267,7 +269,9 @@ class _Keeper:
 
 
 def _whole_name(what: tuple[object, ...], kept: Kept) -> str:
-    return kept.operand.text if what[0] == "law" else f"{what[1]}_{'t' if what[0] == 'draw' else 'before_t'}"
+    if what[0] in ("law", "log_prob"):
+        return f"{kept.operand.text}_all"
+    return f"{what[1]}_{'t' if what[0] == 'draw' else 'before_t'}"
 
 
 def _close(writer: Writer, step: Step, carried: dict[PlanNode, Operand], kept: _Keeper) -> None:
@@ -279,11 +283,7 @@ def _close(writer: Writer, step: Step, carried: dict[PlanNode, Operand], kept: _
     if ("before", step.sequence) in kept.wanted:
         kept.keep(("before", step.sequence), writer.operands[step.before], f"{name}_before")
     if ("law", step.sequence) in kept.wanted and step.law is not None:
-        law = writer.laws[step.law]
-        kept.laws[step.sequence] = law
-        for parameter, operand in law.parameters.items():
-            if ACTIVE in operand.axes:
-                kept.keep(("law", step.sequence, parameter), operand, operand.text)
+        _keep_law(writer, step, kept)
     start = carried.get(step.before)
     if start is not None and start.text != value.text:
         if value.rank != start.rank:
@@ -293,6 +293,20 @@ def _close(writer: Writer, step: Step, carried: dict[PlanNode, Operand], kept: _
             )
         writer.script.record(f"{start.text} = {value.text}", (start.text,))
         writer.script.values[start.text] = writer.value(value)
+
+
+def _keep_law(writer: Writer, step: Step, kept: _Keeper) -> None:
+    """Keep the parameters of a law; of one that is computed as a whole, the log-density of its draw."""
+    assert step.law is not None
+    if step.law.kind is Kind.OPAQUE:
+        known = writer.log_probs.get(step.value.args[0])
+        hint = f"log_{step.sequence}"
+        log = known or opaque_log_density(writer, step.law, [step.value], hint, step.factor.node)
+        kept.keep(("log_prob", step.sequence), log, hint)
+        return
+    for parameter, operand in writer.laws[step.law].parameters.items():
+        if ACTIVE in operand.axes:
+            kept.keep(("law", step.sequence, parameter), operand, operand.text)
 
 
 def _record(
@@ -349,6 +363,8 @@ def emit_trace(writer: Writer, node: PlanNode) -> Operand:
     assert isinstance(body, Body)
     step = next(s for s in body.steps if s.sequence == what[1])
     assert step.law is not None
+    if step.law.kind is Kind.OPAQUE:
+        return writer.operands[step.law]
     law = writer.laws[step.law]
     parameters = {k: kept.get(("law", step.sequence, k), p) for k, p in law.parameters.items()}
     axes = tuple(a for a in writer.axes if any(a in p.axes for p in parameters.values()))

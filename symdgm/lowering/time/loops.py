@@ -166,7 +166,8 @@ def _value(lowering: Lowering, law: Law, parameters: PlanNode, variable: Basic, 
     if is_opaque(lowering.bound.environment.factors[law.identity].distribution):
         sample = plan.node(Kind.SAMPLE, parameters, detail=(name, (stream, 0), 1, "active"), origin=variable)
         return plan.node(Kind.ENTRY, sample, detail=(name,), origin=variable)
-    return plan.node(Kind.DRAW, parameters, detail=(name, (stream, 0), 1, "active"), origin=variable)
+    now = f"{spelled(base(variable))}_now"
+    return plan.node(Kind.DRAW, parameters, detail=(now, (stream, 0), 1, "active"), origin=variable)
 
 
 def _refuse_far(lowering: Lowering, factor: Factor, sequences: set[Basic]) -> None:
