@@ -92,6 +92,8 @@ class Model(nn.Module):
         self.factors, self.networks = self.objective.factors, self.objective.networks
         for name, parameter in self.objective.scalars.parameters().items():
             self.register_parameter(f"scalar_{name}", parameter)
+        for name, parameter in self.objective.bound.initial.items():
+            self.register_parameter(f"initial_{name}", parameter)
         self._stepper: Stepper | None = None
 
     # Looking.

@@ -240,7 +240,7 @@ class Objective:
 
     def parameters(self) -> list[nn.Parameter]:
         """The trained parameters of all distributions, networks and scalars, each once."""
-        return list(dict.fromkeys((*self._module_parameters(), *self.scalars.parameters().values())))
+        return list(dict.fromkeys((*self._module_parameters(), *self.bound.initial.values(), *self.scalars.parameters().values())))
 
     def latex(self) -> str:
         """The equation in LaTeX, in the order in which it was written."""
