@@ -41,6 +41,8 @@ class Model(nn.Module):
         samples: draws for each expectation; see `Objective`.
         analytic: whether closed forms are used; see `Objective`.
         validate: whether values are checked; see `Objective`.
+        truncate: after how many steps gradients stop; see `Objective`.
+        checkpoint: how many steps are computed anew together; see `Objective`.
         names: networks, scalars (numbers, parameters, functions of the training step), event shapes; see
             `Objective`.
 
@@ -69,21 +71,26 @@ class Model(nn.Module):
         samples: int | Mapping[str, int] = 1,
         analytic: bool = True,
         validate: bool = True,
+        truncate: int | None = None,
+        checkpoint: int | None = None,
         **names: Any,
     ) -> None:
         super().__init__()
+        options: dict[str, Any] = {
+            "samples": samples,
+            "analytic": analytic,
+            "validate": validate,
+            "truncate": truncate,
+            "checkpoint": checkpoint,
+        }
         reading = as_papers_mean(reading_of(text), names, parse)
         self.text: Basic = reading.expression
         if is_block(reading.expression):
             declared = [(declared_node(d, parse), d) for d in distributions_of(distributions)]
             inner, environment = build(reading, declared, names, OPTIONS)
-            self.objective = Objective.over(
-                inner, environment, samples=samples, analytic=analytic, validate=validate
-            )
+            self.objective = Objective.over(inner, environment, **options)
         else:
-            self.objective = Objective(
-                text, *distributions, samples=samples, analytic=analytic, validate=validate, **names
-            )
+            self.objective = Objective(text, *distributions, **options, **names)
         if self.objective.direction is None:
             raise NotSupportedError(
                 "the equation does not say whether to maximise or to minimise it",

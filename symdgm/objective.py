@@ -21,7 +21,7 @@ from symdgm.expressions.expectations import Binder
 from symdgm.expressions.node import Node
 from symdgm.expressions.notation import latex, unicode
 from symdgm.expressions.signature import signature
-from symdgm.lowering import Output, freeze
+from symdgm.lowering import Output, Segments, freeze, segments
 from symdgm.parsing import parse, read
 from symdgm.parts import factors_of, networks_of
 from symdgm.rewriting import derive
@@ -29,7 +29,7 @@ from symdgm.runtime import Runner
 from symdgm.statement import statement_of
 from symdgm.training.randomness import RandomState
 
-OPTIONS = ("samples", "analytic", "validate")
+OPTIONS = ("samples", "analytic", "validate", "truncate", "checkpoint")
 """The keywords of an objective that are no names of the formula."""
 
 
@@ -46,6 +46,9 @@ class Objective:
         analytic: whether closed forms are used; if not, divergences are estimated by Monte Carlo.
         validate: whether values are checked for their support at every call (on an accelerator, at the
             first).
+        truncate: after how many steps of a sequence gradients stop; by default they never do.
+        checkpoint: how many steps of a loop over time are computed anew together for the gradient, to save
+            memory.
         names: networks that the formula applies, scalars (a number, a 0-d tensor, an `nn.Parameter`, or a
             function of the
             training step), distributions under another name, event shapes of variables. A function whose one
@@ -75,12 +78,14 @@ class Objective:
         samples: int | Mapping[str, int] = 1,
         analytic: bool = True,
         validate: bool = True,
+        truncate: int | None = None,
+        checkpoint: int | None = None,
         **names: Any,
     ) -> None:
         reading = as_papers_mean(reading_of(equation), names, parse)
         declared = [(declared_node(d, parse), d) for d in distributions_of(distributions)]
         environment = classify([statement_of(reading.expression).body], declared, names, parse, OPTIONS)
-        self._build(reading, environment, samples, analytic, validate)
+        self._build(reading, environment, samples, analytic, validate, segments(truncate, checkpoint))
         _refuse_unused(self.bound, names)
 
     @classmethod
@@ -92,6 +97,8 @@ class Objective:
         samples: int | Mapping[str, int] = 1,
         analytic: bool = True,
         validate: bool = True,
+        truncate: int | None = None,
+        checkpoint: int | None = None,
     ) -> Self:
         """The objective of a formula in an environment that stands already; models are built by it.
 
@@ -101,9 +108,11 @@ class Objective:
             samples: see `Objective`.
             analytic: see `Objective`.
             validate: see `Objective`.
+            truncate: see `Objective`.
+            checkpoint: see `Objective`.
         """
         objective = cls.__new__(cls)
-        objective._build(reading, environment, samples, analytic, validate)
+        objective._build(reading, environment, samples, analytic, validate, segments(truncate, checkpoint))
         return objective
 
     def _build(
@@ -113,6 +122,7 @@ class Objective:
         samples: int | Mapping[str, int],
         analytic: bool,
         validate: bool,
+        loops: Segments,
     ) -> None:
         self.expression: Basic = reading.expression
         statement = statement_of(self.expression)
@@ -122,6 +132,7 @@ class Objective:
         facts = BoundFacts(environment, self.bound.expression)
         rewriting = derive(self.bound.expression, facts, analytic=analytic)
         frozen = freeze(self.bound, rewriting, facts, _counts(samples, self.bound))
+        frozen.segments = loops
         self.term_names = _term_names(self.bound, [t.name for t in rewriting.terms])
         self.derivation: Derivation = assemble(body, self.bound, rewriting, frozen.estimates)
         self.factors, self.networks = factors_of(self.bound), networks_of(self.bound)
@@ -240,7 +251,8 @@ class Objective:
 
     def parameters(self) -> list[nn.Parameter]:
         """The trained parameters of all distributions, networks and scalars, each once."""
-        return list(dict.fromkeys((*self._module_parameters(), *self.bound.initial.values(), *self.scalars.parameters().values())))
+        others = (*self.bound.initial.values(), *self.scalars.parameters().values())
+        return list(dict.fromkeys((*self._module_parameters(), *others)))
 
     def latex(self) -> str:
         """The equation in LaTeX, in the order in which it was written."""

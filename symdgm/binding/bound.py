@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sympy import Basic
-from torch import nn
+from torch import Tensor, nn
 
 from symdgm.binding.environment import Environment
 from symdgm.binding.written import Written
@@ -50,11 +50,15 @@ class Bound:
         return frozenset() if time is None else frozenset(map(spelled, time.sequences))
 
     @property
+    def beginnings(self) -> dict[str, float | Tensor]:
+        """The values before the first step, by the name of their sequence."""
+        time = self.environment.time
+        return {} if time is None else {spelled(s): v for s, v in time.initial.items()}
+
+    @property
     def initial(self) -> dict[str, nn.Parameter]:
         """The trained values before the first step, by the name of their sequence."""
-        time = self.environment.time
-        values = {} if time is None else {spelled(s): v for s, v in time.initial.items()}
-        return {name: v for name, v in values.items() if isinstance(v, nn.Parameter)}
+        return {name: v for name, v in self.beginnings.items() if isinstance(v, nn.Parameter)}
 
     def point(self, error: SymdgmError, node: Basic) -> SymdgmError:
         """The error with a caret under a node, where the node was written."""

@@ -55,7 +55,7 @@ def classify(
     mentioned = applied | {spelled(n) for e in expressions for n in free_names(e)}
     factors = [*declared]
     time = timeline_of(expressions, [node for node, _ in declared])
-    initial: dict[Basic, object] = {}
+    initial: dict[Basic, float | Tensor] = {}
     networks: dict[str, Callable[..., object]] = {}
     scalars: dict[str, object] = {}
     shapes: dict[str, torch.Size] = {}

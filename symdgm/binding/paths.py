@@ -70,7 +70,7 @@ def first_factor(environment: Environment, factor: Factor) -> Factor | None:
 
 
 def product_over_time(environment: Environment, node: Basic) -> list[Basic] | None:
-    """The factors of one step whose product over time is a density of whole sequences; None if there are none.
+    """The factors of one step whose product over time is a density of whole sequences, or None.
 
     ``p(x_{1:T}|z_{1:T})`` gives ``p(x_t|z_t)``, and ``p(x_{1:T}, z_{1:T})`` both factors of the joint.
 

@@ -26,8 +26,9 @@ def is_time(environment: Environment, index: Index) -> bool:
 
 
 def read_step(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basic | None:
-    """A step of a sequence, or a whole one; None for any other name. The sequence is observed if nothing
-    makes it.
+    """A step of a sequence, or a whole one; None for any other name.
+
+    The sequence is observed if nothing makes it.
     """
     time = reader.environment.time
     if time is None or not time.covers(node) or node in scope:
@@ -69,7 +70,8 @@ def read_aggregate(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basi
     """
     if not is_time(reader.environment, node.index):
         raise NotSupportedError(
-            f"`{node}` is read as a sum, product or mean over an index, which this version cannot compute yet",
+            f"`{node}` is read as a sum, product or mean over an index, which this version cannot "
+            "compute yet",
             hint="`symdgm show` displays how it was read; the CHANGELOG says what is computed",
         )
     time = timeline(reader.environment)

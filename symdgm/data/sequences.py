@@ -26,7 +26,8 @@ class Ragged(NamedTuple):
     def __repr__(self) -> str:
         """One line with the sizes."""
         shortest, longest = int(self.lengths.min()), int(self.lengths.max())
-        return f"Ragged({len(self.lengths)} sequences of {shortest} to {longest} steps, {list(self.steps.shape)})"
+        sizes = f"{len(self.lengths)} sequences of {shortest} to {longest} steps"
+        return f"Ragged({sizes}, {list(self.steps.shape)})"
 
 
 class RaggedSplits(NamedTuple):

@@ -5,6 +5,7 @@ from symdgm.lowering.expectations import Estimate
 from symdgm.lowering.freeze import Frozen, freeze
 from symdgm.lowering.ranges import LabelRange, ParameterRange
 from symdgm.lowering.statements import Statement, compiled, environment
+from symdgm.lowering.time.segments import Segments, segments
 
 __all__ = [
     "FUNCTION",
@@ -14,9 +15,11 @@ __all__ = [
     "LabelRange",
     "Output",
     "ParameterRange",
+    "Segments",
     "Statement",
     "compiled",
     "emit",
     "environment",
     "freeze",
+    "segments",
 ]

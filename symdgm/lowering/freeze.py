@@ -12,7 +12,11 @@ from symdgm.lowering.expectations import Estimate
 from symdgm.lowering.handlers import LOWERINGS
 from symdgm.lowering.lower import Lowering, Scope
 from symdgm.lowering.plan import PlanNode
+from symdgm.lowering.time.segments import Segments
 from symdgm.rewriting import Derivation, Term
+
+NO_SEGMENTS = Segments()
+"""Loops that remember everything."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,7 @@ class Frozen:
         sources: network name → what is called; one callable has one name, however many factors use it.
         readings: network node → how its output is read for the first factor that needs it.
         estimates: the estimators, in the order in which they were chosen.
+        segments: what loops over time do every so many steps.
     """
 
     bound: Bound
@@ -41,6 +46,7 @@ class Frozen:
     sources: dict[str, NetworkSource]
     readings: dict[PlanNode, NetworkSource]
     estimates: tuple[Estimate, ...]
+    segments: Segments = NO_SEGMENTS
 
 
 def freeze(bound: Bound, derivation: Derivation, facts: BoundFacts, counts: Mapping[str, int]) -> Frozen:

@@ -10,7 +10,8 @@ import re
 RESERVED = {
     "torch", "math", "binary_cross_entropy_with_logits", "softplus", "logsigmoid", "xlogy",
     "weighted", "objective",
-    "log_weighted_sum", "backwards", "PackedSequence", "count", "terms", "value", "n", "dtype", "device",
+    "log_weighted_sum", "backwards", "PackedSequence", "count", "terms", "time",
+    "checkpoint", "segment", "steps", "start", "kept", "before", "value", "n", "dtype", "device",
 }  # fmt: skip
 """Names that the generated code uses itself."""
 

@@ -130,9 +130,7 @@ def _head(law: PlanNode) -> str:
     return spelled(law.origin.args[0])
 
 
-def _operands(
-    writer: Writer, names: Sequence[str], nodes: Sequence[PlanNode], rows: Axis
-) -> list[Operand]:
+def _operands(writer: Writer, names: Sequence[str], nodes: Sequence[PlanNode], rows: Axis) -> list[Operand]:
     """Values as tensors with a batch axis, under names."""
     found = []
     for variable, node in zip(names, nodes, strict=True):

@@ -18,6 +18,7 @@ import torch
 from sympy import Basic
 from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
+from torch.utils.checkpoint import checkpoint
 
 from symdgm.errors import ShapeError
 from symdgm.lowering.layout import comment, laid_out, quoted
@@ -30,6 +31,7 @@ IMPORTS = {
     "logsigmoid": "from torch.nn.functional import logsigmoid",
     "softplus": "from torch.nn.functional import softplus",
     "PackedSequence": "from torch.nn.utils.rnn import PackedSequence",
+    "checkpoint": "from torch.utils.checkpoint import checkpoint",
 }
 """What generated code may import, by the name that it uses."""
 
@@ -70,6 +72,7 @@ def environment() -> dict[str, Any]:
         "logsigmoid": functional.logsigmoid,
         "softplus": functional.softplus,
         "PackedSequence": PackedSequence,
+        "checkpoint": checkpoint,
     }
     for source in HELPERS.values():
         exec(compile(source, "<symdgm>", "exec"), known)

@@ -31,8 +31,11 @@ from symdgm.lowering.ranges import LabelRange, ParameterRange
 from symdgm.lowering.reductions import emit_reduce
 from symdgm.lowering.stable import stable
 from symdgm.lowering.statements import Script, environment
-from symdgm.lowering.time.emit import emit_joined, emit_lag, emit_loop, emit_sequence, emit_trace
+from symdgm.lowering.time.joined import emit_joined, emit_lag
+from symdgm.lowering.time.keeper import emit_trace
 from symdgm.lowering.time.layout import Layout, emit_first, emit_gather, emit_steps, layout
+from symdgm.lowering.time.loop import emit_loop
+from symdgm.lowering.time.networks import emit_sequence
 
 
 class Writer:

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from symdgm.errors import SupportError
-from symdgm.expressions.names import spelled
 from symdgm.lowering import (
     FUNCTION,
     Emission,
@@ -213,18 +212,13 @@ class Runner:
         if kind == "scalar":
             return self.frozen.bound.environment.scalars.tensor(name, like)
         if kind == "initial":
-            return self._initial(name)
+            return self.frozen.bound.beginnings[name]
         if kind == "tensor":
             index, _, parameter = name.partition(":")
             return self.frozen.bound.environment.factors[int(index)].constants[parameter]
         if kind == "factor":
             return self.frozen.bound.environment.factors[int(name)].distribution
         return {"n": n, "dtype": like.dtype, "device": like.device}[kind]
-
-    def _initial(self, name: str) -> Any:
-        time = self.frozen.bound.environment.time
-        assert time is not None
-        return next(v for k, v in time.initial.items() if spelled(k) == name)
 
     def _like(self, data: Mapping[str, Tensor]) -> Tensor:
         """A floating tensor whose dtype and device new tensors take."""
@@ -264,8 +258,8 @@ def _wanted(frozen: Frozen) -> Iterator[tuple[str, str]]:
         yield f"data:{name}", name
     if bound.lengths is not None:
         yield f"data:{bound.lengths}", bound.lengths
-        for sequence in bound.environment.time.initial:
-            yield f"initial:{sequence}", f"{sequence}_0"
+    for sequence in bound.beginnings:
+        yield f"initial:{sequence}", f"{sequence}_0"
     for name in bound.scalars:
         yield f"scalar:{name}", name
     for name in frozen.sources:

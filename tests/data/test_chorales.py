@@ -40,7 +40,7 @@ def test_the_real_file():
 
 
 def test_other_files_are_refused(tmp_path):
-    with pytest.raises(DataError, match="there is no `jsb-chorales-quarter.json`"):
+    with pytest.raises(DataError, match=r"there is no `jsb-chorales-quarter\.json`"):
         chorales(tmp_path)
     write(tmp_path, {"train": 1, "valid": 76, "test": 77})
     with pytest.raises(DataError, match="is not the file of the chorales"):

@@ -1,4 +1,4 @@
-"""How steps lie in memory: those of one time together, the longest sequence first, nothing beyond a length."""
+"""How steps lie in memory: those of one time together, the longest sequence first, none beyond a length."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from symdgm.errors import NotSupportedError
-from symdgm.expressions.names import spelled
+from symdgm.expressions.names import Name, Subscripted, spelled
 from symdgm.lowering.operands import ATOM, BATCH, STEPS, Axis, Operand
 from symdgm.lowering.plan import Kind, PlanNode
 
@@ -92,7 +92,7 @@ def emit_gather(writer: Writer, node: PlanNode) -> Operand:
         return value
     index = ", ".join(layout(writer).rows if a == BATCH else ":" for a in value.axes)
     operand = Operand(f"{value.at(ATOM)}[{index}]", ATOM, in_place_of_batch(value.axes, STEPS), value.rank)
-    return writer.named("value", operand, node.origin)
+    return writer.named(_hint(node, "value") + "_of_steps", operand, node.origin)
 
 
 def in_place_of_batch(axes: tuple[Axis, ...], rows: Axis) -> tuple[Axis, ...]:
@@ -132,7 +132,7 @@ def emit_first(writer: Writer, node: PlanNode) -> Operand:
     if steps.order:
         text += f"[{', '.join([*lead, f'{steps.order}.argsort()'])}]"
     axes = tuple(BATCH if a == STEPS else a for a in value.axes)
-    return writer.named("first", Operand(text, ATOM, axes, value.rank), node.origin)
+    return writer.named(_hint(node, "first"), Operand(text, ATOM, axes, value.rank), node.origin)
 
 
 def longest_first(writer: Writer, value: Operand) -> str:
@@ -142,3 +142,8 @@ def longest_first(writer: Writer, value: Operand) -> str:
         return value.at(ATOM)
     lead = [":"] * value.axes.index(BATCH)
     return f"{value.at(ATOM)}[{', '.join([*lead, order])}]"
+
+
+def _hint(node: PlanNode, otherwise: str) -> str:
+    """``x_1`` for the first step of x."""
+    return spelled(node.origin) if isinstance(node.origin, Name | Subscripted) else otherwise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -80,18 +80,24 @@ def lower_loop(
     key = (tuple(f.index for f in factors), stream, count, tuple(scope.traces.values()))
     if key not in lowering.loops:
         body = _body(lowering, factors, scope, stream, count)
-        outside = dict.fromkeys(
-            n.detail[1] for n in ordered(body.roots) if n.kind is Kind.LEAF and n.word() == "slice"
-        )
+        outside = dict.fromkeys(_outside(body))
         firsts = [n for s in body.steps for n in (s.first, s.first_law) if n is not None]
         lowering.loops[key] = lowering.plan.node(
             Kind.LOOP,
             *outside,
             *firsts,
             detail=(body,),
-            origin=factors[0].node,  # type: ignore[arg-type]
+            origin=factors[0].node,
         )
     return lowering.loops[key]
+
+
+def _outside(body: Body) -> Iterator[PlanNode]:
+    """What the body reads step by step, and is computed before."""
+    for node in ordered(body.roots):
+        if node.kind is Kind.LEAF and node.word() == "slice":
+            assert isinstance(node.detail[1], PlanNode)
+            yield node.detail[1]
 
 
 def _body(lowering: Lowering, factors: Sequence[Factor], scope: Scope, stream: object, count: int) -> Body:

@@ -65,8 +65,8 @@ def lower_step(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode | None
     if offset > 0:
         raise NotSupportedError(
             f"`{node}`, a later step, cannot be computed yet",
-            hint=f"write the recurrence backwards in time with a network that is an nn.RNN, nn.GRU or nn.LSTM, "
-            f"as in `h_{time.index} = rnn(x_{time.index}, h_{{{time.index}+1}})`",
+            hint="write the recurrence backwards in time with a network that is an nn.RNN, nn.GRU or "
+            f"nn.LSTM, as in `h_{time.index} = rnn(x_{time.index}, h_{{{time.index}+1}})`",
         )
     return (
         value if not offset else lowering.plan.node(Kind.LAG, value, detail=(-offset, sequence), origin=node)
