@@ -156,7 +156,8 @@ class Model(nn.Module):
         Networks are in training mode within its steps, and in evaluation mode afterwards.
 
         Args:
-            data: tensors or arrays ``[N, *event]``, a tuple or dict of them, a Dataset, or a DataLoader.
+            data: tensors or arrays ``[N, *event]``, a tuple or dict of them, a Dataset, or a DataLoader;
+                of sequences ``[N, time, *event]``, lengths may be given too.
             options: ``epochs``, ``batch_size``, ``optimizer``, ``lr``, ``clip_norm``, ``validation``,
                 ``seed``, ``progress``,
                 ``checkpoint``, ``resume`` and more.
@@ -256,6 +257,13 @@ class Model(nn.Module):
     def variables(self) -> tuple[str, ...]:
         """The names of the data."""
         return self.objective.data
+
+    @property
+    def ragged(self) -> Mapping[str, Sequence[str]]:
+        """The name of the lengths → the data that are sequences."""
+        bound = self.objective.bound
+        stepped = [name for name in bound.data if name in bound.sequences]
+        return {bound.lengths: stepped} if bound.lengths is not None else {}
 
     @property
     def players(self) -> Mapping[str, Sequence[nn.Parameter]]:
