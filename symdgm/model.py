@@ -10,7 +10,7 @@ import torch
 from sympy import Basic
 from torch import Tensor, nn
 
-from symdgm import training
+from symdgm import forecasting, training
 from symdgm.binding import Scalars
 from symdgm.binding.classify import declared_node
 from symdgm.binding.observations import collect, read_data
@@ -206,10 +206,13 @@ class Model(nn.Module):
             n: how many; by default one for each row of what is given, or one.
             mean: whether the observed variables take their mean instead of a draw.
             seed: makes the draw repeatable.
-            given: variables that are fixed, such as labels, each ``[n, *event]``.
+            given: variables that are fixed, such as labels, each ``[n, *event]``. Of a model of sequences,
+                the number of steps under its name, ``T=32``, and sequences or their first steps,
+                ``[n, steps, *event]``: latent steps there are inferred, and the rest is generated.
 
         Returns:
-            Variable → ``[n, *event]``, latent and given variables included.
+            Variable → ``[n, *event]``, latent and given variables included; sequence →
+            ``[n, steps, *event]``.
 
         Raises:
             DataError: a variable that the model does not have, or a value that is no tensor.
@@ -217,8 +220,12 @@ class Model(nn.Module):
             NameResolutionError: no factor, or more than one, generates a variable.
             ShapeError: the numbers of rows do not agree, or the event shape of a variable is not known yet.
         """
+        length = self.objective.bound.lengths
+        steps = given.pop(length, None) if length is not None else None
         fixed = read_data(given, tuple(given), next(self.parameters(), None))
         with torch.no_grad(), seeded(seed, self._device()):
+            if length is not None:
+                return forecasting.sample(self._generator(), n, steps, fixed, mean=mean)
             return self._generator().sample(n, fixed, mean=mean)
 
     def reconstruct(
@@ -230,7 +237,7 @@ class Model(nn.Module):
             x: values of the first observed variable, ``[batch, *event]``.
             mean: whether the mean is returned instead of a draw.
             seed: makes it repeatable.
-            given: the other observed variables.
+            given: the other observed variables, and the lengths of sequences.
 
         Raises:
             NameResolutionError: no factor, or more than one, infers a latent variable.
@@ -243,6 +250,8 @@ class Model(nn.Module):
         name = self.variables[0]
         data = self.objective.read({name: x, **given})
         with torch.no_grad(), seeded(seed, self._device()):
+            if name in self.objective.bound.sequences:
+                return forecasting.reconstruct(self._generator(), name, data, mean=mean)
             return self._generator().reconstruct(name, data, mean=mean)
 
     def _generator(self) -> Generator:
