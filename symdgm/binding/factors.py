@@ -11,6 +11,7 @@ from torch import Tensor
 
 from symdgm.binding.timeline import is_range
 from symdgm.distributions import Distribution, Family
+from symdgm.distributions.linear_gaussian import GAUSSIAN, bias_of, weights_of
 from symdgm.errors import NameResolutionError
 from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.arithmetic import times
@@ -57,6 +58,15 @@ class Factor:
     def constants(self) -> Mapping[str, float | Tensor]:
         """The parameters that no network gives, as they are now."""
         return self.distribution.constants if isinstance(self.distribution, Family) else {}
+
+    @property
+    def matrices(self) -> Mapping[str, Tensor]:
+        """The matrix by which a linear normal law depends on each condition; under ``""`` what it adds."""
+        if self.derived or not isinstance(self.distribution, GAUSSIAN) or not self.givens:
+            return {}
+        weights = weights_of(self.distribution)
+        bias = None if weights is None else bias_of(self.distribution)
+        return {**(weights or {}), **({} if bias is None else {"": bias})}
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from functools import cached_property
 from sympy import Basic, Integer, Number, preorder_traversal
 from sympy.core.symbol import Str
 
+from symdgm.binding.chains import Chain
 from symdgm.binding.environment import Environment
 from symdgm.binding.factors import ATOMS, Match, givens_of, product, values_of
 from symdgm.binding.gradients import is_fixed, is_pathwise
@@ -67,6 +68,9 @@ class BoundFacts:
         """The product over time that a density of whole sequences is."""
         time = self.environment.time
         if time is None or not isinstance(node, Apply | Density):
+            return None
+        derived = self.environment.match_derived(node)
+        if derived is not None and isinstance(derived.factor, Chain):
             return None
         factors = product_over_time(self.environment, node)
         if factors is None:
@@ -133,7 +137,7 @@ class BoundFacts:
         else:
             kind = "data" if isinstance(distribution, Data) else "density"
         formulas = None
-        if isinstance(distribution, Family) and kind != "path":
+        if isinstance(distribution, Family) and not isinstance(match.factor, Path | Chain):
             formulas = family(distribution.family, parametrisation(distribution))
         name = distribution.family if isinstance(distribution, Family) else type(distribution).__name__
         return Law(
@@ -143,7 +147,7 @@ class BoundFacts:
             givens=match.givens,
             family=formulas,
             family_name=name,
-            finite=isinstance(distribution, FINITE) and kind != "path",
+            finite=isinstance(distribution, FINITE) and not isinstance(match.factor, Path | Chain),
             kind=kind,
             pathwise=is_pathwise(distribution),
             fixed=is_fixed(distribution),

@@ -104,7 +104,7 @@ def path_of(environment: Environment, factors: Sequence[Factor]) -> Match:
     steps = _ordered(environment, factors)
     values = [time.whole(base(v)) for f in factors for v in f.variables]
     own = {base(v) for f in steps for v in f.variables}
-    outer = dict.fromkeys(_given(environment, time, steps, own))
+    outer = dict.fromkeys(from_outside(environment, time, steps, own))
     node = reference(factors[0].head, values, list(outer))
     for factor in environment.factors:
         if isinstance(factor, Path) and [f.index for f in factor.steps] == [f.index for f in steps]:
@@ -183,7 +183,7 @@ def depends(environment: Environment, sequence: Basic, drawn: set[Basic]) -> boo
     return False
 
 
-def _given(
+def from_outside(
     environment: Environment, time: Timeline, steps: Sequence[Factor], own: set[Basic]
 ) -> Iterator[Basic]:
     """What the steps of a path need from outside: observed sequences, and variables without steps."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sympy import Basic, Tuple
 
+from symdgm.binding.chains import exact_chain
 from symdgm.binding.environment import is_data_name, listing
 from symdgm.binding.factors import ATOMS, DataLaw, Match, assign, reference, values_of
 from symdgm.binding.joint_draws import single
@@ -20,7 +21,7 @@ def read_density(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basic:
     """A density where a number is wanted, ``p(x|z)``."""
     if not reader.environment.named(node.args[0]):
         refuse_family(node)
-    law = resolve(reader.environment, node)
+    law = exact_chain(reader.environment, node, scope) or resolve(reader.environment, node)
     if isinstance(law, DataLaw):
         raise NotSupportedError(
             f"the data distribution `{node}` has no density",

@@ -83,25 +83,34 @@ def emit_states(writer: Writer, node: PlanNode) -> Operand:
     """
     law = writer.laws[node.args[0]]
     event = known_event(writer, law)
-    classes = 2 if isinstance(law.distribution, Bernoulli) else _classes(writer, law)
-    elements = event[: len(event) - law.family.event_rank]
-    total = classes ** prod(elements)
-    if total > MAX_STATES:
-        raise EstimatorError(
-            f"`{node.word()}` has {classes}^{prod(elements)} states, "
-            f"more than the {MAX_STATES} that are enumerated",
-            hint="use fewer elements; no other estimator of a discrete variable is known to this version",
-        )
+    states, total = all_states(writer, law, node.word())
     writer.axes.insert(0, node)
     writer.lengths[node] = total
     writer.script.comment(f"{node.word()} ~ {node.args[0].origin}: all {total} states")
-    states = _states(writer, law, elements, classes, total)
     if law.axes:
         states = writer.named(f"{node.word()}_states", Operand(states), node.origin).text
         index = ", ".join([":"] + ["None"] * len(law.axes))
         sizes = ", ".join(["-1", *(writer.size(a) for a in law.axes), *["-1"] * len(event)])
         states = f"{states}[{index}].expand({sizes})"
     return writer.named(node.word(), Operand(states, ATOM, (node, *law.axes), len(event)), node.origin)
+
+
+def all_states(writer: Writer, law: LawValues, name: str) -> tuple[str, int]:
+    """The text of all states of a variable, ``[states, *event]``, and how many there are.
+
+    Raises:
+        EstimatorError: there are more than `MAX_STATES`.
+    """
+    event = known_event(writer, law)
+    classes = 2 if isinstance(law.distribution, Bernoulli) else _classes(writer, law)
+    elements = event[: len(event) - law.family.event_rank]
+    total = classes ** prod(elements)
+    if total > MAX_STATES:
+        raise EstimatorError(
+            f"`{name}` has {classes}^{prod(elements)} states, more than the {MAX_STATES} that are enumerated",
+            hint="use fewer elements; no other estimator of a discrete variable is known to this version",
+        )
+    return _states(writer, law, elements, classes, total), total
 
 
 def _classes(writer: Writer, law: LawValues) -> int:

@@ -9,6 +9,7 @@ from types import MethodType
 from sympy import Basic, Number, Rational
 
 from symdgm.binding import Bound, BoundFacts
+from symdgm.binding.chains import Chain
 from symdgm.distributions import NetworkSource
 from symdgm.errors import NotSupportedError
 from symdgm.expressions.families import PI
@@ -19,6 +20,7 @@ from symdgm.lowering.logarithms import lower_log, splits
 from symdgm.lowering.plan import Kind, Plan, PlanNode
 from symdgm.lowering.sources import function_source, is_opaque, network_name, sources_of
 from symdgm.lowering.stable import stable
+from symdgm.lowering.time.chains import lower_chain
 from symdgm.lowering.time.sequences import in_rows, joined_law, leaf, lower_step
 
 LowerNode = Callable[["Lowering", Basic, "Scope"], PlanNode]
@@ -98,8 +100,8 @@ class Lowering:
             raise NotSupportedError(f"`{node}` cannot be computed as a number yet")
         return self.lowerings[type(node)](self, node, scope)
 
-    def law(self, law: Law, scope: Scope) -> PlanNode:
-        """The parameters of a law at its givens."""
+    def law(self, law: Law, scope: Scope, *, joined: bool = True) -> PlanNode:
+        """The parameters of a law at its givens; with those of its first step, where that has its own."""
         known = scope.laws.get((law.identity, law.givens))
         if known is not None:
             return known
@@ -114,7 +116,7 @@ class Lowering:
             for source in sources_of(factor.distribution)
         ]
         own = self.plan.node(Kind.LAW, *networks, detail=(law.identity,), origin=law.node)
-        return joined_law(self, law, own, scope)
+        return joined_law(self, law, own, scope) if joined else own
 
     def apply(self, operation: str, node: Basic, operands: list[PlanNode]) -> PlanNode:
         """An elementwise operation."""
@@ -188,6 +190,9 @@ class Lowering:
                 f"`{node}` has no density: it is {law.family_name.lower()}",
                 hint="compare values instead, as in `||x - f(z)||^2`",
             )
+        chain = self.bound.environment.factors[law.identity]
+        if isinstance(chain, Chain):
+            return lower_chain(self, law, chain, scope)
         operands = [self.law(law, scope), *(self.lower(v, scope.nonlinear()) for v in law.values)]
         return self.plan.node(Kind.LOG_DENSITY, *operands, origin=node)
 

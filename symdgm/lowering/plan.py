@@ -27,6 +27,10 @@
 | LOOP | its body | what it reads from outside |
 | LEAF | what it is in the body of a loop | |
 | TRACE | what is kept of every step | the loop |
+| EVERY_STATE | sequence, now or before | the law of its first step |
+| INITIAL | number of the factor, sequence | |
+| OFFSET | number of the linear factor, which of its conditions | these conditions |
+| CHAIN | number of the chain, how it is left out | its tables or matrices |
 """
 
 from __future__ import annotations
@@ -66,6 +70,10 @@ class Kind(Enum):
     LOOP = auto()
     LEAF = auto()
     TRACE = auto()
+    EVERY_STATE = auto()
+    INITIAL = auto()
+    OFFSET = auto()
+    CHAIN = auto()
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ finished function.
 
 from __future__ import annotations
 
+import inspect
 import io
 import math
 import re
@@ -20,6 +21,13 @@ from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
 from torch.utils.checkpoint import checkpoint
 
+from symdgm.distributions.chains.forward import (
+    forward_algorithm,
+    forward_messages,
+    log_product,
+    tree_of_steps,
+)
+from symdgm.distributions.chains.kalman import kalman_filter, kalman_steps
 from symdgm.errors import ShapeError
 from symdgm.lowering.layout import comment, laid_out, quoted
 from symdgm.lowering.naming import Names
@@ -59,7 +67,17 @@ BACKWARDS = """def backwards(rows, counts):
     lengths = (counts[:, None] > torch.arange(int(counts[0]), device=rows.device)).sum(0)
     return starts[lengths[place] - 1 - time] + place
 """
-HELPERS = {"backwards": BACKWARDS, "xlogy": XLOGY, "log_weighted_sum": LOG_WEIGHTED_SUM, "weighted": WEIGHTED}
+CHAINS = (
+    log_product, forward_messages, tree_of_steps, forward_algorithm, kalman_steps, kalman_filter,
+)  # fmt: skip
+"""Functions of chains, whose own source is what generated code defines; callees come first."""
+HELPERS = {
+    "backwards": BACKWARDS,
+    "xlogy": XLOGY,
+    "log_weighted_sum": LOG_WEIGHTED_SUM,
+    "weighted": WEIGHTED,
+    **{function.__name__: inspect.getsource(function) for function in CHAINS},
+}
 """Functions that generated code defines for itself, by name."""
 
 
@@ -154,6 +172,8 @@ def function_text(
         lines += laid_out(statement.text, 4)
     lines.append(f"    return {result}")
     used = _names("\n".join(s.text for s in statements))
+    for key, source in reversed(HELPERS.items()):
+        used |= _names(source) if key in used else set()
     helpers = [source for key, source in HELPERS.items() if key in used]
     used |= _names("\n".join(helpers))
     imports = [line for key, line in IMPORTS.items() if key in used]

@@ -31,11 +31,14 @@ from symdgm.lowering.ranges import LabelRange, ParameterRange
 from symdgm.lowering.reductions import emit_reduce
 from symdgm.lowering.stable import stable
 from symdgm.lowering.statements import Script, environment
+from symdgm.lowering.time.chain import emit_chain
 from symdgm.lowering.time.joined import emit_joined, emit_lag
+from symdgm.lowering.time.kalman import emit_offset
 from symdgm.lowering.time.keeper import emit_trace
 from symdgm.lowering.time.layout import Layout, emit_first, emit_gather, emit_steps, layout
 from symdgm.lowering.time.loop import emit_loop
 from symdgm.lowering.time.networks import emit_sequence
+from symdgm.lowering.time.states import emit_every_state, emit_initial
 
 
 class Writer:
@@ -305,4 +308,8 @@ _EMITTERS: dict[Kind, Callable[[Writer, PlanNode], Operand]] = {
     Kind.SEQUENCE: emit_sequence,
     Kind.LOOP: emit_loop,
     Kind.TRACE: emit_trace,
+    Kind.EVERY_STATE: emit_every_state,
+    Kind.INITIAL: emit_initial,
+    Kind.OFFSET: emit_offset,
+    Kind.CHAIN: emit_chain,
 }

@@ -216,6 +216,9 @@ class Runner:
         if kind == "tensor":
             index, _, parameter = name.partition(":")
             return self.frozen.bound.environment.factors[int(index)].constants[parameter]
+        if kind == "matrix":
+            index, _, condition = name.partition(":")
+            return self.frozen.bound.environment.factors[int(index)].matrices[condition]
         if kind == "factor":
             return self.frozen.bound.environment.factors[int(name)].distribution
         return {"n": n, "dtype": like.dtype, "device": like.device}[kind]
@@ -267,6 +270,9 @@ def _wanted(frozen: Frozen) -> Iterator[tuple[str, str]]:
     for factor in bound.environment.factors:
         for parameter in factor.constants:
             yield f"tensor:{factor.index}:{parameter}", f"{identifier(str(factor.node))}_{parameter}"
+        for name in factor.matrices:
+            hint = f"by_{name}" if name else "bias"
+            yield f"matrix:{factor.index}:{name}", f"{identifier(str(factor.node))}_{hint}"
     for factor in bound.environment.factors:
         yield f"factor:{factor.index}", identifier(str(factor.node))
     yield from (("n", "n"), ("dtype", "dtype"), ("device", "device"))

@@ -20,9 +20,9 @@ def forward_messages(
 ) -> list[torch.Tensor]:
     """``log p(x_{1:t}, z_t)`` at each time: Rabiner (1989), eq. 19 and 20, in logarithms."""
     floor = torch.finfo(log_emission.dtype).min / 1e6  # a log of 0 would have no gradient
-    emissions = log_emission.clamp(min=floor).split(counts, -2)
+    emissions = torch.split(log_emission.clamp(min=floor), counts, -2)
     log_transition = log_transition.clamp(min=floor)
-    varying = log_transition.split(counts, -3) if log_transition.ndim > 2 else None
+    varying = torch.split(log_transition, counts, -3) if log_transition.ndim > 2 else None
     messages = [log_start.clamp(min=floor) + emissions[0]]
     for time in range(1, len(counts)):
         before = messages[-1][..., : counts[time], :]
@@ -34,8 +34,9 @@ def forward_messages(
 def tree_of_steps(
     log_start: torch.Tensor, log_transition: torch.Tensor, log_emission: torch.Tensor, counts: list[int]
 ) -> torch.Tensor:
-    """``log p(x_{1:T}, z_T)`` by products of neighbouring steps, in log T rounds: Särkkä and
-    García-Fernández (2021); steps beyond a length are the identity.
+    """``log p(x_{1:T}, z_T)`` by products of neighbours, in log T rounds: Särkkä and García-Fernández (2021).
+
+    Steps beyond a length are the identity.
     """
     floor = torch.finfo(log_emission.dtype).min / 1e6  # a log of 0 would have no gradient
     first, states = counts[0], log_emission.shape[-1]
@@ -44,12 +45,13 @@ def tree_of_steps(
     there = torch.arange(first, device=steps.device) < torch.tensor(counts[1:], device=steps.device)[:, None]
     identity = torch.eye(states, dtype=steps.dtype, device=steps.device).log().clamp(min=floor)
     place = (there.flatten().cumsum(0) - 1).clamp(min=0)
-    product = torch.where(there[..., None, None], steps[..., place, :, :].unflatten(-3, there.shape), identity)
+    placed = steps[..., place, :, :].reshape(*steps.shape[:-3], *there.shape, states, states)
+    product = torch.where(there[..., None, None], placed, identity)
     while product.shape[-4] > 1:
         even = product.shape[-4] // 2 * 2
-        left, right, rest = product[..., :even:2, :, :, :], product[..., 1:even:2, :, :, :], product[..., even:, :, :, :]
+        left, right = product[..., :even:2, :, :, :], product[..., 1:even:2, :, :, :]
         paired = (left.unsqueeze(-1) + right.unsqueeze(-3)).logsumexp(-2)
-        product = torch.cat([paired, rest], -4)
+        product = torch.cat([paired, product[..., even:, :, :, :]], -4)
     return (start.unsqueeze(-1) + product.squeeze(-4)).logsumexp(-2)
 
 
@@ -62,7 +64,7 @@ def forward_algorithm(
         last = tree_of_steps(log_start, log_transition, log_emission, counts)
     else:
         messages = forward_messages(log_start, log_transition, log_emission, counts)
-        ended = [m[..., n:, :] for m, n in zip(messages, [*counts[1:], 0])]
+        ended = [m[..., n:, :] for m, n in zip(messages, [*counts[1:], 0], strict=True)]
         last = torch.cat(ended[::-1], -2)
     log_p = last.logsumexp(-1)
     return log_p.where(log_p > torch.finfo(log_p.dtype).min / 1e7, -math.inf)

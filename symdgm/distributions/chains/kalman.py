@@ -14,17 +14,18 @@ def kalman_steps(
 ) -> tuple[list[tuple[torch.Tensor, ...]], list[torch.Tensor]]:
     """Predicted and filtered means and covariances of z_t at each time, and log p(x_t|x_{<t}): Kalman (1960).
 
-    The covariances do not depend on x: they are one ``[d, d]`` for all sequences, unless the start has one for
-    each; then means and observations are rows ``[..., 1, d]``. The update is that of Joseph, which keeps
-    a covariance positive, and the density is by its Cholesky factor.
+    The covariances do not depend on x: they are one ``[d, d]`` for all sequences, unless the start has one
+    for each; then means are rows ``[..., 1, d]``. The update is that of Joseph, which keeps a covariance
+    positive, and the density is by its Cholesky factor.
     """
     mean, covariance = start
     (a, drift, q), (c, offset, r) = transition, emission
     rows = -2 if covariance.ndim == 2 else -3
-    residuals = (x - offset).split(counts, -2)
-    drifts = drift.split(counts, -2) if drift.ndim > 1 else [drift] * len(counts)
+    residuals = torch.split(x - offset, counts, -2)
+    drifts = torch.split(drift, counts, -2) if drift.ndim > 1 else [drift] * len(counts)
     identity = torch.eye(len(a), dtype=x.dtype, device=x.device)
-    found, log_densities = [], []
+    found: list[tuple[torch.Tensor, ...]] = []
+    log_densities: list[torch.Tensor] = []
     for time, count in enumerate(counts):
         residual, moved = residuals[time], drifts[time]
         if rows == -3:
