@@ -84,6 +84,7 @@ if TYPE_CHECKING:
     )
     from symdgm.model import Model
     from symdgm.objective import Objective
+    from symdgm.rollouts import rollout
 
 __version__ = "0.1.0"
 
@@ -134,14 +135,20 @@ __all__ = [
     "VonMises",
     "VonMisesFisher",
     "parse",
+    "rollout",
     "signature",
 ]
 
 _LAZY = {
     "Model": "symdgm.model",
     "Objective": "symdgm.objective",
+    "rollout": "symdgm.rollouts",
     **dict.fromkeys(
-        (name for name in __all__ if name not in ("Model", "Objective", "SymdgmError", "parse", "signature")),
+        (
+            name
+            for name in __all__
+            if name not in ("Model", "Objective", "SymdgmError", "parse", "rollout", "signature")
+        ),
         "symdgm.distributions",
     ),
 }

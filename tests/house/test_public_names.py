@@ -56,6 +56,7 @@ NAMES = [
     "VonMises",
     "VonMisesFisher",
     "parse",
+    "rollout",
     "signature",
 ]
 
