@@ -1,0 +1,234 @@
+"""Other paths against loops: first steps of their own, states inside the path, flows, context, actions."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from time_models import DMM, WHOLE, Cell, Counted, Gaussian, calls, data, noise_of, same
+from torch import nn
+from torch.distributions import Bernoulli, Normal, kl_divergence
+
+import symdgm as sd
+from symdgm.distributions import flows
+
+LENGTHS = [3, 6, 1, 4]
+T = torch.tensor(LENGTHS)
+
+
+def seeded(objective, **values):
+    torch.manual_seed(3)
+    return objective(**values)
+
+
+def parameters(*parts):
+    return [p for part in parts for p in part.parameters()]
+
+
+def divergence(q, p):
+    return kl_divergence(q, p).sum()
+
+
+def test_a_first_step_with_factors_of_its_own():
+    model, x = DMM(backward=False), data()
+    start = Gaussian(5, 2).double()
+    factors = [
+        *model.factors,
+        sd.Normal("p(z_1)", loc=0.5, scale=2.0, event_shape=2),
+        sd.Normal("q(z_1|h_1)", start),
+    ]
+    found = seeded(sd.Objective(WHOLE, *factors), x=x, T=T)
+    torch.manual_seed(3)
+    noise, total = noise_of(LENGTHS, 2, first=True), 0.0
+    for b, length in enumerate(LENGTHS):
+        h, z = model.states(x[b, :length]), None
+        for t in range(length):
+            q = Normal(*(start(h[:1]) if z is None else model.combine(z, h[t : t + 1])))
+            p = Normal(0.5, 2.0) if z is None else Normal(*model.transition(z))
+            z = q.mean + q.stddev * noise[b, t]
+            total = total + Bernoulli(logits=model.emit(z)).log_prob(x[b, t]).sum() - divergence(q, p)
+    own = [*parameters(start), *model.parameters[:-1]]
+    same(found, total / 4, own)
+
+
+class VRNN:
+    """Deterministic states that read the latent of the step before."""
+
+    def __init__(self):
+        torch.manual_seed(0)
+        self.encode, self.prior = Gaussian(4 + 5, 2).double(), Gaussian(5, 2).double()
+        self.cell, self.decode = Cell(4 + 2, 5).double(), Counted(7, 4).double()
+        self.factors = [
+            sd.Normal("q(z_t|x_t,h_t)", self.encode),
+            sd.Normal("p(z_t|h_t)", self.prior),
+            sd.Deterministic("f(h_t|x_{t-1},z_{t-1},h_{t-1})", self.cell),
+            sd.Bernoulli("p(x_t|z_t,h_t)", self.decode),
+        ]
+
+    def by_hand(self, x, noise):
+        total = 0.0
+        for b, length in enumerate(LENGTHS):
+            z, h, before = x.new_zeros(1, 2), x.new_zeros(1, 5), x.new_zeros(1, 4)
+            for t in range(length):
+                h = self.cell(before, z, h)
+                before = x[b, t][None]
+                q, p = Normal(*self.encode(before, h)), Normal(*self.prior(h))
+                z = q.mean + q.stddev * noise[b, t]
+                total = total + Bernoulli(logits=self.decode(z, h)).log_prob(before).sum() - divergence(q, p)
+        return total / len(LENGTHS)
+
+
+def test_states_inside_the_path():
+    model, x = VRNN(), data()
+    objective = sd.Objective(WHOLE, *model.factors, z_0=0.0, z=2)
+    found = seeded(objective, x=x, T=T)
+    torch.manual_seed(3)
+    own = parameters(model.encode, model.prior, model.cell, model.decode)
+    same(found, model.by_hand(x, noise_of(LENGTHS, 2)), own)
+    count = calls(model.encode, model.prior, model.cell, model.decode)
+    seeded(objective, x=x, T=T)
+    assert count() == [6, 1, 6, 1]
+
+
+def test_a_recurrence_of_one_cell_is_a_loop_without_draws():
+    torch.manual_seed(0)
+    cell, encode, decode = Cell(4, 5).double(), Gaussian(5, 2).double(), Counted(2, 4).double()
+    factors = [
+        sd.Deterministic("f(h_t|x_t,h_{t-1})", cell),
+        sd.Normal("q(z_t|h_t)", encode),
+        sd.Bernoulli("p(x_t|z_t)", decode),
+        sd.Normal("p(z_t)", loc=0.0, scale=1.0),
+    ]
+    x = data()
+    found = seeded(sd.Objective(WHOLE, *factors, z=2), x=x, T=T)
+    torch.manual_seed(3)
+    noise, total = noise_of(LENGTHS, 2), 0.0
+    for b, length in enumerate(LENGTHS):
+        h = x.new_zeros(1, 5)
+        for t in range(length):
+            h = cell(x[b, t][None], h)
+            q = Normal(*encode(h))
+            z = q.mean + q.stddev * noise[b, t]
+            total = total + Bernoulli(logits=decode(z)).log_prob(x[b, t]).sum()
+            total = total - divergence(q, Normal(torch.zeros(1, 2), 1.0))
+    same(found, total / 4, parameters(cell, encode, decode))
+
+
+def test_a_context_of_each_sequence_and_actions():
+    torch.manual_seed(0)
+    infer, move = Gaussian(2 + 4 + 3, 2).double(), Gaussian(2 + 1 + 3, 2).double()
+    decode, context = Counted(2, 4).double(), Gaussian(4, 3).double()
+    factors = [
+        sd.Normal("q(z_t|z_{t-1},x_t,c)", infer),
+        sd.Normal("p(z_t|z_{t-1},a_{t-1},c)", move),
+        sd.Bernoulli("p(x_t|z_t)", decode),
+        sd.Normal("q(c|x_1)", context),
+        sd.Normal("p(c)", loc=0.0, scale=1.0),
+    ]
+    text = (
+        "E_q(c|x_1)[sum_{t=1}^T (E_q(z_t|z_{t-1},x_t,c)[log p(x_t|z_t)] "
+        "- KL[q(z_t|z_{t-1},x_t,c)||p(z_t|z_{t-1},a_{t-1},c)])] - KL[q(c|x_1)||p(c)]"
+    )
+    x, a = data(), torch.rand(4, 6, 1, dtype=torch.float64)
+    found = seeded(sd.Objective(text, *factors, z_0=0.0, z=2), x=x, T=T, a=a)
+    torch.manual_seed(3)
+    first = torch.randn(4, 3, dtype=x.dtype)
+    noise, total = noise_of(LENGTHS, 2), 0.0
+    for b, length in enumerate(LENGTHS):
+        law = Normal(*context(x[b, :1]))
+        c = law.mean + law.stddev * first[b]
+        total = total - divergence(law, Normal(torch.zeros(1, 3), 1.0))
+        z, action = x.new_zeros(1, 2), x.new_zeros(1, 1)
+        for t in range(length):
+            q, p = Normal(*infer(z, x[b, t][None], c)), Normal(*move(z, action, c))
+            z, action = q.mean + q.stddev * noise[b, t], a[b, t][None]
+            total = total + Bernoulli(logits=decode(z)).log_prob(x[b, t]).sum() - divergence(q, p)
+    same(found, total / 4, parameters(infer, move, decode, context))
+
+
+def test_a_flow_in_the_path():
+    model, x = DMM(backward=False), data()
+    flow = (flows.Autoregressive(2) >> flows.Reverse(2) >> flows.Autoregressive(2)).double()
+    base = sd.Normal("q(u_t|z_{t-1},h_t)", model.combine)
+    q = sd.Transformed("q(z_t|z_{t-1},h_t)", base=base, flow=flow)
+    found = seeded(sd.Objective(WHOLE, q, *model.factors[1:], z_0=0.0, z=2), x=x, T=T)
+    torch.manual_seed(3)
+    noise, total = noise_of(LENGTHS, 2), 0.0
+    for b, length in enumerate(LENGTHS):
+        z, h = x.new_zeros(1, 2), model.states(x[b, :length])
+        for t in range(length):
+            law = Normal(*model.combine(z, h[t][None]))
+            u = law.mean + law.stddev * noise[b, t]
+            before, (z, log_det) = z, flow(u)
+            log_q = law.log_prob(u).sum() - log_det.sum()
+            log_p = Normal(*model.transition(before)).log_prob(z).sum()
+            total = total + Bernoulli(logits=model.emit(z)).log_prob(x[b, t]).sum() + log_p - log_q
+    same(found, total / 4, model.parameters[:-1])
+
+
+class Both(nn.Module):
+    """Reads a whole sequence in both directions; with lengths it stops at them."""
+
+    def __init__(self):
+        super().__init__()
+        self.rnn = nn.GRU(4, 3, batch_first=True, bidirectional=True)
+
+    def forward(self, x, lengths=None):
+        if lengths is None:
+            return self.rnn(x)[0]
+        packed = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        return nn.utils.rnn.pad_packed_sequence(
+            self.rnn(packed)[0], batch_first=True, total_length=x.shape[1]
+        )[0]
+
+
+@pytest.mark.parametrize("lengths", [None, LENGTHS])
+def test_a_network_that_reads_whole_sequences(lengths):
+    torch.manual_seed(0)
+    both, infer, decode = Both().double(), Gaussian(2 + 6, 2).double(), Counted(2, 4).double()
+    move = Gaussian(2, 2).double()
+    factors = [
+        sd.Deterministic("h(h_{1:T}|x_{1:T})", both),
+        sd.Normal("q(z_t|z_{t-1},h_t)", infer),
+        sd.Normal("p(z_t|z_{t-1})", move),
+        sd.Bernoulli("p(x_t|z_t)", decode),
+    ]
+    x = data()
+    given = {} if lengths is None else {"T": T}
+    found = seeded(sd.Objective(WHOLE, *factors, z_0=0.0, z=2), x=x, **given)
+    lengths = lengths or [6] * 4
+    torch.manual_seed(3)
+    noise, total = noise_of(lengths, 2), 0.0
+    for b, length in enumerate(lengths):
+        z, h = x.new_zeros(1, 2), both(x[b : b + 1, :length])[0]
+        for t in range(length):
+            q, p = Normal(*infer(z, h[t][None])), Normal(*move(z))
+            z = q.mean + q.stddev * noise[b, t]
+            total = total + Bernoulli(logits=decode(z)).log_prob(x[b, t]).sum() - divergence(q, p)
+    same(found, total / 4, parameters(both, infer, decode, move))
+
+
+def test_sums_from_a_later_step_and_means():
+    model, x = DMM(), data()
+    h = model.states
+    for text, picked in {
+        "sum_{t=2}^T log p(x_t|h_t)": lambda log: log[1:].sum(),
+        "mean_{t=1}^T log p(x_t|h_t)": lambda log: log.mean(),
+    }.items():
+        emit = Counted(5, 4).double()
+        objective = sd.Objective(text, sd.Bernoulli("p(x_t|h_t)", emit), model.factors[3])
+        found = objective.per_example(x=x[[0, 1, 3]], T=T[[0, 1, 3]])
+        wanted = [
+            picked(Bernoulli(logits=emit(h(x[b, : LENGTHS[b]]))).log_prob(x[b, : LENGTHS[b]]).sum(-1))
+            for b in (0, 1, 3)
+        ]
+        torch.testing.assert_close(found, torch.stack(wanted))
+
+
+def test_autoregression_on_the_step_before():
+    x, network = data(), Counted(4, 4).double()
+    objective = sd.Objective("sum_{t=1}^T log p(x_t|x_{t-1})", sd.Bernoulli("p(x_t|x_{t-1})", network))
+    wanted = []
+    for b, length in enumerate(LENGTHS):
+        before = torch.cat([x.new_zeros(1, 4), x[b, : length - 1]])
+        wanted.append(Bernoulli(logits=network(before)).log_prob(x[b, :length]).sum())
+    same(objective(x=x, T=T), torch.stack(wanted).mean(), parameters(network))
