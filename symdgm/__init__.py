@@ -82,6 +82,7 @@ if TYPE_CHECKING:
         VonMises,
         VonMisesFisher,
     )
+    from symdgm.chain import Chain
     from symdgm.model import Model
     from symdgm.objective import Objective
     from symdgm.rollouts import rollout
@@ -94,6 +95,7 @@ __all__ = [
     "Binomial",
     "Categorical",
     "Cauchy",
+    "Chain",
     "Conditioned",
     "ContinuousBernoulli",
     "Custom",
@@ -140,6 +142,7 @@ __all__ = [
 ]
 
 _LAZY = {
+    "Chain": "symdgm.chain",
     "Model": "symdgm.model",
     "Objective": "symdgm.objective",
     "rollout": "symdgm.rollouts",
@@ -147,7 +150,7 @@ _LAZY = {
         (
             name
             for name in __all__
-            if name not in ("Model", "Objective", "SymdgmError", "parse", "rollout", "signature")
+            if name not in ("Chain", "Model", "Objective", "SymdgmError", "parse", "rollout", "signature")
         ),
         "symdgm.distributions",
     ),

@@ -6,15 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from sympy import Basic
+from sympy import Basic, Integer
+from sympy.core.symbol import Str
 
 from symdgm.binding.derive_law import FINITE
 from symdgm.binding.environment import Environment, listing
 from symdgm.binding.factors import Factor, Match, givens_of, reference, values_of
 from symdgm.binding.paths import depends, first_factor, from_outside, mentions_time, step_factor, timeline
+from symdgm.binding.timeline import Timeline
 from symdgm.distributions import Deterministic, Family
 from symdgm.distributions.linear_gaussian import GAUSSIAN, weights_of
 from symdgm.errors import NotSupportedError
+from symdgm.expressions.arithmetic import times
+from symdgm.expressions.indices import Aggregate, Index
 from symdgm.expressions.names import base
 
 
@@ -48,6 +52,10 @@ class Chain(Factor):
     def joint(self) -> tuple[Factor, ...]:
         """The factors of a step, ``p(x_t|z_t)`` and ``p(z_t|z_{t-1})``."""
         return (*self.emissions, self.latent)
+
+    def path(self, environment: Environment) -> Basic:
+        """The latent sequence as a whole, ``z_{1:T}``."""
+        return timeline(environment).whole(self.sequence)
 
 
 def exact_chain(environment: Environment, node: Basic, scope: frozenset[Basic]) -> Match | None:
@@ -183,6 +191,21 @@ def _is_linear(environment: Environment, factor: Factor) -> bool:
         return True
     assert isinstance(distribution, Family)
     return bool(factor.givens) and weights_of(distribution) is not None
+
+
+def joint_over_time(environment: Environment, chain: Chain) -> Basic:
+    """``prod_t p(x_t|z_t) p(z_t|z_{t-1})``; a law of the first state stands apart."""
+    time = timeline(environment)
+    emissions = [e.node for e in chain.emissions]
+    first = _first(environment, chain.latent)
+    if not first:
+        return _product(time, 1, *emissions, chain.latent.node)
+    return times(_product(time, 1, *emissions), first[0].node, _product(time, 2, chain.latent.node))
+
+
+def _product(time: Timeline, start: int, *factors: Basic) -> Basic:
+    body = times(*factors) if len(factors) > 1 else factors[0]
+    return Aggregate(Str("prod"), body, Index(time.index, Integer(start), time.length))
 
 
 def _refused(environment: Environment, node: Basic, hidden: Sequence[Factor], why: str) -> NotSupportedError:

@@ -11,7 +11,7 @@ import pytest
 from repository import PACKAGE, modules, python
 
 FACE = (
-    "objective", "model", "block", "statement", "formula", "families", "written_factors", "parts",
+    "objective", "chain", "model", "block", "statement", "formula", "families", "written_factors", "parts",
     "derivation", "generation", "forecasting", "unrolling", "rollouts",
 )  # fmt: skip
 BELOW_THE_FACE = (

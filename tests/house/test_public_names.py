@@ -15,6 +15,7 @@ NAMES = [
     "Binomial",
     "Categorical",
     "Cauchy",
+    "Chain",
     "Conditioned",
     "ContinuousBernoulli",
     "Custom",
