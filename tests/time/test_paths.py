@@ -99,9 +99,10 @@ def test_a_recurrence_of_one_cell_is_a_loop_without_draws():
         sd.Normal("p(z_t)", loc=0.0, scale=1.0),
     ]
     x = data()
-    found = seeded(sd.Objective(WHOLE, *factors, z=2), x=x, T=T)
+    objective = sd.Objective(WHOLE, *factors, z=2)
+    found = seeded(objective, x=x, T=T)
     torch.manual_seed(3)
-    noise, total = noise_of(LENGTHS, 2), 0.0
+    noise, total = noise_of(LENGTHS, 2, at_once=True), 0.0
     for b, length in enumerate(LENGTHS):
         h = x.new_zeros(1, 5)
         for t in range(length):
@@ -111,6 +112,108 @@ def test_a_recurrence_of_one_cell_is_a_loop_without_draws():
             total = total + Bernoulli(logits=decode(z)).log_prob(x[b, t]).sum()
             total = total - divergence(q, Normal(torch.zeros(1, 2), 1.0))
     same(found, total / 4, parameters(cell, encode, decode))
+    count = calls(cell, encode, decode)
+    seeded(objective, x=x, T=T)
+    assert count() == [6, 1, 1]
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_a_path_in_which_nothing_is_carried_is_drawn_at_once(first):
+    torch.manual_seed(0)
+    infer, begin, decode = Gaussian(4, 2).double(), Gaussian(4, 2).double(), Counted(2, 4).double()
+    move = Gaussian(2, 2).double()
+    factors = [
+        sd.Normal("q(z_t|x_t)", infer),
+        sd.Normal("p(z_t|z_{t-1})", move),
+        sd.Bernoulli("p(x_t|z_t)", decode),
+    ]
+    if first:
+        prior = sd.Normal("p(z_1)", loc=0.5, scale=2.0, event_shape=2)
+        factors += [sd.Normal("q(z_1|x_1)", begin), prior]
+    x = data()
+    objective = sd.Objective(WHOLE, *factors, **({} if first else {"z_0": 0.0, "z": 2}))
+    found = seeded(objective, x=x, T=T)
+    torch.manual_seed(3)
+    noise, total = noise_of(LENGTHS, 2, at_once=True), 0.0
+    for b, length in enumerate(LENGTHS):
+        z = x.new_zeros(1, 2)
+        for t in range(length):
+            own = first and t == 0
+            q = Normal(*(begin if own else infer)(x[b, t][None]))
+            p = Normal(0.5, 2.0) if own else Normal(*move(z))
+            z = q.mean + q.stddev * noise[b, t]
+            total = total + Bernoulli(logits=decode(z)).log_prob(x[b, t]).sum() - divergence(q, p)
+    own = parameters(infer, decode, move, *([begin] if first else []))
+    same(found, total / 4, own)
+    count = calls(infer, move, decode)
+    seeded(objective, x=x, T=T)
+    assert count() == [1, 1, 1]
+    assert "for " not in objective.code.replace("for c in", "").replace("for before, count in", "")
+
+
+def test_several_paths_at_once():
+    torch.manual_seed(0)
+    infer, decode = Gaussian(4, 2).double(), Counted(2, 4).double()
+    factors = [
+        sd.Normal("q(z_t|x_t)", infer),
+        sd.Normal("p(z_t)", loc=0.0, scale=1.0),
+        sd.Bernoulli("p(x_t|z_t)", decode),
+    ]
+    x = data()
+    text = "log E_q(z_{1:T}|x_{1:T})[p(x_{1:T},z_{1:T})/q(z_{1:T}|x_{1:T})]"
+    found = seeded(sd.Objective(text, *factors, samples=5).per_example, x=x, T=T)
+    torch.manual_seed(3)
+    order = sorted(range(4), key=lambda b: -LENGTHS[b])
+    places = [(b, t) for t in range(6) for b in order if LENGTHS[b] > t]
+    noise = torch.randn(5, len(places), 2, dtype=x.dtype)
+    weights = torch.zeros(5, 4, dtype=x.dtype)
+    for i, (b, t) in enumerate(places):
+        q, p = Normal(*infer(x[b, t][None])), Normal(torch.zeros(2), 1.0)
+        z = q.mean + q.stddev * noise[:, i]
+        log = Bernoulli(logits=decode(z)).log_prob(x[b, t]) + 0
+        step = log.sum(-1) + (p.log_prob(z) - q.log_prob(z)).sum(-1)
+        weights = weights + step[:, None] * (torch.arange(4) == b)
+    reference = weights.logsumexp(0) - torch.tensor(5.0).log()
+    same(found.mean(), reference.mean(), parameters(infer, decode))
+
+
+def test_several_latents_in_one_step():
+    torch.manual_seed(0)
+    z_infer, w_infer = Gaussian(6, 2).double(), Gaussian(6, 3).double()
+    z_move, w_move = Gaussian(2, 2).double(), Gaussian(5, 3).double()
+    decode = Counted(5, 4).double()
+    factors = [
+        sd.Normal("q(z_t|z_{t-1},x_t)", z_infer),
+        sd.Normal("q(w_t|z_t,x_t)", w_infer),
+        sd.Normal("p(z_t|z_{t-1})", z_move),
+        sd.Normal("p(w_t|z_t,w_{t-1})", w_move),
+        sd.Bernoulli("p(x_t|z_t,w_t)", decode),
+    ]
+    text = (
+        "E_q(z_{1:T},w_{1:T}|x_{1:T})[log p(x_{1:T}|z_{1:T},w_{1:T})] "
+        "- KL[q(z_{1:T},w_{1:T}|x_{1:T})||p(z_{1:T},w_{1:T})]"
+    )
+    x = data()
+    found = seeded(sd.Objective(text, *factors, z_0=0.0, z=2, w_0=1.0, w=3), x=x, T=T)
+    torch.manual_seed(3)
+    order = sorted(range(4), key=lambda b: -LENGTHS[b])
+    noise = {}
+    for t in range(6):
+        running = [b for b in order if LENGTHS[b] > t]
+        drawn = [torch.randn(len(running), size, dtype=x.dtype) for size in (2, 3)]
+        noise |= {(b, t): (drawn[0][i], drawn[1][i]) for i, b in enumerate(running)}
+    total = 0.0
+    for b, length in enumerate(LENGTHS):
+        z, w = x.new_zeros(1, 2), x.new_ones(1, 3)
+        for t in range(length):
+            now = x[b, t][None]
+            q, p = Normal(*z_infer(z, now)), Normal(*z_move(z))
+            z = q.mean + q.stddev * noise[b, t][0]
+            q_w, p_w = Normal(*w_infer(z, now)), Normal(*w_move(z, w))
+            w = q_w.mean + q_w.stddev * noise[b, t][1]
+            total = total + Bernoulli(logits=decode(z, w)).log_prob(now).sum()
+            total = total - divergence(q, p) - divergence(q_w, p_w)
+    same(found, total / 4, parameters(z_infer, w_infer, z_move, w_move, decode))
 
 
 def test_a_context_of_each_sequence_and_actions():

@@ -140,7 +140,11 @@ def spoiled(x: Tensor, lengths: Iterable[int]) -> Tensor:
 
 
 def noise_of(
-    lengths: Sequence[int], *sizes: int, dtype: torch.dtype = torch.float64, first: bool = False
+    lengths: Sequence[int],
+    *sizes: int,
+    dtype: torch.dtype = torch.float64,
+    first: bool = False,
+    at_once: bool = False,
 ) -> dict[tuple[int, int], Tensor]:
     """The noise of each sequence and step in the order in which steps lie: the longest sequence first.
 
@@ -149,12 +153,16 @@ def noise_of(
         sizes: the event shape.
         dtype: of the noise.
         first: whether the first steps are drawn apart, in the order of the batch.
+        at_once: whether all steps are drawn together, as where nothing is carried.
     """
     order = sorted(range(len(lengths)), key=lambda b: -lengths[b])
     found: dict[tuple[int, int], Tensor] = {}
     if first:
         drawn = torch.randn(len(lengths), *sizes, dtype=dtype)
         found |= {(b, 0): drawn[b] for b in range(len(lengths))}
+    if at_once:
+        places = [(b, t) for t in range(max(lengths)) for b in order if lengths[b] > t]
+        return dict(zip(places, torch.randn(len(places), *sizes, dtype=dtype), strict=True))
     for t in range(int(first), max(lengths)):
         running = [b for b in order if lengths[b] > t]
         drawn = torch.randn(len(running), *sizes, dtype=dtype)

@@ -16,6 +16,7 @@ from symdgm.lowering.plan import PlanNode
 from symdgm.lowering.time.keeper import Keeper
 from symdgm.lowering.time.layout import layout, longest_first
 from symdgm.lowering.time.loops import Body, Step
+from symdgm.lowering.time.sequences import no_beginning
 
 if TYPE_CHECKING:
     from symdgm.lowering.writer import Writer
@@ -34,11 +35,7 @@ def initial(writer: Writer, step: Step, lead: tuple[Axis, ...]) -> Operand:
         own = writer.operands[step.first]
         return Operand(writer.script.names.fresh(name), ATOM, lead, own.rank)
     if value is None and not isinstance(step.factor.distribution, Deterministic):
-        raise NameResolutionError(
-            f"the sequence `{name}` has no beginning: `{step.factor.node}` is given the step before "
-            "the first",
-            hint=f"bind `{name}_0=0.0`, or a tensor or an nn.Parameter of its event shape",
-        )
+        raise no_beginning(step.sequence, step.factor.node)
     counts = layout(writer).counts
     sizes = [*(str(writer.lengths[a]) for a in lead if isinstance(a, PlanNode)), f"{counts}[0]"]
     event = value.shape if isinstance(value, Tensor) else _event(writer, step)

@@ -16,6 +16,7 @@ from symdgm.expressions.laws import Law
 from symdgm.expressions.names import base, spelled
 from symdgm.lowering.plan import Kind, PlanNode, ordered
 from symdgm.lowering.sources import is_opaque
+from symdgm.lowering.time.parallel import is_parallel, lower_parallel
 
 if TYPE_CHECKING:
     from symdgm.lowering.lower import Lowering, Scope
@@ -60,6 +61,11 @@ class Body:
     def roots(self) -> list[PlanNode]:
         """What the body must compute."""
         return [s.value for s in self.steps]
+
+    def carries(self, sequence: Basic) -> bool:
+        """Whether a step reads the step before of a sequence."""
+        nodes = ordered([*self.roots, *(s.law for s in self.steps if s.law is not None)])
+        return any(s.before in nodes for s in self.steps if s.sequence == sequence)
 
 
 def lower_loop(
@@ -191,6 +197,8 @@ def lower_path(lowering: Lowering, law: Law, scope: Scope, count: int) -> tuple[
     """The scope in which the steps of a path have values, and the loop that draws them."""
     path = lowering.bound.environment.factors[law.identity]
     assert isinstance(path, Path)
+    if is_parallel(lowering, path, count):
+        return lower_parallel(lowering, path, scope, count)
     loop = lower_loop(lowering, path.steps, scope, scope.stream, count)
     traces = dict(scope.traces)
     laws = dict(scope.laws)

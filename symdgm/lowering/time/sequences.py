@@ -10,7 +10,7 @@ from torch import nn
 
 from symdgm.binding.factors import Factor
 from symdgm.binding.paths import first_factor, sequence_factor, step_factor
-from symdgm.errors import NotSupportedError
+from symdgm.errors import NameResolutionError, NotSupportedError
 from symdgm.expressions.laws import Law
 from symdgm.expressions.names import base, spelled
 from symdgm.lowering.plan import Kind, PlanNode
@@ -55,13 +55,13 @@ def lower_step(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode | None
         return _numbered(lowering, node, number, scope)
     offset = time.offset(node) or 0
     now = scope.traces.get(sequence)
-    if now is not None and offset == -1:
+    if now is not None and offset == -1 and now.kind is Kind.LOOP and now.detail[0].carries(sequence):  # type: ignore[attr-defined]
         return lowering.plan.node(Kind.TRACE, now, detail=("before", sequence), origin=node)
-    value = (
-        _made(lowering, sequence, scope)
-        if now is None
-        else lowering.plan.node(Kind.TRACE, now, detail=("draw", sequence), origin=time.step(sequence))
-    )
+    value = _made(lowering, sequence, scope) if now is None else now
+    if value.kind is Kind.LOOP:
+        value = lowering.plan.node(Kind.TRACE, value, detail=("draw", sequence), origin=time.step(sequence))
+    if now is not None and offset < 0:
+        refuse_no_beginning(lowering, sequence, node)
     if offset > 0:
         raise NotSupportedError(
             f"`{node}`, a later step, cannot be computed yet",
@@ -70,6 +70,29 @@ def lower_step(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode | None
         )
     return (
         value if not offset else lowering.plan.node(Kind.LAG, value, detail=(-offset, sequence), origin=node)
+    )
+
+
+def refuse_no_beginning(lowering: Lowering, sequence: Basic, node: Basic) -> None:
+    """Refuse a latent sequence that nothing begins.
+
+    Raises:
+        NameResolutionError: it says how to begin it.
+    """
+    environment = lowering.bound.environment
+    time = environment.time
+    assert time is not None
+    first = any(time.first(sequence) in f.variables for f in environment.factors)
+    if time.initial.get(sequence) is None and not first and step_factor(environment, sequence) is None:
+        raise no_beginning(sequence, node)
+
+
+def no_beginning(sequence: Basic, node: Basic) -> NameResolutionError:
+    """The error for a latent sequence that nothing begins."""
+    name = spelled(sequence)
+    return NameResolutionError(
+        f"the sequence `{name}` has no beginning: `{node}` is given the step before the first",
+        hint=f"bind `{name}_0=0.0`, or a tensor or an nn.Parameter of its event shape",
     )
 
 
