@@ -273,7 +273,10 @@ class Unrolled:
         assert isinstance(factor.distribution, Deterministic)
         call = factor.distribution.sources[0].call
         assert isinstance(call, nn.Module)
-        state = None if begin else self.hidden.get(sequence)
+        state = self.hidden.get(sequence)
+        if begin:
+            started = self.time.initial.get(sequence) is not None
+            state = self.before(sequence)[None] if started else None
         packed, self.hidden[sequence] = call(PackedSequence(value, torch.tensor([self.count])), state)
         return packed.data  # type: ignore[no-any-return]
 

@@ -192,6 +192,8 @@ def from_outside(
     todo = [g for f in (*steps, *firsts) for g in f.givens]
     while todo:
         given = todo.pop(0)
+        if given == time.index:
+            continue
         if not time.covers(given):
             yield given
         elif base(given) not in own | seen:

@@ -51,7 +51,7 @@ def read_step(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basic | N
         if time.covers(given):
             if base(given) != sequence and given not in scope:
                 read_step(reader, time.whole(base(given)), scope)
-        elif reader.environment.scalar(given) is None and given not in scope:
+        elif reader.environment.scalar(given) is None and given not in scope and given != time.index:
             reader.observe(given, argument=True)
     return node
 

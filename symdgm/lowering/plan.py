@@ -25,6 +25,7 @@
 | LAG | how many steps | a sequence |
 | SEQUENCE | network, direction | its inputs, step by step |
 | LOOP | its body | what it reads from outside |
+| TIME | rows | |
 | LEAF | what it is in the body of a loop | |
 | TRACE | what is kept of every step | the loop |
 | EVERY_STATE | sequence, now or before | the law of its first step |
@@ -68,6 +69,7 @@ class Kind(Enum):
     LAG = auto()
     SEQUENCE = auto()
     LOOP = auto()
+    TIME = auto()
     LEAF = auto()
     TRACE = auto()
     EVERY_STATE = auto()

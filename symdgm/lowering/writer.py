@@ -35,7 +35,7 @@ from symdgm.lowering.time.chain import emit_chain
 from symdgm.lowering.time.joined import emit_joined, emit_lag
 from symdgm.lowering.time.kalman import emit_offset
 from symdgm.lowering.time.keeper import emit_trace
-from symdgm.lowering.time.layout import Layout, emit_first, emit_gather, emit_steps, layout
+from symdgm.lowering.time.layout import Layout, emit_first, emit_gather, emit_steps, emit_time, layout
 from symdgm.lowering.time.loop import emit_loop
 from symdgm.lowering.time.networks import emit_sequence
 from symdgm.lowering.time.states import emit_every_state, emit_initial
@@ -303,6 +303,7 @@ _EMITTERS: dict[Kind, Callable[[Writer, PlanNode], Operand]] = {
     Kind.STEPS: emit_steps,
     Kind.GATHER: emit_gather,
     Kind.FIRST: emit_first,
+    Kind.TIME: emit_time,
     Kind.JOINED: emit_joined,
     Kind.LAG: emit_lag,
     Kind.SEQUENCE: emit_sequence,

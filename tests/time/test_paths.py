@@ -10,6 +10,7 @@ from torch.distributions import Bernoulli, Normal, kl_divergence
 
 import symdgm as sd
 from symdgm.distributions import flows
+from symdgm.errors import NotSupportedError
 
 LENGTHS = [3, 6, 1, 4]
 T = torch.tensor(LENGTHS)
@@ -335,3 +336,74 @@ def test_autoregression_on_the_step_before():
         before = torch.cat([x.new_zeros(1, 4), x[b, : length - 1]])
         wanted.append(Bernoulli(logits=network(before)).log_prob(x[b, :length]).sum())
     same(objective(x=x, T=T), torch.stack(wanted).mean(), parameters(network))
+
+
+@pytest.mark.parametrize("recurrent", ["RNN", "GRU"])
+@pytest.mark.parametrize("start", [0.5, "trained"])
+def test_a_module_over_sequences_begins_where_it_is_told(recurrent, start):
+    model, x = DMM(recurrent, backward=False), data()
+    begin = nn.Parameter(torch.rand(5, dtype=x.dtype)) if start == "trained" else start
+    found = seeded(model.objective(h_0=begin), x=x, T=T)
+    state = (begin if start == "trained" else x.new_full((5,), start)).expand(1, 1, 5).contiguous()
+    model.states = lambda own: model.recurrent(own[None], state)[0][0]
+    torch.manual_seed(3)
+    wanted = model.by_hand(x, LENGTHS, noise_of(LENGTHS, 2)).mean()
+    same(found, wanted, [*model.parameters, *([begin] if start == "trained" else [])])
+
+
+@pytest.mark.parametrize(("recurrent", "backward"), [("LSTM", False), ("GRU", True)])
+def test_a_module_that_cannot_begin_elsewhere_is_refused(recurrent, backward):
+    model = DMM(recurrent, backward=backward)
+    with pytest.raises(NotSupportedError, match=r"`h_0` cannot begin .* yet"):
+        model.objective(h_0=1.0)(x=data())
+
+
+def test_the_number_of_a_step_is_a_value():
+    torch.manual_seed(0)
+    x, network = data(), Counted(5, 4).double()
+
+    def logits(before, t):
+        assert not t.is_floating_point()
+        return network(before, t[:, None].to(before.dtype))
+
+    text = "sum_{t=1}^T gamma^t (log p(x_t|x_{t-1},t) - t)"
+    objective = sd.Objective(text, sd.Bernoulli("p(x_t|x_{t-1},t)", logits), gamma=0.9)
+    for lengths in (LENGTHS, [6] * 4):
+        total = 0.0
+        for b, length in enumerate(lengths):
+            before = x.new_zeros(1, 4)
+            for t in range(1, length + 1):
+                logit = network(before, x.new_full((1, 1), t))
+                before = x[b, t - 1][None]
+                total = total + 0.9**t * (Bernoulli(logits=logit).log_prob(before).sum() - t)
+        given = {"T": torch.tensor(lengths)} if lengths is LENGTHS else {}
+        same(objective(x=x, **given), total / 4, parameters(network))
+
+
+def test_the_number_of_a_step_in_a_path_and_its_first_step():
+    torch.manual_seed(0)
+    x, move, infer = data(), Gaussian(3, 2).double(), Gaussian(7, 2).double()
+    begin, decode = Gaussian(5, 2).double(), Counted(2, 4).double()
+
+    def timed(network):
+        return lambda *values: network(*values[:-1], values[-1][:, None].to(x.dtype))
+
+    factors = [
+        sd.Normal("q(z_t|z_{t-1},x_t,t)", timed(infer)),
+        sd.Normal("q(z_1|x_1,t)", timed(begin)),
+        sd.Normal("p(z_t|z_{t-1},t)", timed(move)),
+        sd.Normal("p(z_1)", loc=0.0, scale=1.0, event_shape=2),
+        sd.Bernoulli("p(x_t|z_t)", decode),
+    ]
+    found = seeded(sd.Objective(WHOLE, *factors), x=x, T=T)
+    torch.manual_seed(3)
+    noise, total = noise_of(LENGTHS, 2, first=True), 0.0
+    for b, length in enumerate(LENGTHS):
+        z = x.new_zeros(1, 2)
+        for t in range(length):
+            now, number = x[b, t][None], x.new_full((1, 1), t + 1)
+            q = Normal(*(infer(z, now, number) if t else begin(now, number)))
+            p = Normal(*move(z, number)) if t else Normal(torch.zeros(1, 2), 1.0)
+            z = q.mean + q.stddev * noise[b, t]
+            total = total + Bernoulli(logits=decode(z)).log_prob(now).sum() - divergence(q, p)
+    same(found, total / 4, parameters(infer, begin, move, decode))

@@ -85,6 +85,18 @@ def emit_steps(writer: Writer, node: PlanNode) -> Operand:
     return Operand(named.text, ATOM, (STEPS,), x.rank - 1)
 
 
+def emit_time(writer: Writer, node: PlanNode) -> Operand:
+    """The number of each step, counted from 1; of a first step apart, 1 for every sequence."""
+    device = f"device={writer.argument('device')}"
+    if node.word() == BATCH:
+        return Operand(f"torch.ones({writer.batch_size()}, dtype=torch.int64, {device})", ATOM, (BATCH,))
+    steps = layout(writer)
+    text = f"torch.arange(1, {steps.longest} + 1, {device}).repeat_interleave({steps.counts}[0])"
+    if steps.valid:
+        text = f"{steps.valid}.nonzero()[:, 0] + 1"
+    return Operand(writer.named(_hint(node, "t"), Operand(text), node.origin).text, ATOM, (STEPS,))
+
+
 def emit_gather(writer: Writer, node: PlanNode) -> Operand:
     """What has one value per example, for every step of it."""
     value = writer.operands[node.args[0]]

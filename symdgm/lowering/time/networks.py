@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sympy import Basic
 from torch import Tensor, nn
 
-from symdgm.errors import ShapeError
+from symdgm.errors import NotSupportedError, ShapeError
 from symdgm.expressions.names import spelled
 from symdgm.lowering.networks import run_call
 from symdgm.lowering.operands import ATOM, STEPS, Operand
@@ -81,7 +81,7 @@ def _packed(writer: Writer, node: PlanNode, inputs: list[Operand], call: str, ba
         flip = writer.flip(steps)
         text = f"{text}[{flip}]"
     sizes = f"torch.tensor({steps.counts})"
-    run = f"{call}(PackedSequence({text}, {sizes}))[0].data"
+    run = f"{call}(PackedSequence({text}, {sizes}){_start(writer, node, backward)})[0].data"
     found = run_call(writer, run, inputs)
     name = script.names.fresh(f"{_spelled(node.detail[2])}_t")
     if flip:
@@ -90,6 +90,31 @@ def _packed(writer: Writer, node: PlanNode, inputs: list[Operand], call: str, ba
     script.values[name] = found
     script.record(f"{name} = {run}", (name,), node.origin)
     return Operand(name, ATOM, (STEPS,), 1)
+
+
+def _start(writer: Writer, node: PlanNode, backward: bool) -> str:
+    """The state before the first step, where one is bound; a module begins with zeros by itself.
+
+    Raises:
+        NotSupportedError: a module that has another state than its last output.
+    """
+    sequence, time = node.detail[2], writer.environment.time
+    assert time is not None and isinstance(sequence, Basic)
+    value = time.initial.get(sequence, 0.0)
+    if not isinstance(value, Tensor) and value == 0:
+        return ""
+    call, name = writer.frozen.readings[node].call, spelled(sequence)
+    if backward or isinstance(call, nn.LSTM) or not isinstance(call, FUSED) or call.num_layers > 1:
+        raise NotSupportedError(
+            f"`{name}_0` cannot begin `{node.origin}` yet",
+            hint="a value of its own begins an nn.RNN or nn.GRU of one layer that runs forward; "
+            "write other recurrences by a cell",
+        )
+    sizes = f"1, {layout(writer).counts}[0], {call.hidden_size}"
+    if isinstance(value, Tensor):
+        return f", {writer.argument(f'initial:{name}')}.expand({sizes}).contiguous()"
+    like = f"dtype={writer.argument('dtype')}, device={writer.argument('device')}"
+    return f", torch.full(({sizes},), {value}, {like})"
 
 
 def _spelled(sequence: object) -> str:

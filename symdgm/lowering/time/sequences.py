@@ -37,12 +37,16 @@ def leaf(lowering: Lowering, outer: PlanNode) -> PlanNode:
 
 
 def lower_step(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode | None:
-    """A step of a sequence, with the steps of all sequences on one axis; None for any other name.
+    """A step of a sequence, with the steps of all sequences on one axis, or its number; else None.
 
     Raises:
         NotSupportedError: a step that cannot be reached.
     """
     time = lowering.bound.environment.time
+    if time is not None and node == time.index:
+        outside = "steps" if scope.rows == "active" else scope.rows
+        number = lowering.plan.node(Kind.TIME, detail=(outside,), origin=node)
+        return leaf(lowering, number) if scope.rows == "active" else number
     if time is None or not time.covers(node):
         return None
     if scope.rows == "active":
@@ -51,8 +55,8 @@ def lower_step(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode | None
         assert outer is not None
         return leaf(lowering, outer)
     sequence = base(node)
-    if (number := time.number(node)) is not None:
-        return _numbered(lowering, node, number, scope)
+    if (which := time.number(node)) is not None:
+        return _numbered(lowering, node, which, scope)
     offset = time.offset(node) or 0
     now = scope.traces.get(sequence)
     if now is not None and offset == -1 and now.kind is Kind.LOOP and now.detail[0].carries(sequence):  # type: ignore[attr-defined]
