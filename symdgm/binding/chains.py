@@ -77,13 +77,15 @@ def exact_chain(environment: Environment, node: Basic, scope: frozenset[Basic]) 
     named = {base(v) for v in (*values_of(node), *givens_of(node), *scope)}
     if not _latent(environment, node.args[0], emissions, named, now=True):
         return None
-    known = environment.match_derived(node)
-    if known is not None:
-        return known
     hidden = _latent(environment, node.args[0], emissions, named, now=False)
     chain = _chain(environment, node, emissions, hidden)
-    environment.factors += (chain,)
-    return Match(chain, chain.variables, chain.givens)
+    known = [f for f in environment.factors if isinstance(f, Chain) and f.joint == chain.joint]
+    if known:
+        chain = known[0]
+    else:
+        environment.factors += (chain,)
+    written = reference(node.args[0], values_of(node), chain.givens)
+    return environment.match_derived(written) or Match(chain, chain.variables, chain.givens)
 
 
 def _emissions(environment: Environment, node: Basic) -> list[Factor] | None:
@@ -143,10 +145,14 @@ def _chain(
             f for f in (latent, *emissions, *_first(environment, latent)) if not _is_linear(environment, f)
         ]
         if odd:
-            raise _refused(environment, node, hidden, f"{listing(odd)} is neither finite nor linear-Gaussian")
+            verb = "is" if len(odd) == 1 else "are"
+            why = f"{listing(odd)} {verb} neither finite nor linear-Gaussian"
+            raise _refused(environment, node, hidden, why)
     own = {base(v) for f in (*emissions, latent) for v in f.variables}
     outer = dict.fromkeys(from_outside(environment, timeline(environment), (*emissions, latent), own))
-    whole = reference(node.args[0], values_of(node), list(outer))
+    time = timeline(environment)
+    values = [time.whole(base(v)) for e in emissions for v in e.variables]
+    whole = reference(node.args[0], values, list(outer))
     return Chain(
         len(environment.factors),
         whole,
