@@ -114,7 +114,9 @@ class Generator:
                 f"the event shape of `{name}` is not known yet",
                 hint=f"declare it where the model is built, as by `{name}=16`, or evaluate once",
             )
-        return distribution.sample(n=n)
+        like = next((p for f in self.factors for p in f.distribution.parameters()), torch.empty(0))
+        found = distribution.sample(n=n)
+        return {name: v.to(like.dtype) if v.is_floating_point() else v for name, v in found.items()}
 
     def _generative(self, name: str) -> Factor:
         """The factor that generates an observed variable; of several, the one whose name generates all."""

@@ -214,6 +214,8 @@ class Unrolled:
         if isinstance(value, Tensor):
             return value.detach().expand(self.count, *value.shape)
         makers = self.over(self.time.step(sequence))
+        if sequence not in self.given:
+            self._refuse_short(sequence, 1)
         if (
             value is None
             and makers
@@ -256,7 +258,7 @@ class Unrolled:
         backward = self.time.step(sequence, 1) in factor.givens
         inputs = [g for g in factor.givens if base(g) != sequence]
         last = max(self.extent(base(g)) - (self.time.offset(g) or 0) for g in inputs) if backward else t
-        first = t if backward else self.extent(sequence) + 1
+        first = t if backward else self._known(sequence) + 1
         if last < t:
             raise DataError(
                 f"`{factor.node}` reads backwards in time, but what it reads is given for {last} steps only",
@@ -297,14 +299,18 @@ class Unrolled:
 
     def extent(self, sequence: Basic) -> int:
         """How many steps of a sequence are known, from the first on."""
-        known = 0
-        while (sequence, known + 1) in self.steps:
-            known += 1
+        known = self._known(sequence)
         makers = self.over(self.time.step(sequence))
         if known or not makers or not all(map(_is_certain, makers)):
             return known
         inputs = [g for g in makers[0].givens if self.time.offset(g) is not None and base(g) != sequence]
         return min((self.extent(base(g)) for g in inputs), default=0)
+
+    def _known(self, sequence: Basic) -> int:
+        known = 0
+        while (sequence, known + 1) in self.steps:
+            known += 1
+        return known
 
     def _like(self) -> Tensor:
         tensors = [*self.steps.values(), *self.static.values(), *_weights(self.generator)]

@@ -69,7 +69,12 @@ class Body:
 
 
 def lower_loop(
-    lowering: Lowering, factors: Sequence[Factor], scope: Scope, stream: object = 0, count: int = 1
+    lowering: Lowering,
+    factors: Sequence[Factor],
+    scope: Scope,
+    stream: object = 0,
+    count: int = 1,
+    origin: Basic | None = None,
 ) -> PlanNode:
     """The loop over the steps of some factors, each given the step before.
 
@@ -79,6 +84,7 @@ def lower_loop(
         scope: where the loop stands.
         stream: which of several independent paths this is.
         count: how many paths are drawn.
+        origin: the law of the path, if it has one.
 
     Raises:
         NotSupportedError: a step that depends on more than the step before it.
@@ -93,7 +99,7 @@ def lower_loop(
             *outside,
             *firsts,
             detail=(body,),
-            origin=factors[0].node,
+            origin=factors[0].node if origin is None else origin,
         )
     return lowering.loops[key]
 
@@ -199,7 +205,9 @@ def lower_path(lowering: Lowering, law: Law, scope: Scope, count: int) -> tuple[
     assert isinstance(path, Path)
     if is_parallel(lowering, path, count):
         return lower_parallel(lowering, path, scope, count)
-    loop = lower_loop(lowering, path.steps, scope, scope.stream, count)
+    text, written = lowering.bound.text, lowering.bound.written.get(law.node, law.node)
+    origin = law.node if text is not None and written in text.spans else None
+    loop = lower_loop(lowering, path.steps, scope, scope.stream, count, origin)
     traces = dict(scope.traces)
     laws = dict(scope.laws)
     (body,) = loop.detail
