@@ -63,10 +63,17 @@ def test_what_an_expectation_binds_is_not_left_out():
             r"`p\(x_t\|z_t\)` is neither",
         ),
         (
-            [HIDDEN, sd.Categorical("p(w_t|w_{t-1})", table), sd.Normal("p(x_t|z_t,w_t)", lambda z, w: broad(z))],
+            [
+                HIDDEN,
+                sd.Categorical("p(w_t|w_{t-1})", table),
+                sd.Normal("p(x_t|z_t,w_t)", lambda z, w: broad(z)),
+            ],
             "are more than one latent chain",
         ),
-        ([HIDDEN, sd.Normal("p(x_t|z_t,z_{t-1})", lambda z, y: broad(z))], r"is given `z_\{t-1\}`, but only `z_t`"),
+        (
+            [HIDDEN, sd.Normal("p(x_t|z_t,z_{t-1})", lambda z, y: broad(z))],
+            r"is given `z_\{t-1\}`, but only `z_t`",
+        ),
         (
             [HIDDEN, EMISSION, sd.Normal("p(x_1|z_1)", broad)],
             "is an observation with a factor of its own",

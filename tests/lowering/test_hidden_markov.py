@@ -35,7 +35,7 @@ def with_nan(x):
 
 
 def by_enumeration(start, move, observe):
-    """``log p(x_{1:T})`` of each sequence; the arguments are log-probabilities by example, time and states."""
+    """``log p(x_{1:T})`` of each sequence, from log-probabilities by example, time and states."""
     found = []
     for b, length in enumerate(LENGTHS.tolist()):
         paths = itertools.product(range(len(start(b))), repeat=length)
