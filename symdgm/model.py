@@ -142,7 +142,8 @@ class Model(nn.Module):
         return self.loss(values, n=n, **data)
 
     def __repr__(self) -> str:
-        factors = "\n".join(f"  {f.distribution!r}" for f in self.objective.bound.environment.factors)
+        bound = [f for f in self.objective.bound.environment.factors if not f.derived]
+        factors = "\n".join(f"  {f.distribution!r}" for f in bound)
         return f"{unicode(self.text)}\n{factors}"
 
     def _repr_latex_(self) -> str:
