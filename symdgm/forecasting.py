@@ -40,7 +40,7 @@ def sample(
     unrolled = Unrolled(generator, given, count, mean=mean)
     length = _steps(unrolled, steps)
     for t in range(1, length + 1):
-        for sequence in unrolled.generated():
+        for sequence in unrolled.roles.generated():
             unrolled.step(sequence, t)
     for variable in dict.fromkeys(v for f in generator.factors for v in f.variables):
         if spelled(variable) in generator.observed and not unrolled.time.covers(variable):
@@ -69,11 +69,14 @@ def reconstruct(generator: Generator, name: str, data: Mapping[str, Tensor], *, 
     key, x = spelled(time.length), data[name]
     lengths = data[key] if key in data else torch.full((len(x),), x.shape[1])
     names = {spelled(s) for s in time.sequences}
-    found = torch.zeros_like(x)
+    found = torch.empty(0)
     for length in sorted(set(lengths.tolist())):
         rows = (lengths == length).nonzero().flatten().to(x.device)
         own = {k: v[rows, :length] if k in names else v[rows] for k, v in data.items() if k != key}
-        found[rows, :length] = _decoded(generator, name, own, mean=mean).to(found.dtype)
+        decoded = _decoded(generator, name, own, mean=mean)
+        if not found.numel():
+            found = decoded.new_zeros(len(x), x.shape[1], *decoded.shape[2:])
+        found[rows, :length] = decoded
     return found
 
 
@@ -82,10 +85,8 @@ def _decoded(generator: Generator, name: str, data: Mapping[str, Tensor], *, mea
     unrolled = Unrolled(generator, data, len(data[name]), mean=mean)
     sequence, decoded = unrolled.names[name], []
     for t in range(1, data[name].shape[1] + 1):
-        factor = unrolled.factor(unrolled.time.step(sequence), t, infer=False)
-        pairs = zip(factor.distribution.given, factor.givens, strict=True)
-        given = {d: unrolled.read(v, t) for d, v in pairs}
-        decoded.append(next(iter(unrolled.drawn(factor, given).values())))
+        factor = unrolled.roles.factor(unrolled.time.step(sequence), t, infer=False)
+        decoded.append(next(iter(unrolled.outcome(factor, t).values())))
     return torch.stack(decoded, 1)
 
 

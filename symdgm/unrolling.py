@@ -11,11 +11,12 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from symdgm.binding import Factor
-from symdgm.binding.paths import Path, sequence_factor, timeline
-from symdgm.distributions import Deterministic, Family
+from symdgm.binding.paths import sequence_factor, timeline
+from symdgm.distributions import Deterministic, Distribution, Family
 from symdgm.errors import DataError, NameResolutionError, ShapeError
 from symdgm.expressions.names import Subscripted, base, spelled
 from symdgm.generation import Generator
+from symdgm.roles import Roles, is_certain
 
 FUSED = (nn.RNN, nn.GRU, nn.LSTM)
 """Modules that keep a hidden state of their own."""
@@ -50,65 +51,13 @@ class Unrolled:
                 continue
             self.given[self.names[name]] = value.shape[1]
             self.steps |= {(self.names[name], t + 1): step for t, step in enumerate(value.unbind(1))}
-        inferring = (p for p in self.environment.factors if isinstance(p, Path))
-        self.inferring = {f.index for p in inferring for f in p.steps if not _is_certain(f)}
-        self.head = self._head()
+        self.roles = Roles(generator)
 
-    # Which factor makes what.
-
-    def over(self, variable: Basic) -> list[Factor]:
-        """The factors over a variable, or over a step of a sequence."""
-        return [f for f in self.generator.factors if not f.derived and variable in f.variables]
-
-    def generated(self) -> list[Basic]:
-        """The observed sequences that some factor generates."""
-        observed = [self.names[n] for n in self.generator.observed if n in self.names]
-        return [s for s in observed if self.over(self.time.step(s))]
-
-    def _head(self) -> Basic | None:
-        """The name of the generative factors: the one over the most observed sequences."""
-        over = [{f.head for f in self.over(self.time.step(s))} for s in self.generated()]
-        heads = dict.fromkeys(h for found in over for h in found)
-        return max(heads, key=lambda h: sum(h in found for found in over), default=None)
+    # Values.
 
     def _inferred(self, t: int) -> bool:
         """Whether an observed sequence is given at a step, or at any later one."""
-        return any(self.given.get(s, 0) >= t for s in self.generated())
-
-    def factor(self, variable: Basic, t: int, *, infer: bool) -> Factor:
-        """The factor that makes a variable or a step.
-
-        Raises:
-            NameResolutionError: there is none, or more than one.
-        """
-        found = self.over(variable)
-        first = self.over(self.time.first(base(variable))) if t == 1 else []
-        if first and variable == self.time.step(base(variable)):
-            heads = {f.head for f in first}
-            found = [*first, *(f for f in found if f.head not in heads)]
-        if len(found) > 1 or infer:
-            found = self._chosen(found, infer=infer)
-        if len(found) == 1:
-            return found[0]
-        name = spelled(base(variable))
-        what = (
-            f"{'more than one' if found else 'no'} factor {'infers' if infer else 'generates'} `{variable}`"
-        )
-        listed = ", ".join(f"`{f.node}`" for f in self.generator.factors) or "nothing"
-        raise NameResolutionError(
-            f"{what} at step {t}" if t else what, hint=f"bound: {listed}; or pass `{name}=...`"
-        )
-
-    def _chosen(self, found: list[Factor], *, infer: bool) -> list[Factor]:
-        """Of several factors, those that infer, or those that generate."""
-        certain = [f for f in found if _is_certain(f)]
-        if certain:
-            return certain
-        if any(f.head == self.head for f in found):
-            return [f for f in found if (f.head != self.head) == infer]
-        return [f for f in found if (f.index in self.inferring) == infer]
-
-    # Values.
+        return any(self.given.get(s, 0) >= t for s in self.roles.generated())
 
     def read(self, node: Basic, t: int) -> Tensor:
         """What a factor is given at a step: a variable, a step, a whole sequence, or the step's number."""
@@ -127,8 +76,8 @@ class Unrolled:
         """The value of a variable that is the same at all steps."""
         name = spelled(node)
         if name not in self.static:
-            infer = self._inferred(1) and not all(_is_certain(f) for f in self.over(node))
-            self._draw(self.factor(node, 0, infer=infer), 0, name)
+            infer = self._inferred(1) and not all(is_certain(f) for f in self.roles.over(node))
+            self._draw(self.roles.factor(node, 0, infer=infer), 0, name)
         return self.static[name]
 
     def step(self, sequence: Basic, t: int) -> Tensor:
@@ -141,20 +90,23 @@ class Unrolled:
                 self._run(whole, sequence, t)
                 return self.steps[sequence, t]
             self._refuse_short(sequence, t)
-            latent = sequence not in self.generated()
-            factor = self.factor(self.time.step(sequence), t, infer=latent and self._must_infer(sequence, t))
-            if isinstance(factor.distribution, Deterministic) and self._fused(factor, sequence):
+            latent = sequence not in self.roles.generated()
+            factor = self.roles.factor(
+                self.time.step(sequence), t, infer=latent and self._must_infer(sequence, t)
+            )
+            recurrent = any(base(g) == sequence for g in factor.givens)
+            if recurrent and self._is_fused(factor.distribution):
                 self._recur(factor, sequence, t)
             else:
                 self._draw(factor, t, spelled(sequence))
         return self.steps[sequence, t]
 
     def _must_infer(self, sequence: Basic, t: int) -> bool:
-        return self._inferred(t) and not any(_is_certain(f) for f in self.over(self.time.step(sequence)))
+        return self._inferred(t) and not any(is_certain(f) for f in self.roles.over(self.time.step(sequence)))
 
     def _refuse_short(self, sequence: Basic, t: int) -> None:
         """Refuse a step of a sequence that no factor makes."""
-        if self.over(self.time.step(sequence)):
+        if self.roles.over(self.time.step(sequence)):
             return
         name, steps = spelled(sequence), self.given.get(sequence, 0)
         was = f"is given for {steps} steps, but step {t} is needed" if steps else "is not given"
@@ -173,10 +125,9 @@ class Unrolled:
         for given in factor.givens:
             if self.time.offset(given) == -1:
                 self._catch_up(base(given), t)
-        distribution = factor.distribution
-        given = {d: self.read(v, t) for d, v in zip(distribution.given, factor.givens, strict=True)}
+        found = self.outcome(factor, t)
         self.path.pop()
-        for variable, value in self.drawn(factor, given).items():
+        for variable, value in found.items():
             if isinstance(variable, Subscripted) and base(variable) in self.time.sequences:
                 self.steps[base(variable), max(t, 1)] = value
             else:
@@ -190,16 +141,30 @@ class Unrolled:
         for s in range(known + 1, t):
             self.step(sequence, s)
 
-    def drawn(self, factor: Factor, given: Mapping[str, Tensor]) -> dict[Basic, Tensor]:
-        """A draw of a factor, or its mean where the observed variables take theirs."""
-        distribution = factor.distribution
-        over = {spelled(base(v)) for v in factor.variables}
-        if self.mean and over & set(self.generator.observed):
+    def outcome(self, factor: Factor, t: int) -> dict[Basic, Tensor]:
+        """A draw of a factor at a step, or its mean where the observed variables take theirs.
+
+        What reads a slice of the past reads all that it is given from the first step on; the last step of
+        what comes out counts.
+        """
+        distribution, time = factor.distribution, self.time
+        pairs = list(zip(distribution.given, factor.givens, strict=True))
+        whole = any(time.past(v) is not None for v in factor.givens)
+        given = {d: self._upto(v, t) if whole else self.read(v, t) for d, v in pairs}
+        if whole and self._is_fused(distribution):
+            return {factor.variables[0]: self._reread(distribution, list(given.values()))[:, -1]}
+        if self.mean and {spelled(base(v)) for v in factor.variables} & set(self.generator.observed):
             found = self.generator.mean(distribution, given, self.count)
         else:
             found = self.generator.drawn(factor, given, self.count)
         names = zip(distribution.variables, factor.variables, strict=True)
-        return {v: found[d] for d, v in names}
+        return {v: found[d][:, -1] if whole else found[d] for d, v in names}
+
+    def _upto(self, node: Basic, t: int) -> Tensor:
+        """A slice of the past, or a step at all times up to now; what has no steps is repeated."""
+        lag = self.time.past(node)
+        at = node if lag is None else self.time.step(base(node), -lag)
+        return torch.stack([self.read(at, s) for s in range(1, t + 1)], 1)
 
     # Sequences that networks make.
 
@@ -213,14 +178,14 @@ class Unrolled:
         value, name = self.time.initial.get(sequence), spelled(sequence)
         if isinstance(value, Tensor):
             return value.detach().expand(self.count, *value.shape)
-        makers = self.over(self.time.step(sequence))
+        makers = self.roles.over(self.time.step(sequence))
         if sequence not in self.given:
             self._refuse_short(sequence, 1)
         if (
             value is None
             and makers
-            and sequence not in self.generated()
-            and not any(map(_is_certain, makers))
+            and sequence not in self.roles.generated()
+            and not any(map(is_certain, makers))
         ):
             raise NameResolutionError(
                 f"the sequence `{name}` has no beginning", hint=f"bind `{name}_0=0.0`, or pass `{name}=...`"
@@ -247,11 +212,18 @@ class Unrolled:
             )
         return known[0]
 
-    def _fused(self, factor: Factor, sequence: Basic) -> bool:
-        """Whether a recurrence is computed by a module that keeps its own state."""
-        assert isinstance(factor.distribution, Deterministic)
-        call = factor.distribution.sources[0].call
-        return isinstance(call, FUSED) and any(base(g) == sequence for g in factor.givens)
+    def _is_fused(self, distribution: Distribution) -> bool:
+        """Whether a value is computed by a module that keeps a state of its own."""
+        return isinstance(distribution, Deterministic) and isinstance(distribution.sources[0].call, FUSED)
+
+    def _reread(self, distribution: Distribution, inputs: list[Tensor]) -> Tensor:
+        """What such a module makes of whole sequences."""
+        assert isinstance(distribution, Deterministic)
+        value = torch.cat(inputs, -1).transpose(0, 1)
+        call: Any = distribution.sources[0].call
+        counts = torch.tensor([self.count] * len(value))
+        states: Tensor = call(PackedSequence(value.flatten(0, 1), counts))[0].data
+        return states.reshape(len(value), self.count, -1).transpose(0, 1)
 
     def _recur(self, factor: Factor, sequence: Basic, t: int) -> None:
         """Steps of a recurrence by a module that keeps its own state, forward or backward in time."""
@@ -300,8 +272,8 @@ class Unrolled:
     def extent(self, sequence: Basic) -> int:
         """How many steps of a sequence are known, from the first on."""
         known = self._known(sequence)
-        makers = self.over(self.time.step(sequence))
-        if known or not makers or not all(map(_is_certain, makers)):
+        makers = self.roles.over(self.time.step(sequence))
+        if known or not makers or not all(map(is_certain, makers)):
             return known
         inputs = [g for g in makers[0].givens if self.time.offset(g) is not None and base(g) != sequence]
         return min((self.extent(base(g)) for g in inputs), default=0)
@@ -318,10 +290,6 @@ class Unrolled:
 
     def _device(self) -> torch.device:
         return self._like().device
-
-
-def _is_certain(factor: Factor) -> bool:
-    return isinstance(factor.distribution, Deterministic)
 
 
 def _listed(given: Mapping[Basic, int]) -> str:

@@ -11,7 +11,7 @@ from torch import Tensor
 from symdgm.errors import NotSupportedError, OptionError
 from symdgm.expressions.arithmetic import Minus, Plus
 from symdgm.expressions.indices import Aggregate
-from symdgm.expressions.names import IndexRange, Name, Subscripted, base
+from symdgm.expressions.names import IndexRange, Name, Relation, Subscripted, base
 
 ONE = Integer(1)
 LENGTH = Name("T")
@@ -47,13 +47,21 @@ class Timeline:
         index = node.indices[0]
         return int(index) if isinstance(index, Integer) and index > 0 else None
 
+    def past(self, node: Basic) -> int | None:
+        """How many steps before now a slice of the past ends: 0 for ``x_{<=t}``, 1 for ``x_{<t}``."""
+        if not isinstance(node, Subscripted) or base(node) not in self.sequences or len(node.indices) != 1:
+            return None
+        lag = past_of(node.indices[0], self.index)
+        return lag if lag is None or lag >= 0 else None
+
     def is_range(self, node: Basic) -> bool:
         """Whether a name is a whole sequence, ``z_{1:T}``."""
-        return is_range(node) and base(node) in self.sequences
+        return is_range(node) and base(node) in self.sequences and self.past(node) is None
 
     def covers(self, node: Basic) -> bool:
-        """Whether a name is a sequence, or a step of one."""
-        return self.is_range(node) or self.offset(node) is not None or self.number(node) is not None
+        """Whether a name is a sequence, or a step or a slice of one."""
+        places = (self.offset(node), self.number(node), self.past(node))
+        return self.is_range(node) or any(place is not None for place in places)
 
     def step(self, sequence: Basic, offset: int = 0) -> Basic:
         """``z_t`` or ``z_{t-1}`` of a sequence ``z``."""
@@ -85,6 +93,18 @@ def offset_of(index: Basic, time: Basic) -> int | None:
     return None
 
 
+def past_of(index: Basic, time: Basic) -> int | None:
+    """``c`` of the slices ``1:t-c``, ``<=t-c`` and, one step more, ``<t-c``; None for anything else."""
+    if isinstance(index, IndexRange) and index.args[0] == ONE:
+        end, more = index.args[1], 0
+    elif isinstance(index, Relation) and str(index.args[0]) in ("<", "<="):
+        end, more = index.args[2], int(str(index.args[0]) == "<")
+    else:
+        return None
+    offset = offset_of(end, time)
+    return None if offset is None else more - offset
+
+
 def is_range(node: Basic) -> bool:
     """Whether a name has a range for its only index."""
     return (
@@ -110,7 +130,13 @@ def timeline_of(expressions: Iterable[Basic], declared: Sequence[Basic]) -> Time
     summed = {
         n.index.variable: n for e in formulas for n in preorder_traversal(e) if isinstance(n, Aggregate)
     }
-    ranges = [s for e in (*formulas, *declared) for s in _subscripted(e) if is_range(s)]
+    letters = {i for i, _ in stepped}
+    ranges = [
+        s
+        for e in (*formulas, *declared)
+        for s in _subscripted(e)
+        if is_range(s) and all(past_of(s.indices[0], i) is None for i in letters)
+    ]
     named = {base(s) for s in ranges}
     indices = {i for i, sequence in stepped if i in summed or sequence in named}
     if not indices:
@@ -125,6 +151,9 @@ def timeline_of(expressions: Iterable[Basic], declared: Sequence[Basic]) -> Time
     for formula in formulas:
         sequences |= {base(s) for s in _subscripted(formula) if index in _indices(s)}
     sequences |= named
+    for node in (*formulas, *declared):
+        slices = (s for s in _subscripted(node) if len(s.indices) == 1)
+        sequences |= {base(s) for s in slices if past_of(s.indices[0], index) is not None}
     upper = [n.index.args[2] for i, n in summed.items() if i == index and len(n.index.args) == 3]
     upper += [s.indices[0].args[1] for s in ranges]
     length = next((u for u in upper if isinstance(u, Name)), LENGTH)

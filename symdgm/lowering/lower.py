@@ -21,7 +21,7 @@ from symdgm.lowering.plan import Kind, Plan, PlanNode
 from symdgm.lowering.sources import function_source, is_opaque, network_name, sources_of
 from symdgm.lowering.stable import stable
 from symdgm.lowering.time.chains import lower_chain
-from symdgm.lowering.time.sequences import in_rows, joined_law, leaf, lower_step
+from symdgm.lowering.time.sequences import in_rows, joined_law, leaf, lower_step, reads_the_past
 
 LowerNode = Callable[["Lowering", Basic, "Scope"], PlanNode]
 """Lowers one node at the place where it stands."""
@@ -149,9 +149,9 @@ class Lowering:
     def _network(self, source: NetworkSource, inputs: list[Basic], origin: Basic, scope: Scope) -> PlanNode:
         """A call; what is estimated inside is biased outside, since a network is no linear function."""
         nodes = [self.lower(i, scope.nonlinear()) for i in inputs]
-        called = self.plan.node(
-            Kind.NETWORK, *nodes, detail=(self.network_name(source, origin),), origin=origin
-        )
+        whole = reads_the_past(self, inputs, scope, origin)
+        detail = (self.network_name(source, origin), *(("whole",) if whole else ()))
+        called = self.plan.node(Kind.NETWORK, *nodes, detail=detail, origin=origin)
         self.readings.setdefault(called, source)
         return called
 

@@ -11,7 +11,7 @@ RESERVED = {
     "torch", "math", "binary_cross_entropy_with_logits", "softplus", "logsigmoid", "xlogy",
     "weighted", "objective",
     "log_product", "forward_messages", "tree_of_steps", "forward_algorithm", "kalman_steps", "kalman_filter",
-    "log_weighted_sum", "backwards", "PackedSequence", "count", "terms", "time",
+    "log_weighted_sum", "backwards", "unpadded", "PackedSequence", "count", "terms", "time",
     "checkpoint", "segment", "steps", "start", "kept", "before", "value", "n", "dtype", "device",
 }  # fmt: skip
 """Names that the generated code uses itself."""

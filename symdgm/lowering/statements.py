@@ -71,7 +71,17 @@ CHAINS = (
     log_product, forward_messages, tree_of_steps, forward_algorithm, kalman_steps, kalman_filter,
 )  # fmt: skip
 """Functions of chains, whose own source is what generated code defines; callees come first."""
+UNPADDED = """def unpadded(output, order=None, valid=None):
+    # what a network returned for whole sequences, step by step
+    if isinstance(output, torch.Tensor):
+        turned = (output if order is None else output[order]).transpose(0, 1)
+        return turned.flatten(0, 1) if valid is None else turned[valid]
+    if isinstance(output, dict):
+        return {name: unpadded(value, order, valid) for name, value in output.items()}
+    return tuple(unpadded(value, order, valid) for value in output)
+"""
 HELPERS = {
+    "unpadded": UNPADDED,
     "backwards": BACKWARDS,
     "xlogy": XLOGY,
     "log_weighted_sum": LOG_WEIGHTED_SUM,

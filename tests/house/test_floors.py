@@ -12,7 +12,7 @@ from repository import PACKAGE, modules, python
 
 FACE = (
     "objective", "chain", "model", "block", "statement", "formula", "families", "written_factors", "parts",
-    "derivation", "generation", "forecasting", "unrolling", "rollouts",
+    "derivation", "generation", "forecasting", "unrolling", "roles", "rollouts",
 )  # fmt: skip
 BELOW_THE_FACE = (
     "errors", "names", "expressions", "distributions", "parsing", "display", "rewriting", "binding",

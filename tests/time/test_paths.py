@@ -407,3 +407,67 @@ def test_the_number_of_a_step_in_a_path_and_its_first_step():
             z = q.mean + q.stddev * noise[b, t]
             total = total + Bernoulli(logits=decode(z)).log_prob(now).sum() - divergence(q, p)
     same(found, total / 4, parameters(infer, begin, move, decode))
+
+
+class Causal(nn.Module):
+    """Logits of each step from the steps up to it; it returns a dict."""
+
+    def __init__(self, inputs=4):
+        super().__init__()
+        self.read, self.tell = nn.GRU(inputs, 5, batch_first=True), nn.Linear(5, 4)
+
+    def forward(self, *values):
+        return {"logits": self.tell(self.read(torch.cat(values, -1))[0])}
+
+
+SLICES = {"<t": 1, "<=t": 0, "1:t": 0, "1:t-1": 1, "<t-1": 2}
+
+
+@pytest.mark.parametrize("lengths", [None, LENGTHS])
+@pytest.mark.parametrize("past", SLICES)
+def test_slices_of_the_past(past, lengths):
+    torch.manual_seed(0)
+    network, x, lag = Causal().double(), data(), SLICES[past]
+    p = sd.Bernoulli(f"p(y_t|x_{{{past}}})", network)
+    y = data(seed=2)
+    given = {} if lengths is None else {"T": T}
+    total = 0.0
+    for b, length in enumerate(lengths or [6] * 4):
+        before = torch.cat([x.new_zeros(lag, 4), x[b]])[:length]
+        total = total + Bernoulli(**network(before[None])).log_prob(y[b, :length]).sum()
+    for text in (f"sum_{{t=1}}^T log p(y_t|x_{{{past}}})", "log p(y_{1:T}|x_{1:T})"):
+        same(sd.Objective(text, p)(x=x, y=y, **given), total / 4, parameters(network))
+
+
+def test_an_autoregression_over_the_whole_past_and_its_latents():
+    torch.manual_seed(0)
+    network, infer, x = Causal(6).double(), Gaussian(4, 2).double(), data()
+    factors = [
+        sd.Normal("q(z_t|x_t)", infer),
+        sd.Normal("p(z_t)", loc=0.0, scale=1.0),
+        sd.Bernoulli("p(x_t|x_{<t},z_{<=t})", network),
+    ]
+    text = "E_q(z_{1:T}|x_{1:T})[sum_{t=1}^T (log p(x_t|x_{<t},z_{<=t}) + log p(z_t) - log q(z_t|x_t))]"
+    found = seeded(sd.Objective(text, *factors, analytic=False, z=2), x=x, T=T)
+    torch.manual_seed(3)
+    noise, total = noise_of(LENGTHS, 2, at_once=True), 0.0
+    for b, length in enumerate(LENGTHS):
+        q = Normal(*infer(x[b, :length]))
+        z = q.mean + q.stddev * torch.stack([noise[b, t] for t in range(length)])
+        before = torch.cat([x.new_zeros(1, 4), x[b]])[:length]
+        logits = network(before[None], z[None])["logits"][0]
+        total = total + Bernoulli(logits=logits).log_prob(x[b, :length]).sum()
+        total = total + (Normal(torch.zeros(2), 1.0).log_prob(z) - q.log_prob(z)).sum()
+    same(found, total / 4, parameters(network, infer))
+
+
+@pytest.mark.parametrize("recurrent", ["GRU", "LSTM"])
+def test_states_of_the_past(recurrent):
+    torch.manual_seed(0)
+    read, tell, x = getattr(nn, recurrent)(4, 5).double(), Counted(5, 4).double(), data()
+    factors = [sd.Deterministic("h(h_t|x_{<t})", read), sd.Bernoulli("p(x_t|h_t)", tell)]
+    total = 0.0
+    for b, length in enumerate(LENGTHS):
+        before = torch.cat([x.new_zeros(1, 4), x[b]])[:length]
+        total = total + Bernoulli(logits=tell(read(before[:, None])[0][:, 0])).log_prob(x[b, :length]).sum()
+    same(sd.Objective("log p(x_{1:T})", *factors)(x=x, T=T), total / 4, parameters(read, tell))

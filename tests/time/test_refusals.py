@@ -223,3 +223,20 @@ def test_a_flow_at_another_value_than_its_draw():
         sd.Objective("E_q(z_{1:T}|x_{1:T})[sum_{t=1}^T log q(z_{t-1}|z_{t-1},x_t)]", q, z_0=0.0, z=2)(
             x=X.float()
         )
+
+
+def test_the_whole_past_in_a_loop():
+    q = sd.Normal("q(z_t|z_{t-1},x_{<=t})", Gaussian(6, 2))
+    words = r"reads all of `x_\{<=t\}` in every step of a loop, .*(?s:.*)read it once, `sd.Deterministic\("
+    with pytest.raises(NotSupportedError, match=words):
+        sd.Objective("E_q(z_{1:T}|x_{1:T})[sum_{t=1}^T ||z_t||^2]", q, z_0=0.0, z=2)
+
+
+def test_several_draws_in_a_network_over_whole_sequences():
+    factors = [
+        sd.Normal("q(z_t|x_t)", Gaussian(4, 2).double()),
+        sd.Bernoulli("p(x_t|z_{<=t})", Counted(2, 4).double()),
+    ]
+    text = "E_q(z_{1:T}|x_{1:T})[log p(x_{1:T}|z_{1:T})]"
+    with pytest.raises(NotSupportedError, match="has several draws, which a network over whole sequences"):
+        sd.Objective(text, *factors, samples=2)(x=X)

@@ -204,6 +204,44 @@ def test_autoregression_goes_on_from_a_prefix():
     assert torch.equal(first[:, 0], wanted)
 
 
+class Causal(nn.Module):
+    """Logits of each step from the steps up to it."""
+
+    def __init__(self):
+        super().__init__()
+        self.read, self.tell = nn.GRU(4, 5, batch_first=True), nn.Linear(5, 4)
+
+    def forward(self, x):
+        return self.tell(self.read(x)[0])
+
+
+def test_autoregression_on_the_whole_past():
+    torch.manual_seed(0)
+    network, x = Causal().double(), data(batch=3, steps=2)
+    model = sd.Model("maximize log p(x_{1:T})", sd.Bernoulli("p(x_t|x_{<t})", network), x=4)
+    found = model.sample(x=x, T=5, mean=True)["x"]
+    wanted = torch.cat([torch.zeros(3, 1, 4).double(), x], 1)
+    for _ in range(3):
+        wanted = torch.cat([wanted, network(wanted)[:, -1:].sigmoid()], 1)
+    torch.testing.assert_close(found, wanted[:, 1:])
+    assert set(model.sample(3, T=4, seed=1)["x"].unique().tolist()) == {0.0, 1.0}
+
+
+@pytest.mark.parametrize("recurrent", ["GRU", "LSTM"])
+def test_states_of_the_past(recurrent):
+    torch.manual_seed(0)
+    read, tell = getattr(nn, recurrent)(4, 5, batch_first=True).double(), Counted(5, 4).double()
+    p = sd.Bernoulli("p(x_t|h_t)", tell)
+    model = sd.Model("maximize log p(x_{1:T})", sd.Deterministic("h(h_t|x_{<t})", read), p, x=4)
+    x = data(batch=3, steps=2)
+    found = model.sample(x=x, T=5, seed=1)["x"]
+    torch.manual_seed(1)
+    wanted = torch.cat([torch.zeros(3, 1, 4).double(), x], 1)
+    for _ in range(3):
+        wanted = torch.cat([wanted, step(p, h=read(wanted)[0][:, -1])[:, None]], 1)
+    assert torch.equal(found, wanted[:, 1:])
+
+
 def test_reconstruction_follows_each_sequence_to_its_end():
     dmm, x, lengths = DMM(), data(batch=3, steps=5), torch.tensor([3, 5, 3])
     found = model_of(dmm).reconstruct(x, T=lengths, seed=1)

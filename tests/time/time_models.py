@@ -176,7 +176,7 @@ def same(
     """Equal values, and equal gradients with respect to all parameters."""
     torch.testing.assert_close(value, reference, rtol=relative, atol=relative)
     found = torch.autograd.grad(value, parameters, retain_graph=True)
-    wanted = torch.autograd.grad(reference, parameters)
+    wanted = torch.autograd.grad(reference, parameters, retain_graph=True)
     assert any(other.any() for other in wanted)
     for gradient, other in zip(found, wanted, strict=True):
         torch.testing.assert_close(

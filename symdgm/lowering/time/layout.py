@@ -112,6 +112,29 @@ def in_place_of_batch(axes: tuple[Axis, ...], rows: Axis) -> tuple[Axis, ...]:
     return tuple(rows if a == BATCH else a for a in axes)
 
 
+def padded(writer: Writer, steps: Operand) -> str:
+    """Steps as ``[batch, time, *event]`` again, with zeros beyond each length.
+
+    Raises:
+        NotSupportedError: several paths.
+    """
+    where = layout(writer)
+    if steps.axes != (STEPS,):
+        raise NotSupportedError(
+            f"`{steps.text}` has several draws, which a network over whole sequences cannot read yet",
+            hint="leave `samples` out",
+        )
+    if not where.order:
+        return f"{steps.text}.unflatten(0, (len({where.counts}), -1)).transpose(0, 1)"
+    shape = f"(*{where.valid}.shape, *{steps.text}.shape[1:])"
+    text = f"{steps.text}.new_zeros({shape})"
+    name = writer.script.assign("padded", text)
+    filled = (
+        f"{name}.masked_scatter({where.valid}[{', '.join([':', ':', *['None'] * steps.rank])}], {steps.text})"
+    )
+    return writer.script.assign("padded", f"{filled}[:, {where.order}.argsort()].transpose(0, 1)")
+
+
 def over_steps(writer: Writer, node: PlanNode, value: Operand) -> Operand:
     """The sum or the mean of each sequence over its steps, from some step on."""
     steps = layout(writer)

@@ -13,7 +13,7 @@ from symdgm.expressions.names import spelled
 from symdgm.lowering.networks import run_call
 from symdgm.lowering.operands import ATOM, STEPS, Operand
 from symdgm.lowering.plan import PlanNode
-from symdgm.lowering.time.layout import layout
+from symdgm.lowering.time.layout import layout, padded
 from symdgm.lowering.time.sequences import FUSED
 
 if TYPE_CHECKING:
@@ -32,9 +32,9 @@ def emit_sequence(writer: Writer, node: PlanNode) -> Operand:
     call = writer.argument(f"network:{name}")
     if isinstance(source.call, FUSED):
         return _packed(writer, node, inputs, call, str(direction) == "backward")
-    padded = [_padded(writer, i) for i in inputs]
+    whole = [padded(writer, i) for i in inputs]
     options = [f"lengths={steps.lengths}"] if steps.lengths and _takes_lengths(source.call) else []
-    text = f"{call}({', '.join([*padded, *options])})"
+    text = f"{call}({', '.join([*whole, *options])})"
     found = run_call(writer, text, inputs)
     if not isinstance(found, Tensor) or found.dim() < 2:
         raise ShapeError(
@@ -56,20 +56,6 @@ def _takes_lengths(call: object) -> bool:
         return "lengths" in inspect.signature(target).parameters  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return False
-
-
-def _padded(writer: Writer, steps: Operand) -> str:
-    """Steps as ``[batch, time, *event]`` again, with zeros beyond each length."""
-    where = layout(writer)
-    if not where.order:
-        return f"{steps.text}.unflatten(0, (len({where.counts}), -1)).transpose(0, 1)"
-    shape = f"(*{where.valid}.shape, *{steps.text}.shape[1:])"
-    text = f"{steps.text}.new_zeros({shape})"
-    name = writer.script.assign("padded", text)
-    filled = (
-        f"{name}.masked_scatter({where.valid}[{', '.join([':', ':', *['None'] * steps.rank])}], {steps.text})"
-    )
-    return writer.script.assign("padded", f"{filled}[:, {where.order}.argsort()].transpose(0, 1)")
 
 
 def _packed(writer: Writer, node: PlanNode, inputs: list[Operand], call: str, backward: bool) -> Operand:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -55,6 +56,8 @@ def lower_step(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode | None
         assert outer is not None
         return leaf(lowering, outer)
     sequence = base(node)
+    if (lag := time.past(node)) is not None:
+        return lower_step(lowering, time.step(sequence, -lag), scope)
     if (which := time.number(node)) is not None:
         return _numbered(lowering, node, which, scope)
     offset = time.offset(node) or 0
@@ -75,6 +78,24 @@ def lower_step(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode | None
     return (
         value if not offset else lowering.plan.node(Kind.LAG, value, detail=(-offset, sequence), origin=node)
     )
+
+
+def reads_the_past(lowering: Lowering, inputs: Sequence[Basic], scope: Scope, origin: Basic) -> bool:
+    """Whether a network reads slices of the past, ``x_{<t}``, so that it reads whole sequences at once.
+
+    Raises:
+        NotSupportedError: it does so within a loop, whose steps are made one by one.
+    """
+    time = lowering.bound.environment.time
+    slices = [i for i in inputs if time is not None and time.past(i) is not None]
+    if slices and scope.rows == "active":
+        assert time is not None
+        state, given = f"h_{time.index}", slices[0]
+        raise NotSupportedError(
+            f"`{origin}` reads all of `{given}` in every step of a loop, which cannot be computed yet",
+            hint=f'read it once, `sd.Deterministic("h({state}|{given})", network)`, and give it `{state}`',
+        )
+    return bool(slices)
 
 
 def refuse_no_beginning(lowering: Lowering, sequence: Basic, node: Basic) -> None:
@@ -141,6 +162,8 @@ def _made(lowering: Lowering, sequence: Basic, scope: Scope) -> PlanNode:
         observed = lowering.plan.node(Kind.OBSERVE, detail=(spelled(sequence),), origin=sequence)
         return lowering.plan.node(Kind.STEPS, observed, origin=time.step(sequence))
     lags = [time.offset(g) for g in factor.givens if base(g) == sequence]
+    if any(time.past(g) is not None for g in factor.givens) and not lags:
+        return _run(lowering, factor, scope, "forward")
     if not lags:
         return _value(lowering, factor, sequence, scope)
     call = sources_of(factor.distribution)[0].call
