@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from symdgm import algebra, divergences, estimators
     from symdgm.algebra import KL, E, H, exp, log, maximize, minimize, sg, symbols
     from symdgm.blocks.custom import Custom
+    from symdgm.chain import Chain
     from symdgm.distributions import (
         Bernoulli,
         Beta,
@@ -88,6 +89,7 @@ if TYPE_CHECKING:
     from symdgm.games.critic import Critic
     from symdgm.model import Model
     from symdgm.objective import Objective
+    from symdgm.rollouts import rollout
 
 __version__ = "0.1.0"
 
@@ -98,6 +100,7 @@ __all__ = [
     "Binomial",
     "Categorical",
     "Cauchy",
+    "Chain",
     "Conditioned",
     "ContinuousBernoulli",
     "Critic",
@@ -150,6 +153,7 @@ __all__ = [
     "maximize",
     "minimize",
     "parse",
+    "rollout",
     "sg",
     "signature",
     "symbols",
@@ -165,9 +169,11 @@ _LOADED = ("SymdgmError", "parse", "signature", *_MODULES, *_ALGEBRA)
 _LAZY = {
     **dict.fromkeys((name for name in __all__ if name not in _LOADED), "symdgm.distributions"),
     **dict.fromkeys(_ALGEBRA, "symdgm.algebra"),
+    "Chain": "symdgm.chain",
     "Critic": "symdgm.games.critic",
     "Model": "symdgm.model",
     "Objective": "symdgm.objective",
+    "rollout": "symdgm.rollouts",
     "equivalent": "symdgm.equivalence",
     "Custom": "symdgm.blocks.custom",
 }

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler
 
 from symdgm.data import Splits, binarize, digits, mnist
-from symdgm.data.mnist import FOLDER
+from symdgm.data.folder import FOLDER
 from symdgm.display.figures import Picture, check_path, overview
 from symdgm.expressions.notation import latex, unicode
 from symdgm.model import Model

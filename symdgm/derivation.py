@@ -9,9 +9,12 @@ from typing import final
 
 import torch
 from sympy import Basic, preorder_traversal
+from sympy.core.symbol import Str
 from torch import Tensor
 
 from symdgm.binding import Bound
+from symdgm.binding.chains import Chain, Sort, joint_over_time
+from symdgm.binding.factors import Factor
 from symdgm.binding.observations import check_draws, collect
 from symdgm.bounding import ObjectiveBound, bound_of
 from symdgm.display.derivations import derivation_latex, derivation_text
@@ -19,7 +22,9 @@ from symdgm.distributions import Custom, Distribution
 from symdgm.errors import OptionError, SymdgmError
 from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.arithmetic import terms_of
+from symdgm.expressions.calculus import IntegralOver
 from symdgm.expressions.expectations import Binder
+from symdgm.expressions.indices import Aggregate, Index
 from symdgm.expressions.notation import latex, unicode
 from symdgm.lowering import Comparisons, Estimate
 from symdgm.lowering.sources import is_opaque
@@ -154,6 +159,7 @@ def assemble(
     steps = [
         *_resolution(bound),
         *rewriting.steps,
+        *_left_out(bound),
         *_objects(bound),
         *_estimation(estimates),
         *comparisons.steps.values(),
@@ -170,11 +176,35 @@ def _resolution(bound: Bound) -> list[Step]:
     return [Step("resolution", Kind.EQUALITY, why, changes, bound.expression)]
 
 
-def _objects(bound: Bound) -> list[Step]:
-    """The factors that are no formulas: they are computed as a whole."""
+def _named(bound: Bound) -> list[Factor]:
+    """The factors that the formula refers to."""
     laws = {n for n in preorder_traversal(bound.expression) if isinstance(n, Apply | Density)}
     found = {m.factor.index: m.factor for n in laws if (m := bound.environment.match(n)) is not None}
-    factors = [f for _, f in sorted(found.items()) if is_opaque(f.distribution)]
+    return [factor for _, factor in sorted(found.items())]
+
+
+def _left_out(bound: Bound) -> list[Step]:
+    """The latent chains that are summed or integrated out."""
+    steps = []
+    for chain in (f for f in _named(bound) if isinstance(f, Chain)):
+        joint, whole = joint_over_time(bound.environment, chain), chain.path(bound.environment)
+        if chain.sort is Sort.FINITE:
+            left: Basic = Aggregate(Str("sum"), joint, Index(whole))
+            name = "forward algorithm"
+            reference = "Rabiner (1989), eq. 19 to 21; Särkkä and García-Fernández (2021)"
+            why = "the states are finite and form a chain, so the sum over all paths is taken step by step"
+        else:
+            left = IntegralOver(joint, whole)
+            name, reference = "Kalman filter", "Kalman (1960)"
+            why = "the chain is linear and Gaussian, so the integral over all paths is taken step by step"
+        change = Change(chain.node, left)
+        steps.append(Step(name, Kind.EQUALITY, why, (change,), bound.expression, reference))
+    return steps
+
+
+def _objects(bound: Bound) -> list[Step]:
+    """The factors that are no formulas: they are computed as a whole."""
+    factors = [f for f in _named(bound) if is_opaque(f.distribution) and not isinstance(f, Chain)]
     derived = tuple(Change(f.node, f.node, f"is exact: {f.distribution.text}") for f in factors if f.derived)
     named = tuple(Change(f.node, f.node, f"is {_computed(f.distribution)}") for f in factors if not f.derived)
     rules = "what is left out is summed or integrated exactly, and a posterior is by Bayes' rule"

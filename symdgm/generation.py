@@ -43,7 +43,7 @@ class Generator:
             Variable → ``[n, *event]``, in the order in which they were drawn, after what was given.
         """
         self._check_given(given)
-        count = _count(n, given)
+        count = count_of(n, given)
         values = dict(given)
         for name in self.observed:
             if name not in values:
@@ -109,15 +109,16 @@ class Generator:
         distribution = factor.distribution
         given = {d: values[spelled(v)] for d, v in zip(distribution.given, factor.givens, strict=True)}
         at_mean = mean and name in self.observed
-        found = self._mean(distribution, given, n) if at_mean else self._drawn(factor, given, n)
+        found = self.mean(distribution, given, n) if at_mean else self.drawn(factor, given, n)
         names = zip(distribution.variables, factor.variables, strict=True)
         values.update({spelled(v): found[d] for d, v in names})
 
-    def _mean(self, distribution: Distribution, given: Mapping[str, Tensor], n: int) -> dict[str, Tensor]:
+    def mean(self, distribution: Distribution, given: Mapping[str, Tensor], n: int) -> dict[str, Tensor]:
+        """The mean of a distribution, for each row."""
         means = distribution.mean(given)
         return means if given else {k: v.expand(n, *v.shape[1:]) for k, v in means.items()}
 
-    def _drawn(self, factor: Factor, given: Mapping[str, Tensor], n: int) -> dict[str, Tensor]:
+    def drawn(self, factor: Factor, given: Mapping[str, Tensor], n: int) -> dict[str, Tensor]:
         """A draw; constants alone take the event shape that was seen in an evaluation."""
         distribution = factor.distribution
         if given:
@@ -132,7 +133,9 @@ class Generator:
                 f"the event shape of `{name}` is not known yet",
                 hint=f"declare it where the model is built, as by `{name}=16`, or evaluate once",
             )
-        return distribution.sample(n=n)
+        like = next((p for f in self.factors for p in f.distribution.parameters()), torch.empty(0))
+        found = distribution.sample(n=n)
+        return {name: v.to(like.dtype) if v.is_floating_point() else v for name, v in found.items()}
 
     def _generative(self, name: str) -> Factor:
         """The factor that generates an observed variable; of several, the one whose name generates all."""
@@ -184,8 +187,13 @@ class Generator:
                 )
 
 
-def _count(n: int | None, given: Mapping[str, Tensor]) -> int:
-    """How many are drawn: what is asked for must agree with what is given."""
+def count_of(n: int | None, given: Mapping[str, Tensor]) -> int:
+    """How many are drawn: what is asked for must agree with what is given.
+
+    Raises:
+        OptionError: ``n`` is no whole number from 1.
+        ShapeError: the numbers of rows do not agree.
+    """
     sizes = {name: len(value) if value.dim() else 0 for name, value in given.items()}
     empty = [name for name, size in sizes.items() if size == 0]
     if empty:

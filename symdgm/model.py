@@ -6,15 +6,14 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, final
 
-import torch
 from torch import Tensor, nn
 
-from symdgm import training
+from symdgm import sampling, training
 from symdgm.binding import Scalars
-from symdgm.binding.observations import collect, read_data
+from symdgm.binding.observations import collect
 from symdgm.derivation import Derivation
 from symdgm.distributions import Distribution
-from symdgm.errors import NotSupportedError, SymdgmError
+from symdgm.errors import SymdgmError
 from symdgm.estimators import Recipe
 from symdgm.expressions.node import Node
 from symdgm.expressions.notation import latex, unicode
@@ -24,14 +23,12 @@ from symdgm.games.critics import Critics
 from symdgm.games.game import all_baselines, find_player, read_batch, split_batch
 from symdgm.games.players import Listed, Player
 from symdgm.games.unreached import warn_of_unreached
-from symdgm.generation import Generator
 from symdgm.lowering import Option
 from symdgm.objective import Objective, code_of
 from symdgm.parts import Shelf, all_networks
 from symdgm.report import Report
 from symdgm.runtime import diagnose
 from symdgm.training import Evaluation, History, RandomState, Stepper
-from symdgm.training.randomness import seeded
 
 
 @final
@@ -54,6 +51,8 @@ class Model(nn.Module):
         ema: networks that follow others as moving averages, ``{"D_bar": 0.999}`` or, under another name,
             ``{"f_xi": ("f_theta", 0.99)}``; those that the text does not name are in `averages`.
         clip_weights: player → the largest absolute value of its weights, kept after each of its steps.
+        truncate: after how many steps gradients stop; see `Objective`.
+        checkpoint: how many steps are computed anew together; see `Objective`.
         names: networks, scalars (numbers, parameters, functions of the training step), event shapes; see
             `Objective`.
 
@@ -88,6 +87,8 @@ class Model(nn.Module):
         critic: Critics | None = None,
         ema: Ema | None = None,
         clip_weights: Mapping[str, float] | None = None,
+        truncate: int | None = None,
+        checkpoint: int | None = None,
         **names: Any,
     ) -> None:
         super().__init__()
@@ -97,6 +98,8 @@ class Model(nn.Module):
             "validate": validate,
             "estimators": estimators,
             "divergences": divergences,
+            "truncate": truncate,
+            "checkpoint": checkpoint,
         }
         assembly = assemble(text, distributions, names, options, players, ema, critic, clip_weights)
         self.text, self.objective, self.sides = assembly.text, assembly.objective, assembly.players
@@ -104,6 +107,8 @@ class Model(nn.Module):
         self.networks = all_networks(player.objective.bound for player in self.sides.values())
         for name, parameter in self.objective.scalars.parameters().items():
             self.register_parameter(f"scalar_{name}", parameter)
+        for name, parameter in self.objective.bound.initial.items():
+            self.register_parameter(f"initial_{name}", parameter)
         self.baselines = all_baselines(self.sides)
         self.averages = Shelf({average.name: average.target for average in assembly.kept})
         self._averages = assembly.averages
@@ -169,7 +174,8 @@ class Model(nn.Module):
         return self.loss(values, n=n, player=player, **data)
 
     def __repr__(self) -> str:
-        factors = "\n".join(f"  {f.distribution!r}" for f in self.objective.bound.environment.factors)
+        bound = [f for f in self.objective.bound.environment.factors if not f.derived]
+        factors = "\n".join(f"  {f.distribution!r}" for f in bound)
         return f"{unicode(self.text)}\n{factors}"
 
     def _repr_latex_(self) -> str:
@@ -237,10 +243,13 @@ class Model(nn.Module):
             n: how many; by default one for each row of what is given, or one.
             mean: whether the observed variables take their mean instead of a draw.
             seed: makes the draw repeatable.
-            given: variables that are fixed, such as labels, each ``[n, *event]``.
+            given: variables that are fixed, such as labels, each ``[n, *event]``. Of a model of sequences,
+                the number of steps under its name, ``T=32``, and sequences or their first steps,
+                ``[n, steps, *event]``: latent steps there are inferred, and the rest is generated.
 
         Returns:
-            Variable → ``[n, *event]``, latent and given variables included.
+            Variable → ``[n, *event]``, latent and given variables included; sequence →
+            ``[n, steps, *event]``.
 
         Raises:
             DataError: a variable that the model does not have, or a value that is no tensor.
@@ -248,9 +257,7 @@ class Model(nn.Module):
             NameResolutionError: no factor, or more than one, generates a variable.
             ShapeError: the numbers of rows do not agree, or the event shape of a variable is not known yet.
         """
-        fixed = read_data(given, tuple(given), next(self.parameters(), None))
-        with torch.no_grad(), seeded(seed, self._device()):
-            return self._generator().sample(n, fixed, mean=mean)
+        return sampling.sample(self, n, given, mean=mean, seed=seed)
 
     def reconstruct(
         self, x: Tensor, *, mean: bool = True, seed: int | None = None, **given: Tensor
@@ -261,27 +268,13 @@ class Model(nn.Module):
             x: values of the first observed variable, ``[batch, *event]``.
             mean: whether the mean is returned instead of a draw.
             seed: makes it repeatable.
-            given: the other observed variables.
+            given: the other observed variables, and the lengths of sequences.
 
         Raises:
             NameResolutionError: no factor, or more than one, infers a latent variable.
             NotSupportedError: the objective has no data.
         """
-        if not self.variables:
-            raise NotSupportedError(
-                "the objective has no data to reconstruct", hint="`sample` draws from the model"
-            )
-        name = self.variables[0]
-        data = self.objective.read({name: x, **given})
-        with torch.no_grad(), seeded(seed, self._device()):
-            return self._generator().reconstruct(name, data, mean=mean)
-
-    def _generator(self) -> Generator:
-        events = {k: v for side in self.sides.values() for k, v in side.objective.events.items()}
-        return Generator(self.objective.bound.environment, events, self.variables)
-
-    def _device(self) -> torch.device:
-        return next((p.device for p in self.parameters()), torch.device("cpu"))
+        return sampling.reconstruct(self, x, given, mean=mean, seed=seed)
 
     # What `fit` asks for.
 
@@ -289,6 +282,13 @@ class Model(nn.Module):
     def variables(self) -> tuple[str, ...]:
         """The names of the data."""
         return tuple(dict.fromkeys(name for side in self.sides.values() for name in side.objective.data))
+
+    @property
+    def ragged(self) -> Mapping[str, Sequence[str]]:
+        """The name of the lengths → the data that are sequences."""
+        bound = self.objective.bound
+        stepped = [name for name in self.variables if name in bound.sequences]
+        return {bound.lengths: stepped} if bound.lengths is not None else {}
 
     @property
     def players(self) -> Mapping[str, Sequence[nn.Parameter]]:
@@ -316,7 +316,7 @@ class Model(nn.Module):
     def check(self, data: Mapping[str, Tensor]) -> None:
         """Check a whole data set; see `Objective.check`."""
         for side in self.sides.values():
-            side.objective.check({k: v for k, v in data.items() if k in side.objective.data})
+            side.objective.check({k: v for k, v in data.items() if k in side.objective.accepted})
 
     def moved(self, player: str) -> None:
         """A player's weights have moved: clip them, and let averages follow."""

@@ -19,6 +19,7 @@ from symdgm.distributions import Distribution
 from symdgm.divergences import bind_kernels, read_divergences
 from symdgm.equations import (
     OPTIONS,
+    Options,
     counts_of,
     distributions_of,
     drawn_variables,
@@ -62,6 +63,9 @@ class Objective(Arithmetic):
             ``{"MMD": sd.divergences.MMD(kernel="imq")}``; see `symdgm.divergences`.
         validate: whether values are checked for their support at every call (on an accelerator, at the
             first).
+        truncate: after how many steps of a sequence gradients stop; by default they never do.
+        checkpoint: how many steps of a loop over time are computed anew together for the gradient, to save
+            memory.
         names: networks that the formula applies, scalars (a number, a 0-d tensor, an `nn.Parameter`, or a
             function of the
             training step), distributions under another name, event shapes of variables. A function whose one
@@ -93,6 +97,8 @@ class Objective(Arithmetic):
         validate: bool = True,
         estimators: Mapping[str, str | Recipe] | None = None,
         divergences: Mapping[str, Option] | None = None,
+        truncate: int | None = None,
+        checkpoint: int | None = None,
         **names: Any,
     ) -> None:
         written, distributions, names = unpacked(equation, distributions, names)
@@ -100,61 +106,39 @@ class Objective(Arithmetic):
         declared = [(declared_node(d, parse), d) for d in distributions_of(distributions)]
         environment = classify([statement_of(reading.expression).body], declared, names, parse, OPTIONS)
         environment.inline = InlineLaws(reading)
-        self._build(reading, environment, samples, analytic, validate, estimators, divergences)
+        options = Options(samples, analytic, validate, estimators, divergences, truncate, checkpoint)
+        self._build(reading, environment, options)
         refuse_unknown_keywords(self.bound, names)
 
     @classmethod
-    def over(
-        cls,
-        reading: Written,
-        environment: Environment,
-        *,
-        samples: int | Mapping[str, int] = 1,
-        analytic: bool = True,
-        validate: bool = True,
-        estimators: Mapping[str, str | Recipe] | None = None,
-        divergences: Mapping[str, Option] | None = None,
-    ) -> Self:
+    def over(cls, reading: Written, environment: Environment, **options: Any) -> Self:
         """The objective of a formula in an environment that stands already; models are built by it.
 
         Args:
             reading: the formula.
             environment: what its names are bound to.
-            samples: see `Objective`.
-            analytic: see `Objective`.
-            validate: see `Objective`.
-            estimators: see `Objective`.
-            divergences: see `Objective`.
+            options: those of `symdgm.equations.Options`.
         """
         objective = cls.__new__(cls)
-        objective._build(reading, environment, samples, analytic, validate, estimators, divergences)
+        objective._build(reading, environment, Options(**options))
         return objective
 
-    def _build(
-        self,
-        reading: Written,
-        environment: Environment,
-        samples: int | Mapping[str, int],
-        analytic: bool,
-        validate: bool,
-        estimators: Mapping[str, str | Recipe] | None,
-        divergences: Mapping[str, Option] | None,
-    ) -> None:
+    def _build(self, reading: Written, environment: Environment, options: Options) -> None:
         self.expression: Basic = reading.expression
         statement = statement_of(self.expression)
         self.label, self.direction, body = statement.label, statement.direction, statement.body
         self.bound: Bound = bind(body, environment, reading)
-        self.validate = validate
-        choices = Choices(read_estimators(estimators, drawn_variables(self.bound)))
+        self.validate = options.validate
+        choices = Choices(read_estimators(options.estimators, drawn_variables(self.bound)))
         unclosed = uses_no_closed_form(choices.recipes)
         self.facts = facts = BoundFacts(
             environment, self.bound.expression, drawn=choices.recipes, unclosed=unclosed
         )
-        rewriting = derive(self.bound.expression, facts, analytic=analytic)
-        compared = read_divergences(divergences)
+        rewriting = derive(self.bound.expression, facts, analytic=options.analytic)
+        compared = read_divergences(options.divergences)
         bind_kernels(self.bound, compared)
-        self._draws = counts_of(samples, self.bound)
-        frozen = freeze(self.bound, rewriting, facts, self._draws, compared, choices)
+        self._draws = counts_of(options.samples, self.bound)
+        frozen = freeze(self.bound, rewriting, facts, self._draws, compared, choices, options.segments)
         self.term_names = term_names(self.bound, [t.name for t in rewriting.terms])
         self.rewriting, self._many = rewriting, 0
         self.factors, self.networks = factors_of(self.bound), networks_of(self.bound)
@@ -167,6 +151,12 @@ class Objective(Arithmetic):
     def data(self) -> tuple[str, ...]:
         """The names of the observed variables."""
         return self.bound.data
+
+    @property
+    def accepted(self) -> tuple[str, ...]:
+        """The names under which data may be given: the observed variables, and the lengths of sequences."""
+        lengths = self.bound.lengths
+        return self.data if lengths is None else (*self.data, lengths)
 
     @property
     def scalars(self) -> Scalars:
@@ -245,19 +235,23 @@ class Objective(Arithmetic):
     def read(self, values: Mapping[str, object]) -> dict[str, Tensor]:
         """The data as checked tensors; on an accelerator, values are looked at the first time only."""
         anchor = self._anchor()
-        data = read_data(respelled(values, self.data, parse), self.data, anchor)
-        check_batch(data)
+        data = self._tensors(values, anchor)
         if self.validate and (
             _on_cpu(data) or self.runner.key(data, Output.MEAN) not in self.runner.programs
         ):
             check_values(self.bound.environment, data, anchor)
         return data
 
+    def _tensors(self, values: Mapping[str, object], anchor: Tensor | None) -> dict[str, Tensor]:
+        optional = self.accepted[len(self.data) :]
+        data = read_data(respelled(values, self.accepted, parse), self.data, anchor, optional)
+        check_batch(data)
+        return data
+
     def check(self, values: Mapping[str, object]) -> None:
         """Check names, batch sizes, dtypes and supports of data; see `__call__` for the errors."""
         anchor = self._anchor()
-        data = read_data(respelled(values, self.data, parse), self.data, anchor)
-        check_batch(data)
+        data = self._tensors(values, anchor)
         check_values(self.bound.environment, data, anchor)
 
     def inputs(self, values: object = None, /, *, n: int = 1, **data: object) -> dict[str, Any]:
@@ -275,7 +269,8 @@ class Objective(Arithmetic):
 
     def parameters(self) -> list[nn.Parameter]:
         """The trained parameters of all distributions, networks and scalars, each once."""
-        return list(dict.fromkeys((*self._module_parameters(), *self.scalars.parameters().values())))
+        others = (*self.bound.initial.values(), *self.scalars.parameters().values())
+        return list(dict.fromkeys((*self._module_parameters(), *others)))
 
     def report(
         self,

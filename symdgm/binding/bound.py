@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sympy import Basic
+from torch import Tensor, nn
 
 from symdgm.binding.environment import Environment
 from symdgm.binding.written import Written
 from symdgm.errors import SymdgmError
+from symdgm.expressions.names import spelled
 
 
 @dataclass
@@ -34,6 +36,29 @@ class Bound:
     scalars: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
     text: Written | None = None
+
+    @property
+    def lengths(self) -> str | None:
+        """The name under which the lengths of the sequences may be given."""
+        time = self.environment.time
+        return None if time is None else spelled(time.length)
+
+    @property
+    def sequences(self) -> frozenset[str]:
+        """The observed variables that have steps, ``[batch, time, *event]``."""
+        time = self.environment.time
+        return frozenset() if time is None else frozenset(map(spelled, time.sequences))
+
+    @property
+    def beginnings(self) -> dict[str, float | Tensor]:
+        """The values before the first step, by the name of their sequence."""
+        time = self.environment.time
+        return {} if time is None else {spelled(s): v for s, v in time.initial.items()}
+
+    @property
+    def initial(self) -> dict[str, nn.Parameter]:
+        """The trained values before the first step, by the name of their sequence."""
+        return {name: v for name, v in self.beginnings.items() if isinstance(v, nn.Parameter)}
 
     def point(self, error: SymdgmError, node: Basic) -> SymdgmError:
         """The error with a caret under a node, where the node was written."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from sympy import Basic
@@ -13,12 +14,13 @@ from symdgm.binding.environment import Environment
 from symdgm.binding.factors import Factor, givens_of, reference, values_of
 from symdgm.binding.scalars import Scalars, is_scalar
 from symdgm.binding.tables import LISTS, indexed_names, is_table, table
+from symdgm.binding.timeline import Timeline, initial_value, is_initial, timeline_of
 from symdgm.binding.unsupported import LAWS
 from symdgm.distributions import Distribution, Joint
 from symdgm.errors import NameResolutionError, OptionError, nearest
 from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.expectations import Binder
-from symdgm.expressions.names import Subscripted, spelled
+from symdgm.expressions.names import Subscripted, base, spelled
 from symdgm.expressions.scope import free_names, heads
 
 Declared = Sequence[tuple[Basic, Distribution]]
@@ -56,6 +58,8 @@ def classify(
     applied = _called(expressions)
     mentioned = applied | {spelled(n) for e in expressions for n in free_names(e)}
     factors = [*declared]
+    time = timeline_of(expressions, [node for node, _ in declared])
+    initial: dict[Basic, float | Tensor] = {}
     networks: dict[str, Callable[..., object]] = {}
     scalars: dict[str, object] = {}
     shapes: dict[str, torch.Size] = {}
@@ -65,13 +69,13 @@ def classify(
     for keyword, value in names.items():
         node = read(keyword)
         name = spelled(node)
-        if isinstance(value, Distribution):
+        if time is not None and is_initial(time, node):
+            initial[base(node)] = initial_value(keyword, value)
+        elif isinstance(value, Distribution):
             parts = value.factors if isinstance(value, Joint) else (value,)
             factors += [(_renamed(node, declared_node(part, read)), part) for part in parts]
-        elif is_shape(value) and (
-            node in inline or any(node in (*values_of(f), *givens_of(f)) for f, _ in factors)
-        ):
-            shapes[name] = torch.Size((value,) if isinstance(value, int) else value)  # type: ignore[arg-type]
+        elif is_shape(value) and (over := _over(node, time, [f for f, _ in factors], inline)):
+            shapes |= dict.fromkeys(over, torch.Size((value,) if isinstance(value, int) else value))  # type: ignore[arg-type]
         elif name in indexed and is_table(value) and (name not in mentioned or isinstance(value, LISTS)):
             tables[name] = table(keyword, value)
         elif name not in mentioned:
@@ -94,13 +98,24 @@ def classify(
             )
     numbered = tuple(Factor(i, node, d) for i, (node, d) in enumerate(factors))
     _refuse_duplicates(numbered)
-    return Environment(numbered, networks, Scalars(scalars), shapes, tables)
+    if time is not None:
+        time = replace(time, initial=initial)
+    return Environment(numbered, networks, Scalars(scalars), shapes, tables, time=time)
 
 
 def _drawn_in_place(expressions: Iterable[Basic]) -> set[Basic]:
     """The variables of laws that are written in place, ``eps`` of ``eps ~ N(0, I)``."""
     laws = [b for e in expressions for b in e.atoms(Binder) if isinstance(b.law, Apply | Density)]
     return {v for b in laws if spelled(b.law.args[0]) in LAWS for v in (*b.variables, *values_of(b.law))}
+
+
+def _over(node: Basic, time: Timeline | None, factors: Sequence[Basic], inline: set[Basic]) -> list[str]:
+    """The names of the variables that a name means: its own, and those of the steps of a sequence."""
+    variables = [v for f in factors for v in (*values_of(f), *givens_of(f))]
+    own = [spelled(node)] if node in variables or node in inline else []
+    if time is None or node not in time.sequences:
+        return own
+    return [*own, spelled(node), *(spelled(v) for v in variables if time.covers(v) and base(v) == node)]
 
 
 def is_shape(value: object) -> bool:

@@ -21,6 +21,7 @@ from symdgm.binding.factors import (
     values_of,
 )
 from symdgm.binding.scalars import Scalars
+from symdgm.binding.timeline import Timeline
 from symdgm.distributions import Data
 from symdgm.errors import NameResolutionError
 from symdgm.expressions.expectations import Binder
@@ -42,6 +43,7 @@ class Environment:
         lengths: names that stand for the length of a table.
         observed: the variables of the formula that are data.
         inline: makes a factor of a law that is written in place, ``eps ~ N(0, I)``.
+        time: the sequences of the formula, if it has any.
     """
 
     factors: tuple[Factor, ...]
@@ -54,6 +56,7 @@ class Environment:
     lengths: dict[str, int] = field(default_factory=dict)
     observed: frozenset[Basic] = frozenset()
     inline: Callable[[Environment, Binder], Factor] | None = None
+    time: Timeline | None = None
 
     def named(self, head: Basic) -> list[Factor]:
         """The factors called ``head``; if there are none, without its parameter subscript."""

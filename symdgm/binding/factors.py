@@ -9,7 +9,9 @@ import networkx as nx
 from sympy import Basic, Tuple
 from torch import Tensor
 
+from symdgm.binding.timeline import is_range
 from symdgm.distributions import Distribution, Family
+from symdgm.distributions.linear_gaussian import GAUSSIAN, bias_of, weights_of
 from symdgm.errors import NameResolutionError
 from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.arithmetic import times
@@ -59,6 +61,15 @@ class Factor:
     def constants(self) -> Mapping[str, float | Tensor]:
         """The parameters that no network gives, as they are now."""
         return self.distribution.constants if isinstance(self.distribution, Family) else {}
+
+    @property
+    def matrices(self) -> Mapping[str, Tensor]:
+        """The matrix by which a linear normal law depends on each condition; under ``""`` what it adds."""
+        if self.derived or not isinstance(self.distribution, GAUSSIAN) or not self.givens:
+            return {}
+        weights = weights_of(self.distribution)
+        bias = None if weights is None else bias_of(self.distribution)
+        return {**(weights or {}), **({} if bias is None else {"": bias})}
 
 
 @dataclass(frozen=True)
@@ -125,7 +136,7 @@ def assign(formals: Sequence[Basic], actuals: Sequence[Basic]) -> tuple[Basic, .
         return None
     found: dict[Basic, Basic] = {}
     left = list(actuals)
-    for same in (_named, _equal, _same_base):
+    for same in (_named, _equal, same_base):
         for actual in list(left):
             formal = next((f for f in formals if f not in found and same(f, actual)), None)
             if formal is not None:
@@ -154,8 +165,9 @@ def _equal(formal: Basic, actual: Basic) -> bool:
     return bool(formal == actual)
 
 
-def _same_base(formal: Basic, actual: Basic) -> bool:
-    return isinstance(actual, ATOMS) and base(formal) == base(actual)
+def same_base(formal: Basic, actual: Basic) -> bool:
+    """Whether a name stands for a formal variable by its base name; a range stands for a whole sequence."""
+    return isinstance(actual, ATOMS) and base(formal) == base(actual) and is_range(formal) == is_range(actual)
 
 
 def joint(factors: Iterable[Factor], values: Sequence[Basic], givens: Sequence[Basic]) -> list[Factor] | None:

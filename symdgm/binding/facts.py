@@ -7,18 +7,23 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from sympy import Basic, Number, preorder_traversal
+from sympy import Basic, Integer, Number, preorder_traversal
+from sympy.core.symbol import Str
 
 from symdgm.binding.aggregated import data_reference
+from symdgm.binding.chains import Chain
 from symdgm.binding.environment import Environment
 from symdgm.binding.factors import ATOMS, Match, givens_of, product, values_of
 from symdgm.binding.gradients import is_fixed, is_pathwise
 from symdgm.binding.joint_values import joint_at
 from symdgm.binding.known_integrals import is_linear, knows
+from symdgm.binding.paths import Path, first_factor, product_over_time
+from symdgm.binding.read_time import is_time
 from symdgm.distributions import Custom, Data, Deterministic, Family
 from symdgm.expressions.applications import Apply, Density
-from symdgm.expressions.arithmetic import Minus, Plus, Power, Quotient, Times
+from symdgm.expressions.arithmetic import Minus, Plus, Power, Quotient, Times, times
 from symdgm.expressions.families import conversion, family
+from symdgm.expressions.indices import Aggregate, Index
 from symdgm.expressions.laws import Law
 from symdgm.expressions.names import Name, Subscripted, spelled
 from symdgm.expressions.node import to_node
@@ -71,6 +76,23 @@ class BoundFacts:
             return tuple(m.node for m in reversed(parts)) if parts else None
         whole = product(factors)
         return (whole,) if isinstance(whole, Apply | Density) else tuple(whole.args)
+
+    def over_time(self, node: Basic) -> Basic | None:
+        """The product over time that a density of whole sequences is."""
+        time = self.environment.time
+        if time is None or not isinstance(node, Apply | Density):
+            return None
+        derived = self.environment.match_derived(node)
+        if derived is not None and isinstance(derived.factor, Chain):
+            return None
+        factors = product_over_time(self.environment, node)
+        if factors is None:
+            return None
+        return Aggregate(Str("prod"), times(*factors), Index(time.index, Integer(1), time.length))
+
+    def is_time(self, index: Basic) -> bool:
+        """Whether an index runs over the steps of sequences."""
+        return isinstance(index, Index) and is_time(self.environment, index)
 
     def is_scalar(self, node: Basic) -> bool:
         """Whether a node is a number, a bound scalar, or made of those."""
@@ -133,6 +155,8 @@ class BoundFacts:
         assert law.family is not None
         distribution = self.environment.factors[law.identity].distribution
         constants = distribution.constants if isinstance(distribution, Family) else {}
+        if first_factor(self.environment, self.environment.factors[law.identity]) is not None:
+            specialise = False  # the first step has parameters of its own
         result: dict[str, Basic] = {}
         for parameter, symbol in law.family.symbols.items():
             value = constants.get(parameter)
@@ -178,12 +202,15 @@ class BoundFacts:
                 finite=False,
                 kind="aggregated",
             )
-        if isinstance(distribution, Deterministic):
+        whole = isinstance(match.factor, Path | Chain)
+        if isinstance(match.factor, Path):
+            kind = "path"
+        elif isinstance(distribution, Deterministic):
             kind = "deterministic"
         else:
             kind = "data" if isinstance(distribution, Data) else "density"
         formulas = None
-        if isinstance(distribution, Family) and not self._is_unclosed(match.values):
+        if isinstance(distribution, Family) and not whole and not self._is_unclosed(match.values):
             formulas = family(distribution.family, parametrisation(distribution))
         name = distribution.family if isinstance(distribution, Family) else type(distribution).__name__
         return Law(
@@ -193,7 +220,7 @@ class BoundFacts:
             givens=match.givens,
             family=formulas,
             family_name=name,
-            finite=isinstance(distribution, Family) and distribution.finite,
+            finite=isinstance(distribution, Family) and distribution.finite and not whole,
             kind=kind,
             pathwise=is_pathwise(distribution),
             fixed=is_fixed(distribution),

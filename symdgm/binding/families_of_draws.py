@@ -66,6 +66,8 @@ def read_range(reader: Reader, variable: Basic, scope: frozenset[Basic]) -> Basi
     """
     if not isinstance(variable, Subscripted) or not isinstance(variable.indices[0], IndexRange):
         return variable
+    if reader.is_step(variable):
+        return variable
     lower, upper = variable.indices[0].args
     if lower != ONE or len(variable.indices) != 1:
         raise NotSupportedError(

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from sympy import Basic
 
 from symdgm.binding.environment import Environment
-from symdgm.binding.factors import ATOMS, Factor, Match, givens_of, joint, values_of
-from symdgm.expressions.names import base
+from symdgm.binding.factors import Factor, Match, givens_of, joint, same_base, values_of
 from symdgm.expressions.statements import Definition
 
 
@@ -51,5 +50,5 @@ def _formal_of(known: Sequence[Basic], actual: Basic) -> Basic | None:
         return actual.args[0] if actual.args[0] in known else None
     if actual in known:
         return actual
-    same = [v for v in known if isinstance(actual, ATOMS) and base(v) == base(actual)]
+    same = [v for v in known if same_base(v, actual)]
     return same[0] if len(same) == 1 else None

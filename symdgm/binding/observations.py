@@ -10,6 +10,7 @@ from sympy import Basic
 from torch import Tensor
 
 from symdgm.binding.environment import Environment
+from symdgm.binding.sequences import check_sequences, is_over
 from symdgm.distributions import Family
 from symdgm.errors import DataError, OptionError, ShapeError, SupportError, SymdgmError, suggest
 from symdgm.expressions.names import spelled
@@ -76,7 +77,10 @@ def _spelling(name: str, read: Callable[[str], Basic]) -> str:
 
 
 def read_data(
-    values: Mapping[str, object], wanted: Sequence[str], like: Tensor | None = None
+    values: Mapping[str, object],
+    wanted: Sequence[str],
+    like: Tensor | None = None,
+    optional: Sequence[str] = (),
 ) -> dict[str, Tensor]:
     """Observed values as tensors, in the order of the formula.
 
@@ -88,13 +92,14 @@ def read_data(
         values: by name.
         wanted: the names, in the order of the formula.
         like: a weight of the networks, if there is one.
+        optional: names that may be left out, such as the lengths of sequences.
 
     Raises:
         DataError: a name is unknown or missing, or a value is no tensor.
     """
     for name in values:
-        if name not in wanted:
-            raise DataError(f"the objective has no data `{name}`", hint=suggest(name, wanted))
+        if name not in (*wanted, *optional):
+            raise DataError(f"the objective has no data `{name}`", hint=suggest(name, [*wanted, *optional]))
     for name in wanted:
         if name not in values:
             got = ", ".join(f"`{n}`" for n in values) or "nothing"
@@ -102,7 +107,8 @@ def read_data(
                 f"the objective needs the data `{name}`, but got {got}",
                 hint=f"pass `{name}=...`, [batch, *event]",
             )
-    return {name: _tensor(name, values[name], like) for name in wanted}
+    given = [*wanted, *(name for name in optional if name in values)]
+    return {name: _tensor(name, values[name], like) for name in given}
 
 
 def check_count(n: int) -> int:
@@ -177,8 +183,12 @@ def check_values(environment: Environment, data: Mapping[str, Tensor], like: Ten
         ShapeError: a wrong dtype or device, or another event shape than was declared.
         SupportError: a value outside the support, or NaN.
     """
+    steps = check_sequences(environment, data)
     for name, value in data.items():
+        if environment.time is not None and name == spelled(environment.time.length):
+            continue
         _check_kind(name, value, like)
+        value = steps.get(name, value)
         check_event(environment, name, value)
         _check_support(environment, name, value)
 
@@ -204,7 +214,11 @@ def check_event(environment: Environment, name: str, value: Tensor) -> None:
     shape, owner = environment.shapes.get(name), "was declared"
     for factor in environment.factors:
         distribution = factor.distribution
-        if shape is None and isinstance(distribution, Family) and spelled(factor.variables[0]) == name:
+        if (
+            shape is None
+            and isinstance(distribution, Family)
+            and is_over(environment, factor.variables, name)
+        ):
             shape, owner = distribution.event_shape, f"{distribution.described} is over"
     if shape is not None and value.shape[1:] != shape:
         was = f"{list(shape)} {owner}" if owner == "was declared" else f"{owner} {list(shape)}"
@@ -215,7 +229,7 @@ def check_event(environment: Environment, name: str, value: Tensor) -> None:
 
 
 def _check_support(environment: Environment, name: str, value: Tensor) -> None:
-    over = [f.distribution for f in environment.factors if [spelled(v) for v in f.variables] == [name]]
+    over = [f.distribution for f in environment.factors if is_over(environment, f.variables, name)]
     families = [d for d in over if isinstance(d, Family)]
     for family in families:
         family.check_support(value, name)

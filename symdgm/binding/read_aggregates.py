@@ -5,6 +5,7 @@ from __future__ import annotations
 from sympy import Basic, Integer
 
 from symdgm.binding.plates import Plate
+from symdgm.binding.read_time import is_time, read_over_time
 from symdgm.binding.reader import Reader
 from symdgm.errors import NameResolutionError, NotSupportedError
 from symdgm.expressions.arithmetic import Times
@@ -24,6 +25,8 @@ def read_aggregate(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basi
     """
     assert isinstance(node, Aggregate)
     variable = node.index.variable
+    if is_time(reader.environment, node.index):
+        return read_over_time(reader, node, scope)
     if reader.is_variable(variable):
         return _over_states(reader, node, scope)
     plate = _plate(reader, node, scope)

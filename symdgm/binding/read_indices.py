@@ -16,6 +16,7 @@ from __future__ import annotations
 from sympy import Basic, Integer, Number
 
 from symdgm.binding.free_index import free_index
+from symdgm.binding.read_time import read_step
 from symdgm.binding.reader import Reader
 from symdgm.binding.tables import is_list_of_networks, length
 from symdgm.binding.unsupported import refuse
@@ -55,6 +56,9 @@ def _read_indexed(reader: Reader, node: Basic, scope: frozenset[Basic], *, argum
     assert isinstance(node, Subscripted)
     if node in scope or reader.environment.scalar(node) is not None:
         return Reader.name(reader, node, scope)
+    step = read_step(reader, node, scope)
+    if step is not None:
+        return step
     indices = [i for i in node.indices if i in reader.indices and i in scope]
     if reader.is_variable(node):
         _refuse_step(node, indices)

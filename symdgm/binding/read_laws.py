@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sympy import Basic, Tuple
 
+from symdgm.binding.chains import exact_chain
 from symdgm.binding.component_laws import check_component, with_components
 from symdgm.binding.environment import is_data_name, listing
 from symdgm.binding.factors import ATOMS, DataLaw, Match, assign, reference, values_of
@@ -28,7 +29,7 @@ def read_density(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basic:
     if not reader.environment.named(node.args[0]):
         refuse_family(node)
     node = _with_indices(reader, node, scope)
-    law = resolve(reader.environment, node)
+    law = exact_chain(reader.environment, node, scope) or resolve(reader.environment, node)
     if isinstance(law, DataLaw):
         raise NotSupportedError(
             f"the data distribution `{node}` has no density",
@@ -128,14 +129,14 @@ def read_expectation(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Ba
         else:
             for variable in ordered:
                 reader.observe(variable, argument=True, row=True)
-        scope = scope | patterns(ordered)
+        scope = scope | (frozenset(ordered) if any(map(reader.is_step, ordered)) else patterns(ordered))
     return Expect(reader.read(node.body, scope), *binders)
 
 
 def _drawn(reader: Reader, drawn: tuple[Basic, ...], law: Basic) -> tuple[Basic, ...]:
     """The variables that an expectation binds, in the order of the law's own."""
     for variable in drawn:
-        if pattern(variable) == variable:
+        if pattern(variable) == variable and not reader.is_step(variable):
             refuse(variable)
         if reader.environment.scalar(variable) is not None:
             raise NameResolutionError(

@@ -11,6 +11,7 @@ from symdgm.binding.carets import locate
 from symdgm.binding.environment import Environment, listing
 from symdgm.binding.factors import ATOMS
 from symdgm.binding.plates import Plate
+from symdgm.binding.read_time import read_step
 from symdgm.binding.resolve import is_inline_law
 from symdgm.binding.unsupported import refuse
 from symdgm.binding.written import Written
@@ -68,7 +69,8 @@ class Reader:
         """The node with its names resolved; an error gets a caret under it."""
         self.path.append(node)
         try:
-            refuse(node)
+            if not self.is_step(node):
+                refuse(node)
             reader = self.readers.get(type(node))
             result = reader(self, node, scope) if reader else self._children(node, scope)
         except SymdgmError as error:
@@ -78,6 +80,11 @@ class Reader:
         if result != node:
             self.written.setdefault(result, node)
         return result
+
+    def is_step(self, node: Basic) -> bool:
+        """Whether a name is a step, a slice or the whole of a sequence."""
+        time = self.environment.time
+        return time is not None and time.covers(node)
 
     def pointed(self, error: SymdgmError, node: Basic) -> SymdgmError:
         """The error with a caret under a node on the way to the one that is read now."""
@@ -134,6 +141,9 @@ class Reader:
         """A name where a number is wanted."""
         if node in scope:
             return node
+        step = read_step(self, node, scope)
+        if step is not None:
+            return step
         scalar = self.environment.scalar(node)
         if scalar is not None:
             self.scalars[scalar] = None
@@ -167,6 +177,9 @@ class Reader:
             finally:
                 self.path.pop()
         if isinstance(node, ATOMS) and node not in scope and self.environment.scalar(node) is None:
+            step = read_step(self, node, scope)
+            if step is not None:
+                return step
             refuse(node)
             self.observe(node, argument=True)
             return node

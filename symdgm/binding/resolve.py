@@ -11,6 +11,7 @@ from symdgm.binding.derive_law import derive_law
 from symdgm.binding.environment import Environment, is_data_name, listing
 from symdgm.binding.factors import DataLaw, Factor, Match, givens_of, product, reference, values_of
 from symdgm.binding.joint_values import joint_at
+from symdgm.binding.paths import mentions_time, resolve_path
 from symdgm.binding.unsupported import LAWS
 from symdgm.errors import NameResolutionError, NotSupportedError
 from symdgm.expressions.names import base, spelled
@@ -32,6 +33,8 @@ def resolve(environment: Environment, node: Basic) -> Law:
     matched = environment.match(node)
     if matched is not None:
         return matched
+    if mentions_time(environment, node):
+        return resolve_path(environment, node)
     factors = environment.joint(node)
     if factors:
         return factors

@@ -4,14 +4,29 @@
 | --- | --- |
 | `digits` | 1,797 images of 8×8, with scikit-learn |
 | `mnist` | IDX files in a folder, or a download |
+| `chorales` | sequences from a JSON file in a folder, or a download |
 
-`read_idx` reads one file of that format; `binarize` draws binary images from grey ones.
+`read_idx` reads one file of that format; `binarize` draws binary images from grey ones; `ragged` pads
+sequences of different lengths.
 """
 
 from symdgm.data.binarize import binarize
+from symdgm.data.chorales import chorales
 from symdgm.data.digits import digits
 from symdgm.data.idx import read_idx
 from symdgm.data.mnist import mnist
+from symdgm.data.sequences import Ragged, RaggedSplits, ragged
 from symdgm.data.splits import Labelled, Splits
 
-__all__ = ["Labelled", "Splits", "binarize", "digits", "mnist", "read_idx"]
+__all__ = [
+    "Labelled",
+    "Ragged",
+    "RaggedSplits",
+    "Splits",
+    "binarize",
+    "chorales",
+    "digits",
+    "mnist",
+    "ragged",
+    "read_idx",
+]

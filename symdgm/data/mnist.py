@@ -9,12 +9,10 @@ import torch
 from torch import Tensor
 
 from symdgm.data.download import download as fetch
+from symdgm.data.folder import data_folder
 from symdgm.data.idx import read_idx
 from symdgm.data.splits import Splits, split
 from symdgm.errors import DataError
-
-FOLDER = "SYMDGM_DATA"
-"""The environment variable that names the folder of real data."""
 
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -56,7 +54,7 @@ def mnist(root: str | os.PathLike[str] | None = None, *, flat: bool = True, down
         Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-based learning applied to document recognition"
         (1998).
     """
-    folder = _folder(root)
+    folder = data_folder(root)
     if download:
         for name, md5 in MD5.items():
             if _find(folder, name) is None:
@@ -72,13 +70,6 @@ def mnist(root: str | os.PathLike[str] | None = None, *, flat: bool = True, down
         return split(*test, train=8_000, validation=1_000)
     joined = torch.cat([train[0], test[0]]), torch.cat([train[1], test[1]])
     return split(*joined, train=50_000, validation=10_000)
-
-
-def _folder(root: str | os.PathLike[str] | None) -> Path:
-    named = os.environ.get(FOLDER) if root is None else root
-    if not named:
-        raise DataError("no folder of data is named", hint=f"give root=..., or set {FOLDER}")
-    return Path(named)
 
 
 def _find(folder: Path, name: str) -> Path | None:

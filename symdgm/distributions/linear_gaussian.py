@@ -123,6 +123,20 @@ def weights_of(factor: Family) -> Weights | None:
     return {factor.given[0]: call.weight}
 
 
+def bias_of(factor: Family) -> Tensor | None:
+    """What a linear normal factor adds to its mean, as it is now; None for nothing.
+
+    Example:
+        >>> bias_of(Normal("p(x|z)", loc=nn.Linear(2, 3, bias=False), scale=1.0)) is None
+        True
+    """
+    if isinstance(factor, LinearNormal):
+        return cast("Tensor", factor.bias) if factor._has_bias else None
+    call = factor.sources[0].call
+    assert isinstance(call, nn.Linear)
+    return call.bias
+
+
 def whiten(
     factor: Family, parameters: Mapping[str, Tensor], event: torch.Size, lead: int, columns: Tensor
 ) -> tuple[Tensor, Tensor]:

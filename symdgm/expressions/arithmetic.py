@@ -47,13 +47,15 @@ class Power(Node):
 def plus(*terms: Basic) -> Node:
     """The sum of terms; a sum that stands first is continued, as in reading from left to right."""
     first = terms[0].args if isinstance(terms[0], Plus) else terms[:1]
-    return Plus(*first, *terms[1:])
+    everything = (*first, *terms[1:])
+    return Plus(*everything) if len(everything) > 1 else everything[0]
 
 
 def times(*factors: Basic) -> Node:
     """The product of factors; a product that stands first is continued."""
     first = factors[0].args if isinstance(factors[0], Times) else factors[:1]
-    return Times(*first, *factors[1:])
+    everything = (*first, *factors[1:])
+    return Times(*everything) if len(everything) > 1 else everything[0]
 
 
 def quotient(a: Basic, b: Basic) -> Basic:

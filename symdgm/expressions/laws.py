@@ -21,7 +21,8 @@ class Law:
         family: its formulas, or None where it has none.
         family_name: for messages.
         finite: whether its support is a finite set.
-        kind: ``density``, ``deterministic``, ``data``, or ``aggregated`` over the data.
+        kind: ``density``, ``deterministic``, ``data``, ``aggregated`` over the data, or ``path`` of a whole
+            sequence.
         pathwise: whether a draw carries the gradient by all that its law depends on.
         fixed: whether nothing that is trained or given enters the law, so that a draw needs no gradient.
         stopped: whether no gradient goes through its parameters.

@@ -110,7 +110,7 @@ def read_batch(players: Mapping[str, Player], values: Mapping[str, object], n: i
 
 def split_batch(objective: Objective, batch: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], int]:
     """The data of one objective from a batch, and how many are drawn where it has none."""
-    data = {name: batch[name] for name in objective.data}
+    data = {name: batch[name] for name in objective.accepted if name in batch}
     return data, 1 if data else len(next(iter(batch.values())))
 
 

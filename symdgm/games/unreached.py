@@ -53,7 +53,7 @@ def _owners(names: Iterable[str]) -> list[str]:
 def _owner(name: str) -> str:
     room, _, rest = name.partition(".")
     if not rest:
-        return room.removeprefix("scalar_")
+        return room.removeprefix("scalar_").removeprefix("initial_")
     return rest.split(")", 1)[0] + ")" if "(" in rest else rest.split(".", 1)[0]
 
 

@@ -9,6 +9,7 @@ from symdgm.lowering.expectations import Estimate
 from symdgm.lowering.freeze import Frozen, freeze
 from symdgm.lowering.ranges import LabelRange, ParameterRange
 from symdgm.lowering.statements import Statement, compiled, environment
+from symdgm.lowering.time.segments import Segments, segments
 
 __all__ = [
     "FUNCTION",
@@ -21,10 +22,12 @@ __all__ = [
     "Option",
     "Output",
     "ParameterRange",
+    "Segments",
     "Statement",
     "TooManyStates",
     "compiled",
     "emit",
     "environment",
     "freeze",
+    "segments",
 ]

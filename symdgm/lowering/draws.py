@@ -10,17 +10,21 @@ import torch
 from symdgm.expressions.families import NOISE, family
 from symdgm.expressions.folding import fold
 from symdgm.expressions.scope import replace
-from symdgm.lowering.estimation.drawing import DETACHED, ONCE
+from symdgm.lowering.estimation.drawing import DETACHED, EXAMPLES, ONCE, rows_of, special_of
 from symdgm.lowering.estimation.drawn import REMARKS, special
 from symdgm.lowering.family_objects import draw_text
 from symdgm.lowering.laws import LawValues
 from symdgm.lowering.neighbours import event_beside
-from symdgm.lowering.operands import ATOM, BATCH, Axis, Operand
+from symdgm.lowering.operands import ACTIVE, ATOM, STEPS, Axis, Operand
 from symdgm.lowering.parameters import known_event
 from symdgm.lowering.plan import Kind, PlanNode
 
 if TYPE_CHECKING:
     from symdgm.lowering.writer import Writer
+
+
+EACH = {EXAMPLES: " an example", ONCE: "", STEPS: " a step", ACTIVE: " an example"}
+"""What the comment above a draw says of what has draws of its own."""
 
 
 def emit_draw(writer: Writer, node: PlanNode) -> Operand:
@@ -31,12 +35,12 @@ def emit_draw(writer: Writer, node: PlanNode) -> Operand:
     """
     law, count = writer.laws[node.args[0]], node.number(2)
     event = _event(writer, node, law)
-    wanted = {*law.axes, *node.args[1:], *([BATCH] if by_example(node, law.axes) else [])}
+    wanted = {*law.axes, *node.args[1:], *own_rows(node, law.axes)}
     axes = tuple(a for a in writer.axes if a in wanted)
     if count > 1:
         writer.axes.insert(0, node)
     drawn_axes: tuple[Axis, ...] = (node, *axes) if count > 1 else axes
-    how = node.word(3) if node.detail[3:] else ""
+    how = special_of(node)
     moving = law.family.pathwise and not how
     remark = REMARKS.get(how, ", differentiable by the parameters" if moving else "")
     comment_draw(writer, node, count, remark)
@@ -51,10 +55,11 @@ def emit_draw(writer: Writer, node: PlanNode) -> Operand:
     return writer.named(node.word(), operand, node.origin)
 
 
-def by_example(node: PlanNode, axes: Sequence[Axis]) -> bool:
-    """Whether each example has a draw of its own: not where all share one, nor where rows have theirs."""
-    rows = any(isinstance(a, PlanNode) and a.kind is Kind.INDEX and a.detail[0] == "batch" for a in axes)
-    return not rows and ONCE not in node.detail
+def own_rows(node: PlanNode, axes: Sequence[Axis]) -> list[Axis]:
+    """The axis of what has draws of its own: none where all share one, or the axes of the law have rows."""
+    indexed = any(isinstance(a, PlanNode) and a.kind is Kind.INDEX and a.detail[0] == "batch" for a in axes)
+    rows = rows_of(node)
+    return [] if indexed or rows == ONCE else [rows]
 
 
 def _event(writer: Writer, node: PlanNode, law: LawValues) -> torch.Size:
@@ -71,7 +76,7 @@ def comment_draw(writer: Writer, node: PlanNode, count: int, remark: str) -> Non
     sizes = [writer.size(a) for a in node.args[1:] if a.kind is Kind.INDEX]
     many = " x ".join([*sizes, *([str(count)] if count > 1 or not sizes else [])])
     many = "one draw" if many == "1" else f"{many} draws"
-    many += "" if ONCE in node.detail else " an example"
+    many += EACH[rows_of(node)]
     writer.script.comment(f"{node.word()} ~ {node.args[0].origin}: {many}{remark}")
 
 

@@ -3,6 +3,7 @@
 | law | estimator | kind |
 | --- | --- | --- |
 | data distribution | mean over the minibatch | unbiased |
+| the path of a sequence | draws step by step; the score function where steps carry no gradient | unbiased |
 | deterministic | the value itself | exact |
 | a variable that the user named an estimator for | that one | see `symdgm.estimators` |
 | finite support, at most 4096 states | enumeration of the states | exact |
@@ -17,10 +18,11 @@ from dataclasses import replace
 
 from symdgm.lowering.estimation.estimator import Estimator, Place, Recipe
 from symdgm.lowering.estimation.exact import CERTAIN, ENUMERATION, MINIBATCH
+from symdgm.lowering.estimation.paths import PATHS, along_path
 from symdgm.lowering.estimation.pathwise import FIXED, PATHWISE
 from symdgm.lowering.estimation.score_function import ScoreFunction
 
-__all__ = ["CERTAIN", "ENUMERATION", "FIXED", "MINIBATCH", "PATHWISE", "Estimator", "choose"]
+__all__ = ["CERTAIN", "ENUMERATION", "FIXED", "MINIBATCH", "PATHS", "PATHWISE", "Estimator", "choose"]
 
 
 def choose(place: Place, asked: Recipe | None = None, *, many: bool = False) -> Estimator:
@@ -35,8 +37,12 @@ def choose(place: Place, asked: Recipe | None = None, *, many: bool = False) -> 
         EstimatorError: what the user asked for is not sound there.
     """
     law = place.law
+    if law.kind == "path":
+        return along_path(place, asked)
     if law.kind == "data":
         return MINIBATCH
+    if law.kind == "path":
+        return PATHS
     if law.kind == "deterministic":
         return CERTAIN
     if asked is not None:

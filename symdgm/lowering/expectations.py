@@ -65,6 +65,8 @@ def lower_expectation(lowering: Lowering, node: Basic, scope: Scope, *, log: boo
     outside, bound = scope, []
     for binder in node.binders:
         place = _place(lowering, node, binder, scope, log)
+        if (place.law.identity, place.law.givens) in scope.laws:
+            continue  # the path around it draws this very step
         estimator = _chosen(place)
         _record(place, estimator, outside)
         binding = estimator.bind(place)
@@ -143,6 +145,7 @@ def _names(lowering: Lowering, law: Law, drawn: tuple[Basic, ...]) -> tuple[str,
 
 def _inside(scope: Scope, binding: Binding) -> Scope:
     """The scope in which the variables of a binder have values."""
+    scope = scope if binding.within is None else binding.within
     active = scope.active if binding.key is None else scope.active | {binding.key}
     sampled = binding.axis is not None and binding.axis is binding.draw
     draws = (*scope.draws, binding.axis) if sampled and binding.axis is not None else scope.draws

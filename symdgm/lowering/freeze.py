@@ -18,7 +18,11 @@ from symdgm.lowering.expectations import Estimate
 from symdgm.lowering.handlers import LOWERINGS
 from symdgm.lowering.lower import Lowering, Scope
 from symdgm.lowering.plan import Kind, PlanNode, ordered
+from symdgm.lowering.time.segments import Segments
 from symdgm.rewriting import Derivation, Term
+
+NO_SEGMENTS = Segments()
+"""Loops that remember everything."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class Frozen:
         comparisons: the divergences of samples.
         choices: the estimators that the user named, and what they keep.
         again: makes it anew, after the choices have changed.
+        segments: what loops over time do every so many steps.
     """
 
     bound: Bound
@@ -53,6 +58,7 @@ class Frozen:
     comparisons: Comparisons
     choices: Choices
     again: Callable[[], Frozen]
+    segments: Segments = NO_SEGMENTS
 
     @cached_property
     def differentiates(self) -> bool:
@@ -72,6 +78,7 @@ def freeze(
     counts: Mapping[str, int],
     divergences: Mapping[Basic | str, Option] | None = None,
     choices: Choices | None = None,
+    segments: Segments = NO_SEGMENTS,
 ) -> Frozen:
     """Lower the terms of a derivation to a plan.
 
@@ -82,6 +89,7 @@ def freeze(
         counts: variable → number of draws; the entry ``""`` is for all others.
         divergences: a divergence of samples, or the name of a kind → how it is estimated.
         choices: the estimators that the user named, and what they keep.
+        segments: what loops over time do every so many steps.
 
     Raises:
         NotSupportedError: a construct that cannot be computed.
@@ -106,5 +114,6 @@ def freeze(
         tuple(lowering.estimates.values()),
         lowering.comparisons,
         choices,
-        partial(freeze, bound, derivation, facts, counts, divergences, choices),
+        partial(freeze, bound, derivation, facts, counts, divergences, choices, segments),
+        segments,
     )

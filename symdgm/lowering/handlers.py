@@ -10,6 +10,7 @@ from symdgm.expressions.indices import Aggregate
 from symdgm.expressions.known import KnownIntegral
 from symdgm.expressions.names import Labelled, Name, Relation, Subscripted
 from symdgm.expressions.resolved import Component, EntryOf, OwnRow, Permuted, RowOf
+from symdgm.lowering.aggregates import lower_aggregate
 from symdgm.lowering.arithmetic import (
     lower_inner,
     lower_minus,
@@ -22,7 +23,6 @@ from symdgm.lowering.arithmetic import (
 from symdgm.lowering.derivatives import lower_derivative
 from symdgm.lowering.expectations import lower_expectation
 from symdgm.lowering.indices import (
-    lower_aggregate,
     lower_applied,
     lower_component,
     lower_entry,

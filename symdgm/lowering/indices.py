@@ -32,7 +32,7 @@ ONE = Integer(1)
 BATCH_INDEX = "batch"
 
 
-def lower_aggregate(lowering: Lowering, node: Basic, scope: Scope, *, log: bool = False) -> PlanNode:
+def lower_over_index(lowering: Lowering, node: Basic, scope: Scope, *, log: bool = False) -> PlanNode:
     """A sum, product or mean over an index, or its logarithm.
 
     Args:

@@ -15,8 +15,9 @@ from symdgm.expressions.applications import Call, call
 from symdgm.expressions.arithmetic import Power, Quotient, Times
 from symdgm.expressions.expectations import Expect
 from symdgm.expressions.indices import Aggregate
+from symdgm.lowering.aggregates import lower_aggregate
 from symdgm.lowering.expectations import lower_expectation
-from symdgm.lowering.indices import lower_aggregate, lower_weighted
+from symdgm.lowering.indices import lower_weighted
 from symdgm.lowering.plan import Kind, PlanNode
 from symdgm.lowering.positive import is_positive, is_weighted
 from symdgm.lowering.streams import copies, streams
@@ -33,6 +34,13 @@ def splits(lowering: Lowering, node: Basic) -> bool:
         return splits(lowering, node.args[0])
     if isinstance(node, Aggregate) and is_weighted(lowering, node):
         return True
+    return _is_split(lowering, node)
+
+
+def _is_split(lowering: Lowering, node: Basic) -> bool:
+    """Whether a logarithm goes into an average or an aggregate; of those over time, into a product only."""
+    if isinstance(node, Aggregate) and lowering.facts.is_time(node.index) and node.kind != "prod":
+        return False
     return isinstance(node, Expect | Aggregate) and is_positive(lowering, node.body)
 
 
@@ -46,7 +54,7 @@ def lower_log(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode:
     """
     if isinstance(node, Expect) and is_positive(lowering, node.body):
         return lower_expectation(lowering, node, scope, log=True)
-    if isinstance(node, Aggregate) and is_positive(lowering, node.body):
+    if isinstance(node, Aggregate) and _is_split(lowering, node):
         return lower_aggregate(lowering, node, scope, log=True)
     if isinstance(node, Aggregate) and is_weighted(lowering, node):
         return lower_weighted(lowering, node, scope)

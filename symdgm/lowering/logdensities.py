@@ -23,6 +23,7 @@ from symdgm.lowering.operands import ATOM, Axis, Operand
 from symdgm.lowering.parameters import full_number, spread
 from symdgm.lowering.plan import Kind, PlanNode, ordered
 from symdgm.lowering.ranges import LabelRange
+from symdgm.lowering.time.traces import traced_log_density
 
 if TYPE_CHECKING:
     from symdgm.lowering.writer import Writer
@@ -38,6 +39,8 @@ def emit_log_density(writer: Writer, node: PlanNode) -> Operand:
         return element_densities(writer, law, values[0], node.origin)
     if law.kind is Kind.OPAQUE:
         return _opaque(writer, law, values, node.origin)
+    if law.kind is Kind.TRACE and law not in writer.laws:
+        return traced_log_density(writer, law, values[0])
     return log_density(writer, law, values[0], node.origin)
 
 

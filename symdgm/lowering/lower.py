@@ -9,6 +9,8 @@ from types import MethodType
 from sympy import Basic, Number, Rational
 
 from symdgm.binding import Bound, BoundFacts
+from symdgm.binding.chains import Chain
+from symdgm.binding.factors import Factor
 from symdgm.distributions import NetworkSource
 from symdgm.errors import NotSupportedError
 from symdgm.expressions.families import PI
@@ -23,6 +25,8 @@ from symdgm.lowering.logarithms import lower_log, splits
 from symdgm.lowering.plan import Kind, Plan, PlanNode
 from symdgm.lowering.sources import function_source, is_opaque, network_name, sources_of
 from symdgm.lowering.stable import stable
+from symdgm.lowering.time.chains import lower_chain
+from symdgm.lowering.time.sequences import in_rows, joined_law, leaf, lower_step, reads_the_past
 
 LowerNode = Callable[["Lowering", Basic, "Scope"], PlanNode]
 """Lowers one node at the place where it stands."""
@@ -41,6 +45,10 @@ class Scope:
         logged: whether its logarithm enters linearly, so that an unbiased estimate leaves a lower bound.
         draws: the axes of draws of the expectations around it, the outermost first.
         averaged: whether it stands inside the logarithm of an average over several values.
+        rows: what stands for the batch: ``batch``, all ``steps``, or those ``active`` in a loop.
+        laws: (factor, givens) → a law whose parameters are known already.
+        traces: latent sequence → the loop that draws it.
+        outer: where the loop stands in whose body this is.
     """
 
     values: Mapping[Basic, PlanNode] = field(default_factory=dict)
@@ -50,6 +58,10 @@ class Scope:
     logged: bool = False
     draws: tuple[PlanNode, ...] = ()
     averaged: bool = False
+    rows: str = "batch"
+    laws: Mapping[tuple[object, ...], PlanNode] = field(default_factory=dict)
+    traces: Mapping[Basic, PlanNode] = field(default_factory=dict)
+    outer: Scope | None = None
 
     def nonlinear(self) -> Scope:
         """The same place inside a nonlinear function: what is estimated here is biased outside."""
@@ -99,6 +111,7 @@ class Lowering:
         self.choices = choices
         self.stopped: dict[PlanNode, PlanNode] = {}
         self.running: dict[tuple[Basic, str], str] = {}
+        self.loops: dict[tuple[object, ...], PlanNode] = {}
 
     def lower(self, node: Basic, scope: Scope) -> PlanNode:
         """The plan node of an expression.
@@ -107,29 +120,41 @@ class Lowering:
             NotSupportedError: a construct that cannot be computed.
         """
         if node in scope.values:
-            return scope.values[node]
+            return self.in_place(scope.values[node], scope)
         if isinstance(node, Number):
             return self.plan.node(Kind.NUMBER, detail=(Rational(node),), origin=node)
         if type(node) not in self.lowerings:
             raise NotSupportedError(f"`{node}` cannot be computed as a number yet")
         return self.lowerings[type(node)](self, node, scope)
 
-    def law(self, law: Law, scope: Scope) -> PlanNode:
-        """The parameters of a law at its givens."""
+    def law(self, law: Law, scope: Scope, *, joined: bool = True) -> PlanNode:
+        """The parameters of a law at its givens; with those of its first step, where that has its own."""
         factor = self.bound.environment.factors[law.identity]
+        if law.stopped:
+            _refuse_stopped(law, factor)
+            plain = replace(law, node=law.node.args[0], stopped=False)
+            return self.stopped_law(self.law(plain, scope, joined=joined))
+        known = scope.laws.get((law.identity, law.givens))
+        if known is not None:
+            return known
         if is_opaque(factor.distribution):
-            _refuse_stopped(law)
             nodes = [self.lower(g, scope.nonlinear()) for g in law.givens]
             return self.plan.node(Kind.OPAQUE, *nodes, detail=(law.identity,), origin=law.node)
         # By place: the declaration and the parsed node may spell one variable in two ways, x_1_2 and x_{1,2}.
         given = dict(zip(factor.distribution.given, law.givens, strict=True))
-        node = law.node.args[0] if law.stopped else law.node
         networks = [
-            self._network(source, [given[name] for name in source.arguments], node, scope)
+            self._network(source, [given[name] for name in source.arguments], law.node, scope)
             for source in sources_of(factor.distribution)
         ]
-        detail = (law.identity, "stopped") if law.stopped else (law.identity,)
-        return self.plan.node(Kind.LAW, *networks, detail=detail, origin=node)
+        own = self.plan.node(Kind.LAW, *networks, detail=(law.identity,), origin=law.node)
+        return joined_law(self, law, own, scope) if joined else own
+
+    def stopped_law(self, law: PlanNode) -> PlanNode:
+        """A law whose parameters get no gradient."""
+        if law.kind is Kind.LAW:
+            detail = (*law.detail, "stopped")
+            return self.plan.node(Kind.LAW, *law.args, detail=detail, origin=law.origin)
+        return self.plan.node(Kind.STOPPED, law, origin=law.origin)
 
     def apply(self, operation: str, node: Basic, operands: list[PlanNode]) -> PlanNode:
         """An elementwise operation."""
@@ -142,7 +167,12 @@ class Lowering:
     def name(self, node: Basic, scope: Scope) -> PlanNode:
         """A variable, a parameter of a law, a scalar or an observation."""
         if node in scope.values:
-            return scope.values[node]
+            return self.in_place(scope.values[node], scope)
+        if scope.outer is not None and node in scope.outer.values:
+            return leaf(self, self.in_place(scope.outer.values[node], scope.outer))
+        step = lower_step(self, node, scope)
+        if step is not None:
+            return step
         if node in self.facts.parameter_names:
             law, parameter = self.facts.parameter_names[node]
             return self.plan.node(Kind.PARAMETER, self.law(law, scope), detail=(parameter,), origin=node)
@@ -155,21 +185,31 @@ class Lowering:
             return self.plan.node(Kind.SIZE, detail=("batch",), origin=node)
         if node == PI and spelled(node) not in self.bound.data:
             return self.plan.node(Kind.NUMBER, detail=("pi",), origin=node)
-        return self.plan.node(Kind.OBSERVE, detail=(spelled(node),), origin=node)
+        observed = self.plan.node(Kind.OBSERVE, detail=(spelled(node),), origin=node)
+        return in_rows(self, observed, scope)
 
     def _network(self, source: NetworkSource, inputs: list[Basic], origin: Basic, scope: Scope) -> PlanNode:
         """A call; what is estimated inside is biased outside, since a network is no linear function."""
-        return self.call_network(source, [self.lower(i, scope.nonlinear()) for i in inputs], origin)
+        nodes = [self.lower(i, scope.nonlinear()) for i in inputs]
+        return self.call_network(source, nodes, origin, whole=reads_the_past(self, inputs, scope, origin))
 
-    def call_network(self, source: NetworkSource, inputs: list[PlanNode], origin: Basic) -> PlanNode:
-        """A call of a network on nodes."""
-        name = self._network_name(source, origin)
+    def call_network(
+        self, source: NetworkSource, inputs: list[PlanNode], origin: Basic, *, whole: bool = False
+    ) -> PlanNode:
+        """A call of a network on nodes; on whole sequences, where it reads the past of each step."""
         values, reading = through(inputs)
-        called = self.plan.node(Kind.NETWORK, *values, detail=(name,), origin=origin)
+        detail = (self.network_name(source, origin), *(("whole",) if whole else ()))
+        called = self.plan.node(Kind.NETWORK, *values, detail=detail, origin=origin)
         self.readings.setdefault(called, source)
         return read_along(self, called, reading)
 
-    def _network_name(self, source: NetworkSource, origin: Basic) -> str:
+    def in_place(self, value: PlanNode, scope: Scope) -> PlanNode:
+        """A bound value where every step needs it."""
+        if scope.rows != "steps" or value.kind in (Kind.POSITION, Kind.INDEX):
+            return value
+        return in_rows(self, value, scope)
+
+    def network_name(self, source: NetworkSource, origin: Basic) -> str:
         """One name for one callable, however many factors use it."""
         call = source.call
         key = (id(call.__self__), id(call.__func__)) if isinstance(call, MethodType) else (id(call), 0)
@@ -203,13 +243,15 @@ class Lowering:
                 f"`{node}` has no density: it is {law.family_name.lower()}",
                 hint="compare values instead, as in `||x - f(z)||^2`",
             )
+        chain = self.bound.environment.factors[law.identity]
+        if isinstance(chain, Chain):
+            return lower_chain(self, law, chain, scope)
         component = component_density(self, node, law, scope)
         if component is not None:
             return component
         parameters, values = self.law(law, scope), [self.lower(v, scope.nonlinear()) for v in law.values]
         if self.stopped.get(values[0]) is parameters:
-            detail = (*parameters.detail, "stopped")
-            parameters = self.plan.node(Kind.LAW, *parameters.args, detail=detail, origin=parameters.origin)
+            parameters = self.stopped_law(parameters)
         return self.plan.node(Kind.LOG_DENSITY, parameters, *values, origin=node)
 
     def scalar(self, name: str, value: object) -> PlanNode:
@@ -256,9 +298,9 @@ class Lowering:
         return self.apply(function, node, [self.lower(a, inside) for a in arguments])
 
 
-def _refuse_stopped(law: Law) -> None:
+def _refuse_stopped(law: Law, factor: Factor) -> None:
     """Refuse to stop the gradient through a law that is computed as a whole."""
-    if law.stopped:
+    if is_opaque(factor.distribution):
         raise NotSupportedError(
             f"`{law.node}` is computed by a {law.family_name} as a whole, whose parameters cannot be stopped",
             hint="stop the gradient through a value, `sg[...]`, or give a copy without gradient",

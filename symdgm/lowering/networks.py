@@ -16,9 +16,10 @@ from symdgm.errors import ShapeError, SupportError, SymdgmError
 from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.names import spelled
 from symdgm.lowering.naming import literal
-from symdgm.lowering.operands import ATOM, Axis, Operand
+from symdgm.lowering.operands import ATOM, STEPS, Axis, Operand
 from symdgm.lowering.plan import PlanNode
 from symdgm.lowering.sources import function_source
+from symdgm.lowering.time.layout import layout, padded
 
 if TYPE_CHECKING:
     from symdgm.lowering.writer import Writer
@@ -77,7 +78,8 @@ def emit_network(writer: Writer, node: PlanNode) -> Operand:
     """Call a network once, and name what it gives."""
     source = writer.frozen.readings[node]
     inputs = [_input(writer, a) for a in node.args]
-    call = _call(writer, node, source, inputs)
+    whole = len(node.detail) > 1
+    call = (_whole if whole else _call)(writer, node, source, inputs)
     raw = run_call(writer, call.text, inputs)
     shown = f"{source.label}({', '.join(i.text for i in inputs)})"
     outputs = _unpack(writer, call, raw, source.read(raw), shown)
@@ -126,6 +128,17 @@ def _call(writer: Writer, node: PlanNode, source: NetworkSource, inputs: list[Op
 def _alone(operand: Operand, single: bool) -> str:
     """A value that is the same for all examples: a batch of one, since networks take batches."""
     return f"{operand.text}[None]" if single and operand.rank else operand.text
+
+
+def _whole(writer: Writer, node: PlanNode, source: NetworkSource, inputs: list[Operand]) -> _Call:
+    """A call over whole sequences, whose outputs are taken step by step."""
+    steps = layout(writer)
+    texts = [padded(writer, i) if STEPS in i.axes else i.text for i in inputs]
+    if source.by_keyword:
+        texts = [f"{k}={t}" for k, t in zip(source.arguments, texts, strict=True)]
+    places = f", {steps.order}, {steps.valid}" if steps.order else ""
+    text = f"unpadded({writer.argument(f'network:{node.word()}')}({', '.join(texts)}){places})"
+    return _Call(node, text, (STEPS,), "", (int(writer.script.run(writer.size(STEPS))),))
 
 
 def _lead(writer: Writer, inputs: list[Operand], axes: tuple[Axis, ...]) -> str:

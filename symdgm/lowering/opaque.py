@@ -16,10 +16,10 @@ from symdgm.distributions import Distribution, Transformed
 from symdgm.errors import ShapeError
 from symdgm.expressions.names import spelled
 from symdgm.lowering.draws import comment_draw
-from symdgm.lowering.estimation.drawing import DETACHED
+from symdgm.lowering.estimation.drawing import DETACHED, ONCE, rows_of, special_of
 from symdgm.lowering.naming import literal
 from symdgm.lowering.networks import run_call
-from symdgm.lowering.operands import ATOM, BATCH, Axis, Operand, with_axes
+from symdgm.lowering.operands import ACTIVE, ATOM, BATCH, STEPS, Axis, Operand, with_axes
 from symdgm.lowering.plan import Kind, PlanNode, ordered
 
 if TYPE_CHECKING:
@@ -35,10 +35,12 @@ def emit_sample(writer: Writer, node: PlanNode) -> Operand:
     """A draw of all variables of an object, with its log-density in one pass where that is wanted too."""
     law, (points, count) = node.args[0], _several(node)
     distribution = distribution_of(writer, law)
-    given = dict(zip(distribution.given, _operands(writer, distribution.given, law.args), strict=True))
-    axes = tuple(a for a in writer.axes if a == BATCH or any(a in o.axes for o in given.values()))
+    rows: Axis = BATCH if rows_of(node) == ONCE else rows_of(node)
+    operands = _operands(writer, distribution.given, law.args, rows)
+    given = dict(zip(distribution.given, operands, strict=True))
+    axes = tuple(a for a in writer.axes if a == rows or any(a in o.axes for o in given.values()))
     texts, sample_axes = _named(writer, given, axes)
-    options = [] if given else [f"n={writer.size(BATCH)}"]
+    options = [] if given else [f"n={writer.size(rows)}"]
     plates = [a for a in node.args[1:] if a.kind is Kind.INDEX and a not in axes]
     sizes = [*([str(count)] if count > 1 else []), *map(writer.size, plates)]
     options += [f"shape=({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"] if sizes else []
@@ -46,7 +48,7 @@ def emit_sample(writer: Writer, node: PlanNode) -> Operand:
     axes = (*([points] if count > 1 else []), *plates, *axes)
     if points is node and count > 1:
         writer.axes.insert(0, node)
-    scored = isinstance(distribution, Transformed) and node in writer.scored and DETACHED not in node.detail
+    scored = isinstance(distribution, Transformed) and node in writer.scored and special_of(node) != DETACHED
     call = f"{writer.operands[law].text}.sample{'_and_log_prob' if scored else ''}({arguments})"
     drawn = run_call(writer, call, list(given.values()))
     comment_draw(writer, node, count, ", by the object itself")
@@ -71,8 +73,11 @@ def opaque_log_density(
     """The log-density of values by the object, under a name of its own; it is called once."""
     distribution = distribution_of(writer, law)
     names = (*distribution.variables, *distribution.given)
-    operands = dict(zip(names, _operands(writer, names, (*values, *law.args)), strict=True))
-    axes = tuple(a for a in writer.axes if a == BATCH or any(a in o.axes for o in operands.values()))
+    nodes = (*values, *law.args)
+    found = [r for r in (STEPS, ACTIVE) if any(r in writer.operands[n].axes for n in nodes)]
+    rows = found[0] if found else BATCH
+    operands = dict(zip(names, _operands(writer, names, nodes, rows), strict=True))
+    axes = tuple(a for a in writer.axes if a == rows or any(a in o.axes for o in operands.values()))
     texts, sample_axes = _named(writer, operands, axes)
     call = f"{writer.operands[law].text}.log_prob({', '.join([texts, *sample_axes, 'check=False'])})"
     name = writer.script.names.fresh(hint)
@@ -122,9 +127,9 @@ def _record(writer: Writer, node: PlanNode, call: str, drawn: object, axes: tupl
     for variable in variables:
         hint = node.word() if len(variables) == 1 else variable
         name = script.names.fresh(hint)
-        value = values[variable].detach() if DETACHED in node.detail else values[variable]
+        value = values[variable].detach() if special_of(node) == DETACHED else values[variable]
         script.values[name] = value
-        stop = ".detach()" if DETACHED in node.detail else ""
+        stop = ".detach()" if special_of(node) == DETACHED else ""
         script.record(
             f"{name} = {names[0] if names else call}[{literal(variable)}]{stop}", (name,), node.origin
         )
@@ -138,14 +143,14 @@ def _head(law: PlanNode) -> str:
     return spelled(law.origin.args[0])
 
 
-def _operands(writer: Writer, names: Sequence[str], nodes: Sequence[PlanNode]) -> list[Operand]:
+def _operands(writer: Writer, names: Sequence[str], nodes: Sequence[PlanNode], rows: Axis) -> list[Operand]:
     """Values as tensors with a batch axis, under names."""
     found = []
     for variable, node in zip(names, nodes, strict=True):
         operand = writer.operands[node]
         if operand.number:
             operand = _full(writer, variable, operand)
-        found.append(writer.named(variable, _batched(writer, operand), node.origin))
+        found.append(writer.named(variable, _batched(writer, operand, rows), node.origin))
     return found
 
 
@@ -161,14 +166,14 @@ def _full(writer: Writer, variable: str, number: Operand) -> Operand:
     return Operand(f"torch.full({event}, {number.text}, {like})", ATOM, (), len(event))
 
 
-def _batched(writer: Writer, operand: Operand) -> Operand:
+def _batched(writer: Writer, operand: Operand, rows: Axis) -> Operand:
     """A value with a batch axis, behind those that it has."""
-    if BATCH in operand.axes:
+    if rows in operand.axes:
         return operand
     own = len(operand.axes)
     index = f"[{', '.join([':'] * own + ['None'])}]" if own else ""
-    sizes = ", ".join(["-1"] * own + [writer.size(BATCH)] + ["-1"] * operand.rank)
-    return Operand(f"{operand.at(ATOM)}{index}.expand({sizes})", ATOM, (*operand.axes, BATCH), operand.rank)
+    sizes = ", ".join(["-1"] * own + [writer.size(rows)] + ["-1"] * operand.rank)
+    return Operand(f"{operand.at(ATOM)}{index}.expand({sizes})", ATOM, (*operand.axes, rows), operand.rank)
 
 
 def _named(writer: Writer, operands: Mapping[str, Operand], axes: tuple[Axis, ...]) -> tuple[str, list[str]]:

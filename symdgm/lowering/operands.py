@@ -17,6 +17,10 @@ Axis = object
 """A leading axis: the string ``"batch"``, or the plan node of the draw or the states that it runs over."""
 
 BATCH: Axis = "batch"
+STEPS: Axis = "steps"
+"""All steps of all sequences, those of one time together: it stands where the batch would."""
+ACTIVE: Axis = "active"
+"""The sequences that have the current step of a loop; it stands where the batch would."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace as changed
 from typing import TYPE_CHECKING
 
 import torch
@@ -56,6 +57,14 @@ def emit_law(writer: Writer, node: PlanNode) -> Operand:
         for variable in variables:
             shape = writer.value(parameters[variable]).shape[len(parameters[variable].axes) :]
             writer.agree(variable, shape, distribution.described)
+    return next(iter(parameters.values()))
+
+
+def emit_stopped(writer: Writer, node: PlanNode) -> Operand:
+    """A law whose parameters get no gradient."""
+    law = writer.laws[node.args[0]]
+    parameters = {name: _stopped(writer, p) for name, p in law.parameters.items()}
+    writer.laws[node] = changed(law, parameters=parameters)
     return next(iter(parameters.values()))
 
 

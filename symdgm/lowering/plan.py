@@ -37,6 +37,21 @@
 | PERMUTED | | the value whose components are permuted over the examples |
 | POINT | | the value, by which one differentiates |
 | DERIVATIVE | which | what is differentiated, the point |
+| STEPS | | an observed sequence, step by step |
+| GATHER | | what has no steps, for every step |
+| FIRST | which step, counted from 1 | a sequence |
+| JOINED | | the law of the first step, that of the others |
+| STOPPED | | a law whose parameters get no gradient |
+| LAG | how many steps | a sequence |
+| SEQUENCE | network, direction | its inputs, step by step |
+| LOOP | its body | what it reads from outside |
+| TIME | rows | |
+| LEAF | what it is in the body of a loop | |
+| TRACE | what is kept of every step | the loop |
+| EVERY_STATE | sequence, now or before | the law of its first step |
+| INITIAL | number of the factor, sequence | |
+| OFFSET | number of the linear factor, which of its conditions | these conditions |
+| CHAIN | number of the chain, how it is left out | its tables or matrices |
 """
 
 from __future__ import annotations
@@ -86,6 +101,21 @@ class Kind(Enum):
     PERMUTED = auto()
     POINT = auto()
     DERIVATIVE = auto()
+    STEPS = auto()
+    GATHER = auto()
+    FIRST = auto()
+    JOINED = auto()
+    STOPPED = auto()
+    LAG = auto()
+    SEQUENCE = auto()
+    LOOP = auto()
+    TIME = auto()
+    LEAF = auto()
+    TRACE = auto()
+    EVERY_STATE = auto()
+    INITIAL = auto()
+    OFFSET = auto()
+    CHAIN = auto()
 
 
 @dataclass(frozen=True, eq=False)

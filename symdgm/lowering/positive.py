@@ -54,7 +54,8 @@ def is_weighted(lowering: Lowering, node: Aggregate) -> bool:
     """Whether a sum is of densities with weights, ``sum_k pi_k p(x|u_k)``, which are no densities."""
     factors = node.body.args if isinstance(node.body, Times) else ()
     densities = [f for f in factors if is_positive(lowering, f)]
-    plain = node.kind in ("sum", "mean") and len(node.index.args) < 4
+    timed = lowering.facts.is_time(node.index)
+    plain = node.kind in ("sum", "mean") and len(node.index.args) < 4 and not timed
     return (
         plain
         and 0 < len(densities) < len(factors)

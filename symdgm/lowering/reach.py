@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from sympy import Basic
 from torch import nn
 
+from symdgm.binding.chains import Chain
 from symdgm.distributions.reach import modules_within
+from symdgm.expressions.names import spelled
 from symdgm.lowering.freeze import Frozen, Root
 from symdgm.lowering.plan import Kind, PlanNode, ordered
+from symdgm.lowering.time.loops import Body
 
 
 def reached(frozen: Frozen, roots: Iterable[Root]) -> set[nn.Parameter]:
@@ -25,18 +29,40 @@ def _differentiable(root: Root) -> Iterator[PlanNode]:
             continue
         seen.add(node)
         yield node
-        if not (node.kind is Kind.APPLY and node.word() == "sg"):
-            stack.extend(node.args)
+        if not _stops(node):
+            stack.extend((*node.args, *_in_body(node)))
+
+
+def _stops(node: PlanNode) -> bool:
+    """Whether no gradient goes through a node."""
+    stopped_law = node.kind is Kind.LAW and "stopped" in node.detail[1:]
+    return stopped_law or node.kind is Kind.STOPPED or (node.kind is Kind.APPLY and node.word() == "sg")
+
+
+def _in_body(node: PlanNode) -> Iterator[PlanNode]:
+    """What a loop over time computes at each step."""
+    for body in _bodies(node):
+        for step in body.steps:
+            yield from (n for n in (step.value, step.law) if n is not None)
+
+
+def _bodies(node: PlanNode) -> Iterator[Body]:
+    return (entry for entry in node.detail if isinstance(entry, Body))
 
 
 def _parameters(frozen: Frozen, node: PlanNode) -> Iterator[nn.Parameter]:
     """The parameters that a node itself brings in."""
     environment = frozen.bound.environment
-    if node.kind is Kind.NETWORK:
+    yield from _begun(frozen, node)
+    if node.kind in (Kind.NETWORK, Kind.SEQUENCE):
         yield from parameters_of(frozen.sources[node.word()].call)
     elif node.kind is Kind.LAW:
         constants = environment.factors[node.number()].constants.values()
         yield from (value for value in constants if isinstance(value, nn.Parameter))
+    elif node.kind is Kind.CHAIN:
+        chain = environment.factors[node.number()]
+        assert isinstance(chain, Chain)
+        yield from (p for factor in chain.joint for p in factor.distribution.parameters())
     elif node.kind is Kind.OPAQUE:
         yield from environment.factors[node.number()].distribution.parameters()
     elif node.kind in (Kind.TABLE, Kind.CALLS):
@@ -45,6 +71,19 @@ def _parameters(frozen: Frozen, node: PlanNode) -> Iterator[nn.Parameter]:
         value = environment.scalars[node.word()]
         if isinstance(value, nn.Parameter):
             yield value
+
+
+def _begun(frozen: Frozen, node: PlanNode) -> Iterator[nn.Parameter]:
+    """The trained values before the first step that a node begins with."""
+    names: list[str] = []
+    if node.kind is Kind.LOOP:
+        names = [spelled(step.sequence) for body in _bodies(node) for step in body.steps]
+    elif node.kind in (Kind.LAG, Kind.SEQUENCE):
+        names = [spelled(entry) for entry in node.detail if isinstance(entry, Basic)]
+    elif node.kind is Kind.INITIAL:
+        names = [node.word(1)]
+    initial = frozen.bound.initial
+    yield from (initial[name] for name in names if name in initial)
 
 
 def is_number(root: Root) -> bool:

@@ -9,6 +9,7 @@ from symdgm.lowering.estimation.emission import AVERAGES
 from symdgm.lowering.logdensities import log_density
 from symdgm.lowering.operands import ATOM, BATCH, SUM, Axis, Operand
 from symdgm.lowering.plan import PlanNode
+from symdgm.lowering.time.layout import over_steps
 
 if TYPE_CHECKING:
     from symdgm.lowering.writer import Writer
@@ -19,7 +20,7 @@ def emit_reduce(writer: Writer, node: PlanNode) -> Operand:
     operation, value = node.word(), writer.operands[node.args[0]]
     if operation == "sum" and node.detail[1] == "classes":
         return Operand(f"{value.at(ATOM)}.sum(-1)", ATOM, value.axes, value.rank - 1)
-    if operation == "sum":
+    if operation == "sum" and node.detail[1] == "event":
         return writer.event_sum(value)
     if operation in AVERAGES:
         return AVERAGES[operation](writer, node)
@@ -35,6 +36,10 @@ def emit_reduce(writer: Writer, node: PlanNode) -> Operand:
         return _over(writer.combine("weighted", [weight, value]), states, "sum")
     if operation == "log weighted sum":
         return _log_weighted_sum(writer, node, value)
+    if node.detail[1:2] == ("steps",):
+        if value.rank:
+            raise event_shaped(value)
+        return over_steps(writer, node, value)
     axis: Axis = BATCH if node.detail[1:] else node.args[1]
     if axis not in value.axes:
         return value

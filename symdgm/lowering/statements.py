@@ -7,6 +7,7 @@ finished function.
 
 from __future__ import annotations
 
+import inspect
 import io
 import math
 import re
@@ -17,7 +18,16 @@ from typing import Any
 import torch
 from sympy import Basic
 from torch.nn import functional
+from torch.nn.utils.rnn import PackedSequence
+from torch.utils.checkpoint import checkpoint
 
+from symdgm.distributions.chains.forward import (
+    forward_algorithm,
+    forward_messages,
+    log_product,
+    tree_of_steps,
+)
+from symdgm.distributions.chains.kalman import kalman_filter, kalman_steps
 from symdgm.errors import ShapeError
 from symdgm.lowering.closed_form_helpers import CLOSED_FORM_HELPERS
 from symdgm.lowering.derivative_helpers import DECORATOR, DERIVATIVE_HELPERS
@@ -33,6 +43,8 @@ IMPORTS = {
     "binary_cross_entropy_with_logits": "from torch.nn.functional import binary_cross_entropy_with_logits",
     "logsigmoid": "from torch.nn.functional import logsigmoid",
     "softplus": "from torch.nn.functional import softplus",
+    "PackedSequence": "from torch.nn.utils.rnn import PackedSequence",
+    "checkpoint": "from torch.utils.checkpoint import checkpoint",
 }
 """What generated code may import, by the name that it uses."""
 
@@ -51,10 +63,35 @@ WEIGHTED = """def weighted(weight, value):
     # weight times value, and 0 where the weight is 0 and the value a log of 0
     return weight * value.where((weight != 0) | value.isfinite(), 0)
 """
+BACKWARDS = """def backwards(rows, counts):
+    # the place of each step when every sequence is read from its end
+    counts = torch.tensor(counts, device=rows.device)
+    starts = counts.cumsum(0) - counts
+    time = torch.arange(len(counts), device=rows.device).repeat_interleave(counts)
+    place = torch.arange(len(rows), device=rows.device) - starts[time]
+    lengths = (counts[:, None] > torch.arange(int(counts[0]), device=rows.device)).sum(0)
+    return starts[lengths[place] - 1 - time] + place
+"""
+CHAINS = (
+    log_product, forward_messages, tree_of_steps, forward_algorithm, kalman_steps, kalman_filter,
+)  # fmt: skip
+"""Functions of chains, whose own source is what generated code defines; callees come first."""
+UNPADDED = """def unpadded(output, order=None, valid=None):
+    # what a network returned for whole sequences, step by step
+    if isinstance(output, torch.Tensor):
+        turned = (output if order is None else output[order]).transpose(0, 1)
+        return turned.flatten(0, 1) if valid is None else turned[valid]
+    if isinstance(output, dict):
+        return {name: unpadded(value, order, valid) for name, value in output.items()}
+    return tuple(unpadded(value, order, valid) for value in output)
+"""
 HELPERS = {
+    "unpadded": UNPADDED,
+    "backwards": BACKWARDS,
     "xlogy": XLOGY,
     "log_weighted_sum": LOG_WEIGHTED_SUM,
     "weighted": WEIGHTED,
+    **{function.__name__: inspect.getsource(function) for function in CHAINS},
     **DERIVATIVE_HELPERS,
     **PERMUTATION_HELPERS,
     **SAMPLE_HELPERS,
@@ -72,6 +109,8 @@ def environment() -> dict[str, Any]:
         "binary_cross_entropy_with_logits": functional.binary_cross_entropy_with_logits,
         "logsigmoid": functional.logsigmoid,
         "softplus": functional.softplus,
+        "PackedSequence": PackedSequence,
+        "checkpoint": checkpoint,
     }
     for source in HELPERS.values():
         exec(compile(source, "<symdgm>", "exec"), known)

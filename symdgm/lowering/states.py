@@ -29,27 +29,43 @@ def emit_states(writer: Writer, node: PlanNode) -> Operand:
     """
     law = writer.laws[node.args[0]]
     event = known_event(writer, law)
-    single, classes = _single(writer, law)
-    elements = event[: len(event) - law.family.event_rank]
-    total = classes ** prod(elements)
-    if total > MAX_STATES:
-        writer.frozen.choices.many.add((law.index, node.word()))
-        kind = EstimatorError if node.detail[2:] == (ASKED,) else TooManyStates
-        raise kind(
-            f"`{node.word()}` has {classes}^{prod(elements)} states, "
-            f"more than the {MAX_STATES} that are enumerated",
-            hint=f'use fewer elements, or draws: `estimators={{"{node.word()}": "score function"}}`',
-        )
+    states, total = all_states(writer, law, node.word(), asked=node.detail[2:] == (ASKED,))
     writer.axes.insert(0, node)
     writer.lengths[node] = total
     writer.script.comment(f"{node.word()} ~ {node.args[0].origin}: all {total} states")
-    states = _combined(writer, law, single, elements, classes)
     if law.axes:
         states = writer.named(f"{node.word()}_states", Operand(states), node.origin).text
         index = ", ".join([":"] + ["None"] * len(law.axes))
         sizes = ", ".join(["-1", *(writer.size(a) for a in law.axes), *["-1"] * len(event)])
         states = f"{states}[{index}].expand({sizes})"
     return writer.named(node.word(), Operand(states, ATOM, (node, *law.axes), len(event)), node.origin)
+
+
+def all_states(writer: Writer, law: LawValues, name: str, *, asked: bool = False) -> tuple[str, int]:
+    """The text of all states of a variable, ``[states, *event]``, and how many there are.
+
+    Args:
+        writer: writes the code.
+        law: the law of the variable.
+        name: the variable.
+        asked: whether the user asked for their sum.
+
+    Raises:
+        TooManyStates: there are more than `MAX_STATES`.
+        EstimatorError: likewise, where the user asked for their sum.
+    """
+    single, classes = _single(writer, law)
+    event = known_event(writer, law)
+    elements = event[: len(event) - law.family.event_rank]
+    total = classes ** prod(elements)
+    if total > MAX_STATES:
+        writer.frozen.choices.many.add((law.index, name))
+        kind = EstimatorError if asked else TooManyStates
+        raise kind(
+            f"`{name}` has {classes}^{prod(elements)} states, more than the {MAX_STATES} that are enumerated",
+            hint=f'use fewer elements, or draws: `estimators={{"{name}": "score function"}}`',
+        )
+    return _combined(writer, law, single, elements, classes), total
 
 
 def _single(writer: Writer, law: LawValues) -> tuple[str, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from numbers import Real
 from typing import Any
 
@@ -16,44 +16,27 @@ from symdgm.expressions.applications import Call
 from symdgm.expressions.arithmetic import Minus, Plus, Power, Quotient, Times
 from symdgm.expressions.families import PI
 from symdgm.expressions.names import spelled
-from symdgm.lowering.derivatives import emit_derivative, emit_point
-from symdgm.lowering.draws import emit_draw
-from symdgm.lowering.estimation.emission import emit_path, emit_reweighted, emit_state, emit_surrogate
+from symdgm.lowering.emitters import EMITTERS
 from symdgm.lowering.freeze import Frozen
-from symdgm.lowering.index_steps import (
-    emit_aggregate,
-    emit_along,
-    emit_index,
-    emit_indicator,
-    emit_pick,
-    emit_position,
-    emit_size,
-)
-from symdgm.lowering.known_integrals import emit_known
 from symdgm.lowering.laws import LawValues
-from symdgm.lowering.logdensities import densities_by_element, emit_log_density, emit_weight
+from symdgm.lowering.logdensities import densities_by_element
 from symdgm.lowering.naming import Names
-from symdgm.lowering.networks import Called, emit_network, emit_output
-from symdgm.lowering.opaque import emit_entry, emit_opaque, emit_sample, scored_samples
-from symdgm.lowering.operands import ATOM, BATCH, UNARY, Axis, Operand, aligned, lead
+from symdgm.lowering.networks import Called
+from symdgm.lowering.opaque import scored_samples
+from symdgm.lowering.operands import ACTIVE, ATOM, BATCH, STEPS, UNARY, Axis, Operand, aligned, lead
 from symdgm.lowering.operations import LAST_AXIS, number, write
-from symdgm.lowering.parameters import emit_law, emit_parameter
-from symdgm.lowering.permutations import emit_permuted
 from symdgm.lowering.plan import Kind, PlanNode, ordered, uses
 from symdgm.lowering.ranges import LabelRange, ParameterRange
-from symdgm.lowering.reductions import emit_reduce
-from symdgm.lowering.sample_points import emit_axis, emit_comparison
 from symdgm.lowering.stable import stable
 from symdgm.lowering.statements import Script, environment
-from symdgm.lowering.states import emit_states
-from symdgm.lowering.table_steps import emit_calls, emit_table
+from symdgm.lowering.time.layout import Layout, layout
 
 SHARED = {"mean over draws": "mean", "log mean over draws": "log_mean", "discrete": "discrete"}
 """What a value that several others read is called, by the last word of its detail."""
 
 
 class Writer:
-    """Writes a plan node by node; each handler of `_EMITTERS` turns one node into an operand.
+    """Writes a plan node by node; each handler of `EMITTERS` turns one node into an operand.
 
     Args:
         frozen: the plan.
@@ -72,6 +55,10 @@ class Writer:
         self.inputs = inputs
         self.script = Script({**environment(), **inputs}, Names(list(inputs)))
         nodes = [n for r in frozen.roots for n in (r.value, *r.scalars)]
+        self.planned = ordered(nodes)
+        self.layout: Layout | None = None
+        self.kept: dict[PlanNode, dict[tuple[object, ...], Operand]] = {}
+        self.flipped = ""
         self.counts, self.scored = uses(nodes), scored_samples(nodes)
         self.operands: dict[PlanNode, Operand] = {}
         self.called: dict[PlanNode, Called] = {}
@@ -81,7 +68,7 @@ class Writer:
         self.by_element = densities_by_element(nodes)
         self.drawn: dict[PlanNode, dict[str, Operand]] = {}
         self.log_probs: dict[PlanNode, Operand] = {}
-        self.axes: list[Axis] = [BATCH]
+        self.axes: list[Axis] = [STEPS, ACTIVE, BATCH]
         self.lengths: dict[PlanNode, int | str] = {}
         self.events: dict[str, tuple[torch.Size, str]] = {}
         self.labels: list[LabelRange] = []
@@ -117,11 +104,25 @@ class Writer:
         """The text of an axis' length."""
         if isinstance(axis, PlanNode):
             return str(self.lengths[axis]) if axis in self.lengths else str(axis.number(2))
+        if axis == STEPS:
+            return f"len({layout(self).rows})"
+        if axis == ACTIVE:
+            return "count"
+        return self.batch_size()
+
+    def batch_size(self) -> str:
+        """The text of the number of examples."""
         if "." in self.batch:
             self.used.setdefault(self.batch.split(".", 1)[0], None)
         else:
             self.argument("n")
         return self.batch
+
+    def flip(self, steps: Layout) -> str:
+        """The place of each step when every sequence is read from its end."""
+        if not self.flipped:
+            self.flipped = self.script.assign("backward", f"backwards({steps.rows}, {steps.counts})")
+        return self.flipped
 
     def combine(self, name: str, operands: list[Operand]) -> Operand:
         """An elementwise operation on operands.
@@ -198,7 +199,7 @@ class Writer:
 
     def _emit(self, node: PlanNode) -> Operand:
         try:
-            operand = _EMITTERS[node.kind](self, node)
+            operand = EMITTERS[node.kind](self, node)
         except SymdgmError as error:
             raise self.pointed(error, node.origin) from error.__cause__
         again = self.counts[node] > 1 and node.kind in (Kind.APPLY, Kind.REDUCE, Kind.AGGREGATE)
@@ -261,59 +262,3 @@ def _is_log_of_probability(node: Basic, symbols: Mapping[Basic, Operand]) -> boo
         return False
     argument = node.args[1]
     return argument == 0 or any(part in symbols for part in preorder_traversal(argument))
-
-
-def _observe(writer: Writer, node: PlanNode) -> Operand:
-    name = writer.argument(f"data:{node.word()}")
-    return Operand(name, ATOM, (BATCH,), writer.inputs[name].dim() - 1)
-
-
-def _scalar(writer: Writer, node: PlanNode) -> Operand:
-    return Operand(writer.argument(f"scalar:{node.word()}"))
-
-
-def _number(writer: Writer, node: PlanNode) -> Operand:
-    return number("pi" if node.detail == ("pi",) else Rational(node.detail[0]))
-
-
-def _apply(writer: Writer, node: PlanNode) -> Operand:
-    return writer.combine(node.word(), [writer.operands[a] for a in node.args])
-
-
-_EMITTERS: dict[Kind, Callable[[Writer, PlanNode], Operand]] = {
-    Kind.OBSERVE: _observe,
-    Kind.SCALAR: _scalar,
-    Kind.NUMBER: _number,
-    Kind.NETWORK: emit_network,
-    Kind.OUTPUT: emit_output,
-    Kind.LAW: emit_law,
-    Kind.PARAMETER: emit_parameter,
-    Kind.DRAW: emit_draw,
-    Kind.STATES: emit_states,
-    Kind.WEIGHT: emit_weight,
-    Kind.APPLY: _apply,
-    Kind.LOG_DENSITY: emit_log_density,
-    Kind.REDUCE: emit_reduce,
-    Kind.OPAQUE: emit_opaque,
-    Kind.SAMPLE: emit_sample,
-    Kind.ENTRY: emit_entry,
-    Kind.STATE: emit_state,
-    Kind.PATH: emit_path,
-    Kind.REWEIGHED: emit_reweighted,
-    Kind.SURROGATE: emit_surrogate,
-    Kind.KNOWN: emit_known,
-    Kind.POINTS: emit_axis,
-    Kind.COMPARE: emit_comparison,
-    Kind.SIZE: emit_size,
-    Kind.INDEX: emit_index,
-    Kind.POSITION: emit_position,
-    Kind.ALONG: emit_along,
-    Kind.PICK: emit_pick,
-    Kind.AGGREGATE: emit_aggregate,
-    Kind.TABLE: emit_table,
-    Kind.CALLS: emit_calls,
-    Kind.INDICATOR: emit_indicator,
-    Kind.PERMUTED: emit_permuted,
-    Kind.POINT: emit_point,
-    Kind.DERIVATIVE: emit_derivative,
-}

@@ -9,6 +9,7 @@ from sympy import Basic, Integer, Number, Rational
 from symdgm.expressions.applications import Apply, Call, Density, call
 from symdgm.expressions.arithmetic import Minus, Plus, Power, Quotient, Times, plus
 from symdgm.expressions.expectations import CrossEntropy, DivergenceBetween, Entropy, Expect
+from symdgm.expressions.indices import Aggregate
 from symdgm.expressions.places import looked_up, patterns
 from symdgm.expressions.scope import bound_variables, free_names
 from symdgm.rewriting.facts import Facts
@@ -124,9 +125,9 @@ def constant(node: Basic, facts: Facts) -> Basic | None:
     for binder in reversed(node.binders):
         drawn = patterns(bound_variables(binder))
         used = {name for name in needed if looked_up(name, drawn) is not None}
-        if used:
+        law = facts.law(binder.law)
+        if used or (law is not None and law.kind == "path"):
             kept.insert(0, binder)
-            law = facts.law(binder.law)
             needed = (needed - used).union(*map(free_names, law.givens if law else ()))
     if len(kept) == len(node.binders):
         return None
@@ -145,6 +146,8 @@ def _signed_factors(node: Basic, sign: int, facts: Facts) -> list[tuple[int, Bas
 def _is_density(node: Basic, facts: Facts) -> bool:
     if isinstance(node, Power):
         return _is_density(node.args[0], facts)
+    if isinstance(node, Aggregate):
+        return node.kind == "prod" and facts.is_time(node.index)
     return isinstance(node, Apply | Density) and (
         facts.law(node) is not None or facts.factorise(node) is not None
     )

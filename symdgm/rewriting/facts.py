@@ -19,6 +19,12 @@ class Facts(Protocol):
     def factorise(self, node: Basic) -> Sequence[Basic] | None:
         """The factors of a joint by the chain rule, as references; None if it is none."""
 
+    def over_time(self, node: Basic) -> Basic | None:
+        """The product over time that a density of whole sequences is; None if it is none."""
+
+    def is_time(self, index: Basic) -> bool:
+        """Whether an index runs over the steps of sequences."""
+
     def parameters(self, law: Law, *, specialise: bool) -> Mapping[str, Basic]:
         """Parameter → the name that stands for it, or the number that it is where ``specialise`` is set."""
 

@@ -12,6 +12,7 @@ from symdgm.rewriting import (
     moments,
     normal_divergences,
     recognition,
+    time,
 )
 from symdgm.rewriting.rule import Kind, Rule
 
@@ -159,7 +160,38 @@ AGGREGATED_DENSITY = Rule(
     "Chen et al. (2018), appendix C",
 )
 
+PRODUCT_OVER_TIME = Rule(
+    "product over time",
+    Kind.EQUALITY,
+    "a density of whole sequences is the product of those of its steps",
+    time.product_over_time,
+)
+LOG_OVER_TIME = Rule(
+    "logarithm of a product over time", Kind.EQUALITY, "log ∏ a = ∑ log a", time.log_of_product
+)
+SUM_OF_TERMS = Rule(
+    "sum of terms", Kind.EQUALITY, "∑ (a + c b) = ∑ a + c ∑ b for a scalar c", time.sum_of_terms
+)
+DIVERGENCE_OVER_TIME = Rule(
+    "chain rule of KL over time",
+    Kind.EQUALITY,
+    "both laws factorise step by step, each step given the one before: the KL of the paths is the "
+    "expected sum of those of the steps",
+    time.divergence_over_time,
+    "Cover and Thomas (2006), theorem 2.5.3; Krishnan et al. (2017), eq. 6",
+)
+RECOGNISE_OVER_TIME = Rule(
+    "definition of KL, step by step",
+    Kind.EQUALITY,
+    "E_q[log q_t − log p_t] = KL[q_t || p_t] given the step before",
+    time.recognise_divergence,
+    "Krishnan et al. (2017), eq. 6",
+)
+
+TIME = (DIVERGENCE_OVER_TIME, PRODUCT_OVER_TIME, LOG_OVER_TIME, SUM_OF_TERMS)
+"""Splits whole sequences into steps."""
 ALGEBRA = (
+    *TIME,
     CHAIN_RULE,
     FINITE_SUM,
     LOG_OF_POWER,
@@ -170,7 +202,7 @@ ALGEBRA = (
     CONSTANT,
 )
 """Splits the formula into terms; it must come first, since the others look at single terms."""
-SPLIT_AND_RECOGNISE = (*ALGEBRA, RECOGNISE_KL, RECOGNISE_ENTROPY)
+SPLIT_AND_RECOGNISE = (*ALGEBRA, RECOGNISE_KL, RECOGNISE_ENTROPY, RECOGNISE_OVER_TIME)
 """Also finds divergences in sums of expectations, before terms are looked at one by one."""
 CLOSED = (
     COMPONENT_FORM,
@@ -187,6 +219,9 @@ DEFINED = (
     DEFINITION,
     WHOLE_LAW,
     AGGREGATED_EXPECTATION,
+    PRODUCT_OVER_TIME,
+    LOG_OVER_TIME,
+    SUM_OF_TERMS,
     CHAIN_RULE,
     LOG_OF_PRODUCT,
     LOG_OF_INDEXED_PRODUCT,

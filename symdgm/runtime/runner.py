@@ -135,7 +135,11 @@ class Runner:
         A network that squeezes returns other axes for one example than for several.
         """
         size = next((len(v) for v in data.values()), n)
-        return (output, size == 1, *((k, v.shape[1:], v.dtype, v.device) for k, v in data.items()))
+        return (output, size == 1, *((k, self._event(k, v), v.dtype, v.device) for k, v in data.items()))
+
+    def _event(self, name: str, value: Tensor) -> Hashable:
+        """The event shape; of a sequence, whatever its number of steps."""
+        return ("steps", *value.shape[2:]) if name in self.frozen.bound.sequences else value.shape[1:]
 
     def program(self, data: Mapping[str, Tensor], n: int = 1, output: Output = Output.MEAN) -> Program:
         """The function for a kind of input; it is made, without gradients, if there is none yet."""
@@ -237,11 +241,16 @@ class Runner:
             return self.frozen.bound.environment.scalars.size(name)
         if kind == "table":
             return self.frozen.bound.environment.tables[name]
+        if kind == "initial":
+            return self.frozen.bound.beginnings[name]
         if kind == "tensor":
             index, _, parameter = name.partition(":")
             return self.frozen.bound.environment.factors[int(index)].constants[parameter]
         if kind == "state":
             return self.frozen.choices.states[name]
+        if kind == "matrix":
+            index, _, condition = name.partition(":")
+            return self.frozen.bound.environment.factors[int(index)].matrices[condition]
         if kind == "factor":
             return self.frozen.bound.environment.factors[int(name)].distribution
         return {"n": n, "dtype": like.dtype, "device": like.device}[kind]
@@ -282,6 +291,10 @@ def _wanted(frozen: Frozen) -> Iterator[tuple[str, str]]:
     bound = frozen.bound
     for name in bound.data:
         yield f"data:{name}", name
+    if bound.lengths is not None:
+        yield f"data:{bound.lengths}", bound.lengths
+    for sequence in bound.beginnings:
+        yield f"initial:{sequence}", f"{sequence}_0"
     for name in bound.scalars:
         yield f"{'size' if name in bound.environment.sizes else 'scalar'}:{name}", name
     for name in bound.environment.tables:
@@ -295,6 +308,9 @@ def _wanted(frozen: Frozen) -> Iterator[tuple[str, str]]:
     for factor in bound.environment.factors:
         for parameter in factor.constants:
             yield f"tensor:{factor.index}:{parameter}", f"{identifier(str(factor.node))}_{parameter}"
+        for name in factor.matrices:
+            hint = f"by_{name}" if name else "bias"
+            yield f"matrix:{factor.index}:{name}", f"{identifier(str(factor.node))}_{hint}"
     for factor in bound.environment.factors:
         yield f"factor:{factor.index}", identifier(str(factor.node))
     yield from (("n", "n"), ("dtype", "dtype"), ("device", "device"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast, final
 
 import numpy as np
@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, Tenso
 
 from symdgm.errors import DataError, OptionError
 from symdgm.training.forms import named, placed
+from symdgm.training.ragged import Ragged, collated, cut
 
 BATCH_SIZE = 128
 """Rows of a batch, where nothing else is said."""
@@ -33,6 +34,7 @@ class Layout:
         shuffle: whether the rows are drawn in a new random order in each epoch.
         drop_last: whether a smaller last batch is left out.
         asked: which of these a caller asked for; refused where they would have no effect.
+        ragged: which variables are sequences, and the name of their lengths.
     """
 
     device: torch.device
@@ -41,6 +43,7 @@ class Layout:
     shuffle: bool = True
     drop_last: bool = False
     asked: tuple[str, ...] = ()
+    ragged: Ragged = field(default_factory=dict)
 
 
 class Batches(ABC):
@@ -117,7 +120,8 @@ class InMemory(Batches):
             order = order.to(next(iter(self.tensors.values())).device)
         for step in range(self.steps):
             rows = slice(step * self.layout.batch_size, (step + 1) * self.layout.batch_size)
-            yield placed(self._cut(rows, order), self.layout.device, self.layout.dtype)
+            batch = cut(self._cut(rows, order), self.layout.ragged)
+            yield placed(batch, self.layout.device, self.layout.dtype)
 
     def _cut(self, rows: slice, order: Tensor | None) -> dict[str, Tensor]:
         if order is None:
@@ -161,7 +165,8 @@ class Loaded(Batches):
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         for batch in self.source:
-            yield placed(named(batch, self.variables), self.layout.device, self.layout.dtype)
+            found = cut(named(batch, self.variables, self.layout.ragged), self.layout.ragged)
+            yield placed(found, self.layout.device, self.layout.dtype)
 
 
 def as_batches(
@@ -187,7 +192,7 @@ def as_batches(
             return Loaded(_loader(data, layout, seed), variables, layout)
         data = tensors
     if isinstance(data, (Tensor, np.ndarray, Mapping)) or _is_parts(data):
-        return InMemory(named(data, variables), layout, seed)
+        return InMemory(named(data, variables, layout.ragged), layout, seed)
     _check_iterable(data, epochs)
     if layout.asked:
         raise OptionError(
@@ -226,6 +231,7 @@ def _loader(dataset: Dataset[Any], layout: Layout, seed: int) -> DataLoader[Any]
         shuffle=not streamed and layout.shuffle,
         drop_last=layout.drop_last,
         generator=torch.Generator().manual_seed(seed),
+        collate_fn=collated if layout.ragged else None,
     )
 
 

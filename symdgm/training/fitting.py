@@ -58,7 +58,9 @@ def fit(
         trainable: the model.
         data: tensors or NumPy arrays ``[N, *event]`` (one, a tuple in the order of the model's data
             variables, or a dict by name), a torch Dataset, a DataLoader, or any iterable of batches in one
-            of these forms. Nothing for a model without data.
+            of these forms. Nothing for a model without data. Of sequences ``[N, time, *event]``, lengths
+            ``[N]`` may be given last, or under their name; a list of tensors ``[time, *event]`` has its own.
+            Each batch is cut to its longest.
         epochs: how often the data are gone through.
         batch_size: rows of a batch, default 128; only for data that do not come as batches.
         optimizer: None (Adam, fused where torch has it), an optimiser class, a ready instance, a callable
@@ -108,6 +110,7 @@ def fit(
     )
     device = stepper.players[0].parameters[0].device
     layout = _layout(stepper, batch_size=n or batch_size, shuffle=shuffle, drop_last=drop_last)
+    layout = replace(layout, ragged=trainable.ragged)
     with seeded(seed, device):
         # Both are always drawn, so that watching or not makes no difference to the noise.
         order_seed, validation_seed = draw_seed(), draw_seed()

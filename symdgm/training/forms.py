@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from symdgm.errors import DataError, suggest
+from symdgm.training.ragged import Ragged, is_list, padded
 
 
-def named(data: object, variables: Sequence[str]) -> dict[str, Tensor]:
+def named(data: object, variables: Sequence[str], ragged: Ragged = MappingProxyType({})) -> dict[str, Tensor]:
     """Assigns data to the names of the data variables.
 
     A single tensor or array belongs to the only variable, the parts of a tuple or list to the variables in
@@ -20,6 +22,8 @@ def named(data: object, variables: Sequence[str]) -> dict[str, Tensor]:
     Args:
         data: tensors or NumPy arrays ``[N, *event]`` in one of these forms.
         variables: the names that the model observes.
+        ragged: which of them are sequences, and the name of their lengths. Lengths may be left out; in a
+            tuple they come last. A list of sequences has its own.
 
     Raises:
         DataError: for a missing or unknown name, a wrong number of parts, different lengths, or no rows.
@@ -28,22 +32,26 @@ def named(data: object, variables: Sequence[str]) -> dict[str, Tensor]:
         >>> {name: tuple(value.shape) for name, value in named(np.zeros((3, 2)), ["x"]).items()}
         {'x': (3, 2)}
     """
-    parts = _parts(data, variables)
-    tensors = {name: as_tensor(parts[name], name) for name in variables}
+    parts = padded(_parts(data, variables, list(ragged)), ragged)
+    tensors = {name: as_tensor(parts[name], name) for name in (*variables, *ragged) if name in parts}
     _check_lengths(tensors)
     return tensors
 
 
-def _parts(data: object, variables: Sequence[str]) -> Mapping[str, object]:
+def _parts(data: object, variables: Sequence[str], lengths: Sequence[str]) -> Mapping[str, object]:
     if isinstance(data, Mapping):
-        _check_names([str(name) for name in data], variables)
+        _check_names([str(name) for name in data], variables, lengths)
         return data
-    if isinstance(data, (tuple, list)) and any(isinstance(part, (float, int, list)) for part in data):
+    if lengths and len(variables) == 1 and is_list(data):
+        return {variables[0]: data}
+    if isinstance(data, (tuple, list)) and any(_is_number(part) for part in data):
         raise DataError(
             f"the data are a {type(data).__name__} of numbers or lists, not of tensors",
             hint="convert them first, by `torch.tensor(data)`",
         )
     parts = list(data) if isinstance(data, (tuple, list)) else [data]
+    if len(parts) == len(variables) + len(lengths):
+        variables = [*variables, *lengths]
     if len(parts) != len(variables):
         names = ", ".join(f"`{name}`" for name in variables) or "none"
         raise DataError(
@@ -65,10 +73,16 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _check_names(given: Sequence[str], variables: Sequence[str]) -> None:
+def _is_number(part: object) -> bool:
+    """Whether a part is no tensor but a number, or a list that is none of sequences."""
+    return isinstance(part, (float, int)) or (isinstance(part, list) and not is_list(part))
+
+
+def _check_names(given: Sequence[str], variables: Sequence[str], optional: Sequence[str]) -> None:
     for name in given:
-        if name not in variables:
-            raise DataError(f"the model has no data variable `{name}`", hint=suggest(name, variables))
+        if name not in (*variables, *optional):
+            known = [*variables, *optional]
+            raise DataError(f"the model has no data variable `{name}`", hint=suggest(name, known))
     for name in variables:
         if name not in given:
             raise DataError(

@@ -34,6 +34,10 @@ class Trainable(Protocol):
         """The names of the data, in the order in which unnamed data are assigned to them."""
 
     @property
+    def ragged(self) -> Mapping[str, Sequence[str]]:
+        """The name of the lengths, which may be left out → the data ``[N, time, *event]`` that have them."""
+
+    @property
     def players(self) -> Mapping[str, Sequence[nn.Parameter]]:
         """Each player's parameters, in the order of the updates; one player ``""`` unless it is a game."""
 

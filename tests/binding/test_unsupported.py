@@ -70,15 +70,6 @@ def test_statements_belong_into_a_model(text: str) -> None:
         sd.Objective(text, *vae())
 
 
-def test_a_time_series_is_refused() -> None:
-    factors = [
-        sd.Normal("p(x_t|z_t)", nn.Linear(2, 2)),
-        sd.Normal("p(z_t|z_{t-1})", nn.Linear(2, 2)),
-    ]
-    with pytest.raises(NotSupportedError, match="a step of a sequence"):
-        sd.Objective("sum_{t=1}^T log p(x_t|z_t) + log p(z_t|z_{t-1})", *factors)
-
-
 def test_functions_of_the_wrong_number_of_arguments() -> None:
     x = Name("x")
     for formula, what in ((call("exp", x, x), "exp of 2 arguments"), (call("max", x), "max of 1 arguments")):

@@ -11,10 +11,11 @@ import pytest
 from repository import PACKAGE, modules, python
 
 FACE = (
-    "objective", "model", "block", "statement", "formula", "families", "written_factors", "parts", "blocks",
-    "derivation", "generation", "games", "inline_laws", "divergences", "estimators",
+    "objective", "chain", "model", "block", "statement", "formula", "families", "written_factors", "parts",
+    "blocks", "derivation", "generation", "games", "inline_laws", "divergences", "estimators",
     "algebra", "expression", "equations", "bounding", "measuring", "verification", "equivalence",
-    "numeric_witness", "report", "better_estimators",
+    "numeric_witness", "report", "better_estimators", "forecasting", "sampling", "unrolling",
+    "roles", "rollouts",
 )  # fmt: skip
 BELOW_THE_FACE = (
     "errors", "names", "expressions", "distributions", "parsing", "display", "rewriting", "binding",

@@ -2,6 +2,8 @@
 
 import copy
 import math
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import pytest
 import torch
@@ -20,6 +22,7 @@ class Root:
     """sum sqrt(w) + w.sum(): finite at w = 0, where its gradient is not."""
 
     variables = ("x",)
+    ragged: ClassVar[Mapping[str, Sequence[str]]] = {}
 
     def __init__(self, start):
         self.w = nn.Parameter(torch.tensor(start))

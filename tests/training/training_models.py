@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ class VAE:
     """A Gaussian-Bernoulli VAE with the analytic KL: L = E_q[log p(x|z)] - beta KL[q || p]."""
 
     variables = ("x",)
+    ragged: ClassVar[Mapping[str, Sequence[str]]] = {}
 
     def __init__(self, *, seed: int = 0, features: int = 64, latent: int = 4, hidden: int = 32) -> None:
         with torch.random.fork_rng(devices=[]):
@@ -79,6 +80,7 @@ class Saddle:
     """The game min_a max_b  a b + a^2/2 - b^2/2 + noise-free data mean, whose saddle is at 0."""
 
     variables = ("x",)
+    ragged: ClassVar[Mapping[str, Sequence[str]]] = {}
 
     def __init__(self) -> None:
         self.a = nn.Parameter(torch.tensor([1.0]))

@@ -19,7 +19,9 @@ DETACHED = "detached"
 """Marks a draw without a gradient."""
 LINEAR = (Plus, Minus, Times, Quotient, Expect)
 ONCE = "once"
-"""Marks a draw that all examples have in common."""
+"""Stands where the rows of a draw would, which all examples have in common."""
+EXAMPLES = "batch"
+"""The rows of a draw, unless something else is told: each example has its own."""
 
 
 def pathwise_draw(place: Place) -> Binding:
@@ -46,13 +48,39 @@ def drawn(place: Place, count: int, how: str = "", *extra: PlanNode, opaque: str
     kind = Kind.SAMPLE if law.kind is Kind.OPAQUE else Kind.DRAW
     special = opaque if kind is Kind.SAMPLE else how
     stream, key = fresh(place, law)
-    detail: tuple[Hashable, ...] = (place.name, stream, count, *([special] if special else []))
-    if once(place):
-        detail = (*detail, "", ONCE) if not special else (*detail, ONCE)
+    rows = ONCE if once(place) else place.scope.rows
+    detail = draw_detail(place.name, stream, count, special, rows)
     node = plan.node(kind, law, *extra, *_indices(place), detail=detail, origin=place.drawn[0])
     values = _entries(place, node) if kind is Kind.SAMPLE else {place.drawn[0]: node}
     values |= {pattern(v): value for v, value in values.items()}
     return Binding(place, values, node if count > 1 else None, node, key)
+
+
+def draw_detail(
+    name: str, stream: Hashable, count: int = 1, special: str = "", rows: str = EXAMPLES
+) -> tuple[Hashable, ...]:
+    """What tells a draw from others: `special_of` and `rows_of` read the last two.
+
+    Args:
+        name: the variable.
+        stream: which of several independent draws.
+        count: how many, along an axis of their own.
+        special: what is special about it; a word that the emission knows.
+        rows: what has draws of its own: each example, each of all ``steps``, each sequence that is ``active``
+            in a loop, or nothing, where they are drawn `ONCE`.
+    """
+    last = (special, rows) if rows != EXAMPLES else (special,) if special else ()
+    return (name, stream, count, *last)
+
+
+def special_of(node: PlanNode) -> str:
+    """What is special about a draw."""
+    return node.word(3) if node.detail[3:] else ""
+
+
+def rows_of(node: PlanNode) -> str:
+    """What has draws of its own."""
+    return node.word(4) if node.detail[4:] else EXAMPLES
 
 
 def _indices(place: Place) -> list[PlanNode]:
@@ -87,6 +115,8 @@ def fresh(place: Place, law: PlanNode) -> tuple[tuple[int, int], tuple[object, .
 
 def log_prob_of(binding: Binding) -> PlanNode:
     """The log-density of a draw under its own law."""
+    if binding.log_prob is not None:
+        return binding.log_prob
     assert binding.draw is not None
     place, law = binding.place, binding.draw.args[0]
     values = [binding.values[v] for v in place.drawn]

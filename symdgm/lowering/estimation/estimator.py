@@ -52,7 +52,7 @@ class Place:
     @property
     def several(self) -> bool:
         """Whether independent draws under an index are bound, ``z_{1:K}``, that the body joins itself."""
-        return bool(pattern(self.drawn[0]) != self.drawn[0])
+        return bool(pattern(self.drawn[0]) != self.drawn[0]) and self.law.kind != "path"
 
     def refuse(self, estimator: str, why: str, hint: str) -> EstimatorError:
         """The error that an estimator does not apply here."""
@@ -70,6 +70,8 @@ class Binding:
         axis: the node whose axis is averaged over, if it has one.
         draw: the node that draws, if there is one.
         key: which draw it is, so that an expectation inside draws afresh.
+        within: the scope of the body, where more than the values is told there.
+        log_prob: the log-density of the draws, where it is no single density.
     """
 
     place: Place
@@ -77,6 +79,8 @@ class Binding:
     axis: PlanNode | None = None
     draw: PlanNode | None = None
     key: tuple[object, ...] | None = None
+    within: Scope | None = None
+    log_prob: PlanNode | None = None
 
 
 @dataclass

@@ -1,0 +1,110 @@
+"""Reading sums over time, steps of sequences, and laws of whole sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from sympy import Basic, Tuple, preorder_traversal
+
+from symdgm.binding.environment import Environment
+from symdgm.binding.factors import Factor
+from symdgm.binding.paths import Path, path_of, sequence_factor, step_factor, timeline
+from symdgm.errors import NameResolutionError
+from symdgm.expressions.applications import Apply, Density
+from symdgm.expressions.expectations import Binder, CrossEntropy, DivergenceBetween, Entropy, Expect
+from symdgm.expressions.indices import Aggregate, Index
+from symdgm.expressions.names import Subscripted, base
+
+if TYPE_CHECKING:
+    from symdgm.binding.reader import Reader
+
+
+def is_time(environment: Environment, index: Index) -> bool:
+    """Whether an index runs over time."""
+    return environment.time is not None and index.variable == environment.time.index
+
+
+def read_step(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basic | None:
+    """A step of a sequence, or a whole one; None for any other name.
+
+    The sequence is observed if nothing makes it.
+    """
+    time = reader.environment.time
+    if time is None or not time.covers(node) or node in scope:
+        return node if time is not None and node in scope else None
+    sequence = base(node)
+    if time.whole(sequence) in scope:
+        return node
+    for step in preorder_traversal(node):
+        if step == time.index and step not in scope:
+            raise NameResolutionError(
+                f"`{node}` stands outside of a sum over `{time.index}`",
+                hint=f"write `sum_{{{time.index}=1}}^{time.length} (...)` around all that depends on it",
+            )
+    if step_factor(reader.environment, sequence) is None:
+        maker = sequence_factor(reader.environment, sequence)
+        if maker is None:
+            reader.observe(sequence, argument=True)
+            return node
+    for given in _makers_givens(reader.environment, sequence):
+        if time.covers(given):
+            if base(given) != sequence and given not in scope:
+                read_step(reader, time.whole(base(given)), scope)
+        elif reader.environment.scalar(given) is None and given not in scope and given != time.index:
+            reader.observe(given, argument=True)
+    return node
+
+
+def _makers_givens(environment: Environment, sequence: Basic) -> tuple[Basic, ...]:
+    factor = step_factor(environment, sequence) or sequence_factor(environment, sequence)
+    assert factor is not None
+    return factor.givens
+
+
+def read_over_time(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basic:
+    """A sum over time; a free earlier step in it is the draw of the step before, along one path."""
+    time = timeline(reader.environment)
+    drawn = list(dict.fromkeys(_drawn(reader.environment, node.body, scope)))
+    inside = scope | {time.index}
+    if not drawn:
+        return Aggregate(node.args[0], reader.read(node.body, inside), node.index)
+    path = path_of(reader.environment, drawn)
+    assert isinstance(path.factor, Path)
+    sequences = {base(v) for f in path.factor.steps for v in f.variables}
+    for given in path.givens:
+        if time.covers(given):
+            read_step(reader, given, scope)
+        elif reader.environment.scalar(given) is None and given not in scope:
+            reader.observe(given, argument=True)
+    inside |= _steps(node.body, sequences)
+    body = reader.read(node.body, inside)
+    law = path.node
+    reader.resolutions.setdefault(
+        node, Expect(Aggregate(node.args[0], body, node.index), Binder(Tuple(), law))
+    )
+    return Expect(Aggregate(node.args[0], body, node.index), Binder(Tuple(), law))
+
+
+def _drawn(environment: Environment, body: Basic, scope: frozenset[Basic]) -> Iterator[Factor]:
+    """The factors over a step of a latent sequence that a sum over time draws from."""
+    time = timeline(environment)
+    for node in preorder_traversal(body):
+        laws: tuple[Basic, ...] = ()
+        if isinstance(node, Expect):
+            laws = tuple(b.law for b in node.binders)
+        elif isinstance(node, DivergenceBetween | CrossEntropy | Entropy):
+            laws = node.args[1:2] if isinstance(node, DivergenceBetween) else node.args[:1]
+        for law in laws:
+            match = environment.match(law) if isinstance(law, Apply | Density) else None
+            if match is not None and any(
+                time.offset(v) == 0 and time.whole(base(v)) not in scope for v in match.factor.variables
+            ):
+                yield match.factor
+
+
+def _steps(body: Basic, sequences: set[Basic]) -> frozenset[Basic]:
+    """All steps of some sequences that a formula names."""
+    return frozenset(
+        n for n in preorder_traversal(body) if isinstance(n, Subscripted) and base(n) in sequences
+    )

@@ -1,0 +1,195 @@
+"""Which names are sequences, and which index is time (LANGUAGE.md sections 2 and 8.21-8.22)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sympy import Basic, Integer, preorder_traversal
+from torch import Tensor
+
+from symdgm.errors import NotSupportedError, OptionError
+from symdgm.expressions.arithmetic import Minus, Plus
+from symdgm.expressions.indices import Aggregate
+from symdgm.expressions.names import IndexRange, Name, Relation, Subscripted, base
+
+ONE = Integer(1)
+LENGTH = Name("T")
+"""The name of the lengths, where the formula writes none."""
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Time in a formula.
+
+    Args:
+        index: the step, ``t``.
+        length: the name of the last step, ``T``; data of that name are the lengths of the sequences.
+        sequences: the variables that have steps, without their index.
+        initial: variable → its value before the first step.
+    """
+
+    index: Basic
+    length: Basic
+    sequences: frozenset[Basic]
+    initial: Mapping[Basic, float | Tensor] = field(default_factory=dict)
+
+    def offset(self, node: Basic) -> int | None:
+        """How many steps from now: 0 for ``z_t``, -1 for ``z_{t-1}``; None for what is no step."""
+        if not isinstance(node, Subscripted) or base(node) not in self.sequences or len(node.indices) != 1:
+            return None
+        return offset_of(node.indices[0], self.index)
+
+    def number(self, node: Basic) -> int | None:
+        """Which step ``z_1`` is, counted from 1; None for what is no numbered step."""
+        if not isinstance(node, Subscripted) or base(node) not in self.sequences or len(node.indices) != 1:
+            return None
+        index = node.indices[0]
+        return int(index) if isinstance(index, Integer) and index > 0 else None
+
+    def past(self, node: Basic) -> int | None:
+        """How many steps before now a slice of the past ends: 0 for ``x_{<=t}``, 1 for ``x_{<t}``."""
+        if not isinstance(node, Subscripted) or base(node) not in self.sequences or len(node.indices) != 1:
+            return None
+        lag = past_of(node.indices[0], self.index)
+        return lag if lag is None or lag >= 0 else None
+
+    def is_range(self, node: Basic) -> bool:
+        """Whether a name is a whole sequence, ``z_{1:T}``."""
+        return is_range(node) and base(node) in self.sequences and self.past(node) is None
+
+    def covers(self, node: Basic) -> bool:
+        """Whether a name is a sequence, or a step or a slice of one."""
+        places = (self.offset(node), self.number(node), self.past(node))
+        return self.is_range(node) or any(place is not None for place in places)
+
+    def step(self, sequence: Basic, offset: int = 0) -> Basic:
+        """``z_t`` or ``z_{t-1}`` of a sequence ``z``."""
+        at = self.index
+        if offset:
+            number = Integer(abs(offset))
+            at = Plus(at, Minus(number) if offset < 0 else number)
+        return Subscripted(sequence, at)
+
+    def first(self, sequence: Basic) -> Basic:
+        """``z_1`` of a sequence ``z``."""
+        return Subscripted(sequence, ONE)
+
+    def whole(self, sequence: Basic) -> Basic:
+        """``z_{1:T}`` of a sequence ``z``."""
+        return Subscripted(sequence, IndexRange(ONE, self.length))
+
+
+def offset_of(index: Basic, time: Basic) -> int | None:
+    """``c`` of ``t + c``, or None."""
+    if index == time:
+        return 0
+    if isinstance(index, Plus) and len(index.args) == 2 and index.args[0] == time:
+        step = index.args[1]
+        if isinstance(step, Integer):
+            return int(step)
+        if isinstance(step, Minus) and isinstance(step.args[0], Integer):
+            return -int(step.args[0])
+    return None
+
+
+def past_of(index: Basic, time: Basic) -> int | None:
+    """``c`` of the slices ``1:t-c``, ``<=t-c`` and, one step more, ``<t-c``; None for anything else."""
+    if isinstance(index, IndexRange) and index.args[0] == ONE:
+        end, more = index.args[1], 0
+    elif isinstance(index, Relation) and str(index.args[0]) in ("<", "<="):
+        end, more = index.args[2], int(str(index.args[0]) == "<")
+    else:
+        return None
+    offset = offset_of(end, time)
+    return None if offset is None else more - offset
+
+
+def is_range(node: Basic) -> bool:
+    """Whether a name has a range for its only index."""
+    return (
+        isinstance(node, Subscripted) and len(node.indices) == 1 and isinstance(node.indices[0], IndexRange)
+    )
+
+
+def timeline_of(expressions: Iterable[Basic], declared: Sequence[Basic]) -> Timeline | None:
+    """Time in formulas and declarations, or None where nothing is a sequence.
+
+    An index is time where factors are declared over variables with it, and a formula sums over it or names a
+    range of such a variable.
+
+    Args:
+        expressions: the formulas.
+        declared: the notation of the factors.
+
+    Raises:
+        NotSupportedError: two indices of time.
+    """
+    formulas = list(expressions)
+    stepped = {(i, base(s)) for node in declared for s in _subscripted(node) for i in _indices(s)}
+    summed = {
+        n.index.variable: n for e in formulas for n in preorder_traversal(e) if isinstance(n, Aggregate)
+    }
+    letters = {i for i, _ in stepped}
+    ranges = [
+        s
+        for e in (*formulas, *declared)
+        for s in _subscripted(e)
+        if is_range(s) and all(past_of(s.indices[0], i) is None for i in letters)
+    ]
+    named = {base(s) for s in ranges}
+    indices = {i for i, sequence in stepped if i in summed or sequence in named}
+    if not indices:
+        return None
+    if len(indices) > 1:
+        names = ", ".join(f"`{i}`" for i in sorted(indices, key=str))
+        raise NotSupportedError(
+            f"{names} are both steps of sequences", hint="use one letter for the step in all factors"
+        )
+    (index,) = indices
+    sequences = {s for i, s in stepped if i == index}
+    for formula in formulas:
+        sequences |= {base(s) for s in _subscripted(formula) if index in _indices(s)}
+    sequences |= named
+    for node in (*formulas, *declared):
+        slices = (s for s in _subscripted(node) if len(s.indices) == 1)
+        sequences |= {base(s) for s in slices if past_of(s.indices[0], index) is not None}
+    upper = [n.index.args[2] for i, n in summed.items() if i == index and len(n.index.args) == 3]
+    upper += [s.indices[0].args[1] for s in ranges]
+    length = next((u for u in upper if isinstance(u, Name)), LENGTH)
+    return Timeline(index, length, frozenset(sequences))
+
+
+def is_initial(time: Timeline, node: Basic) -> bool:
+    """Whether a name is a value before the first step, ``z_0``."""
+    return isinstance(node, Subscripted) and base(node) in time.sequences and node.indices == (Integer(0),)
+
+
+def initial_value(name: str, value: object) -> float | Tensor:
+    """A value before the first step: a number, a tensor of the event's shape, or a trained parameter.
+
+    Raises:
+        OptionError: if it is none of these.
+    """
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    raise OptionError(
+        f"`{name}` is {type(value).__name__}, but it is the value before the first step",
+        hint="give a number, a tensor of the event's shape, or an nn.Parameter",
+    )
+
+
+def _subscripted(node: Basic) -> Iterator[Subscripted]:
+    return (n for n in preorder_traversal(node) if isinstance(n, Subscripted))
+
+
+def _indices(node: Subscripted) -> list[Basic]:
+    """The name that the only index of a variable counts from."""
+    if len(node.indices) != 1:
+        return []
+    index = node.indices[0]
+    if isinstance(index, Plus) and offset_of(index, index.args[0]) is not None:
+        index = index.args[0]
+    return [index] if isinstance(index, Name) else []

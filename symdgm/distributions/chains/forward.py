@@ -1,0 +1,70 @@
+"""The forward algorithm of hidden Markov models; generated code defines these functions for itself."""
+
+import math
+
+import torch
+
+
+def log_product(log_alpha: torch.Tensor, log_transition: torch.Tensor) -> torch.Tensor:
+    """``log sum_j exp(log_alpha_j + log_transition_jk)``."""
+    if log_transition.ndim == 2 and len(log_transition) >= 32:  # a product of matrices is faster from here on
+        top = log_alpha.detach().amax(-1, keepdim=True)
+        product = (log_alpha - top).exp() @ log_transition.exp()
+        if bool(product.min() > torch.finfo(product.dtype).tiny * 1e8):  # then nothing of weight was lost
+            return product.log() + top
+    return (log_alpha.unsqueeze(-1) + log_transition).logsumexp(-2)
+
+
+def forward_messages(
+    log_start: torch.Tensor, log_transition: torch.Tensor, log_emission: torch.Tensor, counts: list[int]
+) -> list[torch.Tensor]:
+    """``log p(x_{1:t}, z_t)`` at each time: Rabiner (1989), eq. 19 and 20, in logarithms."""
+    floor = torch.finfo(log_emission.dtype).min / 1e6  # a log of 0 would have no gradient
+    emissions = torch.split(log_emission.clamp(min=floor), counts, -2)
+    log_transition = log_transition.clamp(min=floor)
+    varying = torch.split(log_transition, counts, -3) if log_transition.ndim > 2 else None
+    messages = [log_start.clamp(min=floor) + emissions[0]]
+    for time in range(1, len(counts)):
+        before = messages[-1][..., : counts[time], :]
+        step = log_transition if varying is None else varying[time]
+        messages.append(log_product(before, step) + emissions[time])
+    return messages
+
+
+def tree_of_steps(
+    log_start: torch.Tensor, log_transition: torch.Tensor, log_emission: torch.Tensor, counts: list[int]
+) -> torch.Tensor:
+    """``log p(x_{1:T}, z_T)`` by products of neighbours, in log T rounds: Särkkä and García-Fernández (2021).
+
+    Steps beyond a length are the identity.
+    """
+    floor = torch.finfo(log_emission.dtype).min / 1e6  # a log of 0 would have no gradient
+    first, states = counts[0], log_emission.shape[-1]
+    start = log_start.clamp(min=floor) + log_emission.clamp(min=floor)[..., :first, :]
+    steps = (log_transition + log_emission.unsqueeze(-2)).clamp(min=floor)[..., first:, :, :]
+    there = torch.arange(first, device=steps.device) < torch.tensor(counts[1:], device=steps.device)[:, None]
+    identity = torch.eye(states, dtype=steps.dtype, device=steps.device).log().clamp(min=floor)
+    place = (there.flatten().cumsum(0) - 1).clamp(min=0)
+    placed = steps[..., place, :, :].reshape(*steps.shape[:-3], *there.shape, states, states)
+    product = torch.where(there[..., None, None], placed, identity)
+    while product.shape[-4] > 1:
+        even = product.shape[-4] // 2 * 2
+        left, right = product[..., :even:2, :, :, :], product[..., 1:even:2, :, :, :]
+        paired = (left.unsqueeze(-1) + right.unsqueeze(-3)).logsumexp(-2)
+        product = torch.cat([paired, product[..., even:, :, :, :]], -4)
+    return (start.unsqueeze(-1) + product.squeeze(-4)).logsumexp(-2)
+
+
+def forward_algorithm(
+    log_start: torch.Tensor, log_transition: torch.Tensor, log_emission: torch.Tensor, counts: list[int]
+) -> torch.Tensor:
+    """``log p(x_{1:T})`` of each sequence, the longest first; z_{1:T} is summed out."""
+    states = log_emission.shape[-1]
+    if len(counts) > 8 and log_emission.shape[:-2].numel() * counts[0] * states**3 <= 2048:
+        last = tree_of_steps(log_start, log_transition, log_emission, counts)
+    else:
+        messages = forward_messages(log_start, log_transition, log_emission, counts)
+        ended = [m[..., n:, :] for m, n in zip(messages, [*counts[1:], 0], strict=True)]
+        last = torch.cat(ended[::-1], -2)
+    log_p = last.logsumexp(-1)
+    return log_p.where(log_p > torch.finfo(log_p.dtype).min / 1e7, -math.inf)

@@ -1,0 +1,1 @@
+"""Time: sequences step by step, the loop that only what is carried needs, and sums over steps."""

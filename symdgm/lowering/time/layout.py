@@ -1,0 +1,184 @@
+"""How steps lie in memory: those of one time together, the longest sequence first, none beyond a length."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from symdgm.errors import NotSupportedError
+from symdgm.expressions.names import Name, Subscripted, spelled
+from symdgm.lowering.operands import ATOM, BATCH, STEPS, Axis, Operand
+from symdgm.lowering.plan import Kind, PlanNode
+
+if TYPE_CHECKING:
+    from symdgm.lowering.writer import Writer
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The names of what says where steps lie.
+
+    Args:
+        rows: the sequence of each step, ``[steps]``.
+        counts: how many sequences have each time, a list.
+        order: the sequences, the longest first, where their lengths differ.
+        valid: which steps of which sequences there are, ``[time, batch]``, likewise.
+        longest: the number of steps of the longest sequence.
+        lengths: the length of each sequence, ``[batch]``, where they differ.
+    """
+
+    rows: str
+    counts: str
+    longest: str
+    order: str = ""
+    valid: str = ""
+    lengths: str = ""
+
+
+def layout(writer: Writer, node: PlanNode | None = None) -> Layout:
+    """The layout of this evaluation; it is written where it is first needed."""
+    if writer.layout is None:
+        writer.layout = _written(writer)
+    return writer.layout
+
+
+def _written(writer: Writer) -> Layout:
+    time = writer.environment.time
+    assert time is not None
+    x = _sequence(writer)
+    key = f"data:{spelled(time.length)}"
+    script = writer.script
+    if key not in writer.arguments or writer.arguments[key] not in writer.inputs:
+        script.comment("the steps of all sequences, those of one time together")
+        rows = script.assign("rows", f"torch.arange({x}.shape[0], device={x}.device).repeat({x}.shape[1])")
+        counts = script.assign("counts", f"[{x}.shape[0]] * {x}.shape[1]")
+        return Layout(rows, counts, f"{x}.shape[1]")
+    lengths = writer.argument(key)
+    script.comment("the steps of all sequences, those of one time together, the longest sequence first")
+    order = script.assign("order", f"{lengths}.argsort(descending=True, stable=True)")
+    text = f"torch.arange({x}.shape[1], device={x}.device)[:, None] < {lengths}[{order}]"
+    valid = script.assign("valid", text)
+    rows = script.assign("rows", f"{order}.expand({valid}.shape)[{valid}]")
+    counts = script.assign("counts", f"[c for c in {valid}.sum(1).tolist() if c]")
+    return Layout(rows, counts, f"len({counts})", order, valid, lengths)
+
+
+def _sequence(writer: Writer) -> str:
+    """An observed sequence, which has the batch and the time."""
+    for node in writer.planned:
+        if node.kind is Kind.STEPS:
+            return writer.argument(f"data:{node.args[0].word()}")
+    raise NotSupportedError(
+        "no sequence is observed, so that nothing says how many steps there are",
+        hint="let a factor depend on an observed sequence",
+    )
+
+
+def emit_steps(writer: Writer, node: PlanNode) -> Operand:
+    """An observed sequence, step by step; what lies beyond a length is left out."""
+    x = writer.operands[node.args[0]]
+    steps = layout(writer)
+    text = f"{x.text}.transpose(0, 1).flatten(0, 1)"
+    if steps.order:
+        text = f"{x.text}[{steps.order}].transpose(0, 1)[{steps.valid}]"
+    named = writer.named(f"{node.args[0].word()}_t", Operand(text), node.origin)
+    return Operand(named.text, ATOM, (STEPS,), x.rank - 1)
+
+
+def emit_time(writer: Writer, node: PlanNode) -> Operand:
+    """The number of each step, counted from 1; of a first step apart, 1 for every sequence."""
+    device = f"device={writer.argument('device')}"
+    if node.word() == BATCH:
+        return Operand(f"torch.ones({writer.batch_size()}, dtype=torch.int64, {device})", ATOM, (BATCH,))
+    steps = layout(writer)
+    text = f"torch.arange(1, {steps.longest} + 1, {device}).repeat_interleave({steps.counts}[0])"
+    if steps.valid:
+        text = f"{steps.valid}.nonzero()[:, 0] + 1"
+    return Operand(writer.named(_hint(node, "t"), Operand(text), node.origin).text, ATOM, (STEPS,))
+
+
+def emit_gather(writer: Writer, node: PlanNode) -> Operand:
+    """What has one value per example, for every step of it."""
+    value = writer.operands[node.args[0]]
+    if BATCH not in value.axes:
+        return value
+    index = ", ".join(layout(writer).rows if a == BATCH else ":" for a in value.axes)
+    operand = Operand(f"{value.at(ATOM)}[{index}]", ATOM, in_place_of_batch(value.axes, STEPS), value.rank)
+    return writer.named(_hint(node, "value") + "_of_steps", operand, node.origin)
+
+
+def in_place_of_batch(axes: tuple[Axis, ...], rows: Axis) -> tuple[Axis, ...]:
+    """Axes with another one where the batch stands."""
+    return tuple(rows if a == BATCH else a for a in axes)
+
+
+def padded(writer: Writer, steps: Operand) -> str:
+    """Steps as ``[batch, time, *event]`` again, with zeros beyond each length.
+
+    Raises:
+        NotSupportedError: several paths.
+    """
+    where = layout(writer)
+    if steps.axes != (STEPS,):
+        raise NotSupportedError(
+            f"`{steps.text}` has several draws, which a network over whole sequences cannot read yet",
+            hint="leave `samples` out",
+        )
+    if not where.order:
+        return f"{steps.text}.unflatten(0, (len({where.counts}), -1)).transpose(0, 1)"
+    shape = f"(*{where.valid}.shape, *{steps.text}.shape[1:])"
+    text = f"{steps.text}.new_zeros({shape})"
+    name = writer.script.assign("padded", text)
+    filled = (
+        f"{name}.masked_scatter({where.valid}[{', '.join([':', ':', *['None'] * steps.rank])}], {steps.text})"
+    )
+    return writer.script.assign("padded", f"{filled}[:, {where.order}.argsort()].transpose(0, 1)")
+
+
+def over_steps(writer: Writer, node: PlanNode, value: Operand) -> Operand:
+    """The sum or the mean of each sequence over its steps, from some step on."""
+    steps = layout(writer)
+    operation, first = node.word(), node.number(2)
+    if STEPS not in value.axes:
+        value = Operand(f"{value.at(ATOM)}.expand(len({steps.rows}))", ATOM, (*value.axes, STEPS))
+    value = writer.named("step_term", value, node.origin)
+    dim = value.axes.index(STEPS)
+    text, rows = value.text, steps.rows
+    if first > 1:
+        start = f"sum({steps.counts}[:{first - 1}])"
+        text, rows = f"{text}[{', '.join([*[':'] * dim, start + ':'])}]", f"{rows}[{start}:]"
+    sizes = ", ".join([*(writer.size(a) for a in value.axes[:dim]), writer.batch_size()])
+    total = f"{text}.new_zeros({sizes}).index_add({dim}, {rows}, {text})"
+    if operation == "mean":
+        shortened = f" - {first - 1}" if first > 1 else ""
+        over = f"({steps.lengths or steps.longest}{shortened})"
+        return Operand(f"({total} / {over})", ATOM, (*value.axes[:dim], BATCH))
+    return Operand(total, ATOM, (*value.axes[:dim], BATCH))
+
+
+def emit_first(writer: Writer, node: PlanNode) -> Operand:
+    """The first step of every sequence, in the order of the batch."""
+    value, steps = writer.operands[node.args[0]], layout(writer)
+    if STEPS not in value.axes:
+        return value
+    dim = value.axes.index(STEPS)
+    lead = [":"] * dim
+    text = f"{value.at(ATOM)}[{', '.join([*lead, f':{steps.counts}[0]'])}]"
+    if steps.order:
+        text += f"[{', '.join([*lead, f'{steps.order}.argsort()'])}]"
+    axes = tuple(BATCH if a == STEPS else a for a in value.axes)
+    return writer.named(_hint(node, "first"), Operand(text, ATOM, axes, value.rank), node.origin)
+
+
+def longest_first(writer: Writer, value: Operand) -> str:
+    """A value of every example in the order in which steps lie."""
+    order = layout(writer).order
+    if not order or BATCH not in value.axes:
+        return value.at(ATOM)
+    lead = [":"] * value.axes.index(BATCH)
+    return f"{value.at(ATOM)}[{', '.join([*lead, order])}]"
+
+
+def _hint(node: PlanNode, otherwise: str) -> str:
+    """``x_1`` for the first step of x."""
+    return spelled(node.origin) if isinstance(node.origin, Name | Subscripted) else otherwise

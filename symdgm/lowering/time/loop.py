@@ -1,0 +1,220 @@
+"""The loop over time in generated code: it holds what is carried from step to step, and nothing else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+
+from symdgm.errors import ShapeError
+from symdgm.expressions.names import spelled
+from symdgm.lowering.opaque import opaque_log_density
+from symdgm.lowering.operands import ACTIVE, ATOM, STEPS, Axis, Operand
+from symdgm.lowering.plan import Kind, PlanNode, ordered, uses
+from symdgm.lowering.statements import Script
+from symdgm.lowering.time.beginning import initial, keep_first
+from symdgm.lowering.time.keeper import Keeper
+from symdgm.lowering.time.layout import layout
+from symdgm.lowering.time.loops import Body, Step
+
+if TYPE_CHECKING:
+    from symdgm.lowering.writer import Writer
+
+INDENT = "    "
+
+
+def emit_loop(writer: Writer, node: PlanNode) -> Operand:
+    """Write the loop over time that draws a path, and what it keeps of every step."""
+    loop = _Loop(writer, node)
+    loop.outside()
+    loop.begin()
+    loop.write_step()
+    loop.finish()
+    writer.kept[node] = loop.kept.finished()
+    return next(iter(writer.kept[node].values()))
+
+
+@final
+class _Loop:
+    """A loop while it is written; its first step runs while it is written, the others after that.
+
+    Args:
+        writer: writes the code.
+        node: the loop.
+    """
+
+    def __init__(self, writer: Writer, node: PlanNode) -> None:
+        (body,) = node.detail
+        assert isinstance(body, Body)
+        self.writer, self.node, self.body = writer, node, body
+        self.counts = layout(writer).counts
+        self.roots = [n for s in body.steps for n in (s.value, *([s.law] if s.law else []))]
+        self.nodes = ordered(self.roots)
+        self.inside = _inside(self.nodes)
+        self.lead: tuple[Axis, ...] = (node, ACTIVE) if body.count > 1 else (ACTIVE,)
+        self.kept = Keeper(writer, node)
+        self.slices: dict[str, tuple[str, PlanNode]] = {}
+        self.carried: dict[PlanNode, Operand] = {}
+        self.outer = self.script = writer.script
+        self.started = int(any(s.first is not None for s in body.steps))
+        self.some = len(writer.script.run(self.counts)) > self.started
+
+    def outside(self) -> None:
+        """What the body reads, and no step changes."""
+        writer = self.writer
+        writer.counts.update(uses(self.roots))
+        writer.scored |= {
+            s.value.args[0] for s in self.body.steps if s.law is not None and s.law.kind is Kind.OPAQUE
+        }
+        writer.write([n for n in self.nodes if n not in self.inside and n.kind is not Kind.LEAF])
+        if self.body.count > 1:
+            writer.axes.insert(0, self.node)
+            writer.lengths[self.node] = self.body.count
+        for leaf in self.nodes:
+            if leaf.kind is Kind.LEAF and leaf.word() == "slice":
+                self._slice(leaf)
+
+    def _slice(self, leaf: PlanNode) -> None:
+        """A loop variable that runs over the steps of a sequence from outside."""
+        source = leaf.detail[1]
+        assert isinstance(source, PlanNode)
+        operand = self.writer.operands[source]
+        if STEPS not in operand.axes:
+            self.writer.operands[leaf] = operand
+            return
+        operand = self.writer.named("outside", operand, leaf.origin)
+        dim = operand.axes.index(STEPS)
+        name = self.script.names.fresh(f"{operand.text}_now")
+        self.slices[name] = (f"{operand.text}.split({self.counts}{f', {dim}' if dim else ''})", leaf)
+        axes = tuple(ACTIVE if a == STEPS else a for a in operand.axes)
+        self.writer.operands[leaf] = Operand(name, ATOM, axes, operand.rank)
+
+    def begin(self) -> None:
+        """What is carried into the first step of the loop."""
+        for step in self.body.steps:
+            if step.before in self.nodes:
+                self.carried[step.before] = initial(self.writer, step, self.lead)
+        if self.started:
+            keep_first(self.writer, self.body, self.kept, self.carried, self.lead)
+
+    def write_step(self) -> None:
+        """Write one step while running the first; for no sequence at all where there is no step left."""
+        writer, values = self.writer, self.outer.values
+        self.script = writer.script = Script(values, self.outer.names)
+        values["count"] = self.outer.run(f"{self.counts}[{self.started}]") if self.some else 0
+        for name, (text, _) in self.slices.items():
+            values[name] = self.outer.run(f"{text}[{self.started}]" if self.some else f"{text}[0][:0]")
+        cut = ", ".join([*[":"] * (len(self.lead) - 1), ":count"])
+        for before, operand in self.carried.items():
+            now = Operand(f"{operand.text}[{cut}]", ATOM, self.lead, operand.rank)
+            writer.operands[before] = writer.named(f"{operand.text}_before", now)
+        writer.write([n for n in self.nodes if n in self.inside])
+        for step in self.body.steps:
+            self._close(step)
+        writer.script = self.outer
+
+    def _close(self, step: Step) -> None:
+        """The end of a step: what is kept, and what is carried on."""
+        writer, wanted, name = self.writer, self.kept.wanted, spelled(step.sequence)
+        value = writer.named(name, writer.operands[step.value], step.value.origin)
+        if ("draw", step.sequence) in wanted:
+            self.kept.keep(("draw", step.sequence), value, name)
+        if ("before", step.sequence) in wanted:
+            self.kept.keep(("before", step.sequence), writer.operands[step.before], f"{name}_before")
+        if ("law", step.sequence) in wanted and step.law is not None:
+            self._keep_law(step, step.law)
+        start = self.carried.get(step.before)
+        if start is None or start.text == value.text:
+            return
+        if value.rank != start.rank:
+            raise ShapeError(
+                f"a step of `{name}` has {value.rank} event axes, but its beginning has {start.rank}",
+                hint=f"give `{name}_0` the event shape of `{name}`",
+            )
+        self.script.record(f"{start.text} = {value.text}", (start.text,))
+        self.script.values[start.text] = writer.value(value)
+
+    def _keep_law(self, step: Step, law: PlanNode) -> None:
+        """Keep the parameters of a law; of one that is computed as a whole, the log-density of its draw."""
+        writer = self.writer
+        if law.kind is Kind.OPAQUE:
+            known = writer.log_probs.get(step.value.args[0])
+            hint = f"log_{step.sequence}"
+            log = known or opaque_log_density(writer, law, [step.value], hint, step.factor.node)
+            self.kept.keep(("log_prob", step.sequence), log, hint)
+            return
+        for parameter, operand in writer.laws[law].parameters.items():
+            if ACTIVE in operand.axes:
+                self.kept.keep(("law", step.sequence, parameter), operand, operand.text)
+
+    def finish(self) -> None:
+        """Run the steps that are left, and write the loop over all."""
+        values, entries = self.outer.values, self.kept.entries
+        exec(compile(self._text(self.started + int(self.some)), "<symdgm>", "exec"), values)
+        drawn = [f"{s.value.origin} ~ {s.law.origin}" for s in self.body.steps if s.law is not None]
+        self.outer.comment(f"{' and '.join(drawn)}: step by step" if drawn else "step by step")
+        if entries:
+            self.outer.record(f"{', '.join(entries)} = {self.kept.begun}", tuple(entries))
+        self.outer.record(self._text(self.started), ())
+
+    def _text(self, skipped: int) -> str:
+        """The loop without its first steps."""
+        sources = {"count": self.counts, **{name: text for name, (text, _) in self.slices.items()}}
+        if self.writer.frozen.segments.truncate:
+            sources = {"time": f"range(len({self.counts}))", **sources}
+        over = [f"{text}[{skipped}:]" if skipped else text for text in sources.values()]
+        head = ", ".join(sources)
+        text = f"zip({', '.join(over)})" if len(over) > 1 else over[0]
+        if self.writer.frozen.segments.checkpoint:
+            return self._in_segments(head, text)
+        return f"for {head} in {text}:\n{_indented(self._lines())}"
+
+    def _in_segments(self, head: str, over: str) -> str:
+        """The loop in segments that are computed anew when gradients are formed."""
+        names = [o.text for o in self.carried.values()]
+        lists = list(self.kept.entries)
+        result = ", ".join([*names, f"[{', '.join(lists)}]"])
+        segment = [
+            *([f"{', '.join(lists)} = {', '.join(['[]'] * len(lists))}"] if lists else []),
+            f"for {head} in steps:",
+            *_indented(self._lines()).split("\n"),
+            f"return {result}",
+        ]
+        length = self.writer.frozen.segments.checkpoint
+        arguments = ", ".join(["segment", f"steps[start:start + {length}]", *names])
+        body = [
+            f"{', '.join([*names, 'kept'])} = checkpoint({arguments}, use_reentrant=False)",
+            *(f"{name} += kept[{i}]" for i, name in enumerate(lists)),
+        ]
+        lines = [
+            f"def segment({', '.join(['steps', *names])}):",
+            f"{INDENT}# some steps, computed anew when gradients are formed",
+            *_indented(segment).split("\n"),
+            f"steps = list({over})" if over.startswith("zip") else f"steps = {over}",
+            f"for start in range(0, len(steps), {length}):",
+            *_indented(body).split("\n"),
+        ]
+        return "\n".join(lines)
+
+    def _lines(self) -> list[str]:
+        """The body."""
+        every, lines = self.writer.frozen.segments.truncate, []
+        if every and self.carried:
+            names = [o.text for o in self.carried.values()]
+            cut = ", ".join(f"{name}.detach()" for name in names)
+            lines += [f"if time and time % {every} == 0:", f"{INDENT}{', '.join(names)} = {cut}"]
+        for statement in self.script.statements:
+            lines += [f"# {line}" for line in statement.comment.split("\n") if line]
+            lines += statement.text.split("\n")
+        return [*lines, *(f"{name}.append({text})" for name, text in self.kept.entries.items())]
+
+
+def _indented(lines: list[str]) -> str:
+    return "\n".join(INDENT + line for line in lines)
+
+
+def _inside(nodes: list[PlanNode]) -> set[PlanNode]:
+    """The nodes that every step computes anew: they depend on the step, or draw."""
+    found: set[PlanNode] = set()
+    for node in nodes:
+        if node.kind in (Kind.DRAW, Kind.SAMPLE) or any(a in found or a.kind is Kind.LEAF for a in node.args):
+            found.add(node)
+    return found

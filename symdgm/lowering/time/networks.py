@@ -1,0 +1,108 @@
+"""Networks that read whole sequences, in generated code."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING
+
+from sympy import Basic
+from torch import Tensor, nn
+
+from symdgm.errors import NotSupportedError, ShapeError
+from symdgm.expressions.names import spelled
+from symdgm.lowering.networks import run_call
+from symdgm.lowering.operands import ATOM, STEPS, Operand
+from symdgm.lowering.plan import PlanNode
+from symdgm.lowering.time.layout import layout, padded
+from symdgm.lowering.time.sequences import FUSED
+
+if TYPE_CHECKING:
+    from symdgm.lowering.writer import Writer
+
+
+def emit_sequence(writer: Writer, node: PlanNode) -> Operand:
+    """A network over whole sequences: recurrent modules read packed steps, others padded ones.
+
+    Raises:
+        ShapeError: what it returns has not one value a step.
+    """
+    name, direction, sequence = node.detail
+    source, steps = writer.frozen.readings[node], layout(writer)
+    inputs = [writer.named("input", writer.operands[a], a.origin) for a in node.args]
+    call = writer.argument(f"network:{name}")
+    if isinstance(source.call, FUSED):
+        return _packed(writer, node, inputs, call, str(direction) == "backward")
+    whole = [padded(writer, i) for i in inputs]
+    options = [f"lengths={steps.lengths}"] if steps.lengths and _takes_lengths(source.call) else []
+    text = f"{call}({', '.join([*whole, *options])})"
+    found = run_call(writer, text, inputs)
+    if not isinstance(found, Tensor) or found.dim() < 2:
+        raise ShapeError(
+            f"`{source.label}` returned no tensor [batch, time, *event]",
+            hint="a network over whole sequences returns one value for each step",
+        )
+    hidden = writer.script.names.fresh(_spelled(sequence))
+    writer.script.values[hidden] = found
+    writer.script.record(f"{hidden} = {text}", (hidden,), node.origin)
+    flat = f"{hidden}.transpose(0, 1).flatten(0, 1)"
+    if steps.order:
+        flat = f"{hidden}[{steps.order}].transpose(0, 1)[{steps.valid}]"
+    return writer.named(f"{hidden}_t", Operand(flat, ATOM, (STEPS,), found.dim() - 2), node.origin)
+
+
+def _takes_lengths(call: object) -> bool:
+    target = call.forward if isinstance(call, nn.Module) else call
+    try:
+        return "lengths" in inspect.signature(target).parameters  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return False
+
+
+def _packed(writer: Writer, node: PlanNode, inputs: list[Operand], call: str, backward: bool) -> Operand:
+    """A recurrent module over packed steps, forward or backward in time."""
+    steps, script = layout(writer), writer.script
+    text = inputs[0].text if len(inputs) == 1 else f"torch.cat([{', '.join(i.text for i in inputs)}], -1)"
+    flip = ""
+    if backward:
+        flip = writer.flip(steps)
+        text = f"{text}[{flip}]"
+    sizes = f"torch.tensor({steps.counts})"
+    run = f"{call}(PackedSequence({text}, {sizes}){_start(writer, node, backward)})[0].data"
+    found = run_call(writer, run, inputs)
+    name = script.names.fresh(f"{_spelled(node.detail[2])}_t")
+    if flip:
+        run = f"{run}[{flip}]"
+        found = found[script.values[flip]]
+    script.values[name] = found
+    script.record(f"{name} = {run}", (name,), node.origin)
+    return Operand(name, ATOM, (STEPS,), 1)
+
+
+def _start(writer: Writer, node: PlanNode, backward: bool) -> str:
+    """The state before the first step, where one is bound; a module begins with zeros by itself.
+
+    Raises:
+        NotSupportedError: a module that has another state than its last output.
+    """
+    sequence, time = node.detail[2], writer.environment.time
+    assert time is not None and isinstance(sequence, Basic)
+    value = time.initial.get(sequence, 0.0)
+    if not isinstance(value, Tensor) and value == 0:
+        return ""
+    call, name = writer.frozen.readings[node].call, spelled(sequence)
+    if backward or isinstance(call, nn.LSTM) or not isinstance(call, FUSED) or call.num_layers > 1:
+        raise NotSupportedError(
+            f"`{name}_0` cannot begin `{node.origin}` yet",
+            hint="a value of its own begins an nn.RNN or nn.GRU of one layer that runs forward; "
+            "write other recurrences by a cell",
+        )
+    sizes = f"1, {layout(writer).counts}[0], {call.hidden_size}"
+    if isinstance(value, Tensor):
+        return f", {writer.argument(f'initial:{name}')}.expand({sizes}).contiguous()"
+    like = f"dtype={writer.argument('dtype')}, device={writer.argument('device')}"
+    return f", torch.full(({sizes},), {value}, {like})"
+
+
+def _spelled(sequence: object) -> str:
+    assert isinstance(sequence, Basic)
+    return spelled(sequence)

@@ -1,0 +1,33 @@
+"""How much of a long loop is remembered for the gradient."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from symdgm.errors import OptionError
+
+
+@dataclass(frozen=True)
+class Segments:
+    """What a loop over time does every so many steps.
+
+    Args:
+        truncate: after how many steps gradients stop at what is carried; 0: they never do.
+        checkpoint: how many steps are computed anew together when gradients are formed, so that only what
+            they carry and keep is remembered; 0: everything is remembered.
+    """
+
+    truncate: int = 0
+    checkpoint: int = 0
+
+
+def segments(truncate: int | None, checkpoint: int | None) -> Segments:
+    """The segments of loops, from the options of an objective.
+
+    Raises:
+        OptionError: a number of steps that is no whole number from 1.
+    """
+    for name, value in {"truncate": truncate, "checkpoint": checkpoint}.items():
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            raise OptionError(f"`{name}` is {value!r}", hint="write a whole number of steps, 1 or more")
+    return Segments(truncate or 0, checkpoint or 0)

@@ -1,0 +1,203 @@
+"""Lowering the steps of sequences: observed, drawn along a path, or computed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sympy import Basic
+from torch import nn
+
+from symdgm.binding.factors import Factor
+from symdgm.binding.paths import first_factor, sequence_factor, step_factor
+from symdgm.errors import NameResolutionError, NotSupportedError
+from symdgm.expressions.laws import Law
+from symdgm.expressions.names import base, spelled
+from symdgm.lowering.plan import Kind, PlanNode
+from symdgm.lowering.sources import sources_of
+
+if TYPE_CHECKING:
+    from symdgm.lowering.lower import Lowering, Scope
+
+FUSED = (nn.RNN, nn.GRU, nn.LSTM)
+"""Modules that run over whole sequences at once."""
+
+
+def in_rows(lowering: Lowering, observed: PlanNode, scope: Scope) -> PlanNode:
+    """What has one value per example where every step needs it."""
+    if scope.rows == "batch":
+        return observed
+    gathered = lowering.plan.node(Kind.GATHER, observed, origin=observed.origin)
+    return gathered if scope.rows == "steps" else leaf(lowering, gathered)
+
+
+def leaf(lowering: Lowering, outer: PlanNode) -> PlanNode:
+    """The current step of a sequence in the body of a loop."""
+    return lowering.plan.node(Kind.LEAF, detail=("slice", outer), origin=outer.origin)
+
+
+def lower_step(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode | None:
+    """A step of a sequence, with the steps of all sequences on one axis, or its number; else None.
+
+    Raises:
+        NotSupportedError: a step that cannot be reached.
+    """
+    time = lowering.bound.environment.time
+    if time is not None and node == time.index:
+        outside = "steps" if scope.rows == "active" else scope.rows
+        number = lowering.plan.node(Kind.TIME, detail=(outside,), origin=node)
+        return leaf(lowering, number) if scope.rows == "active" else number
+    if time is None or not time.covers(node):
+        return None
+    if scope.rows == "active":
+        assert scope.outer is not None
+        outer = lower_step(lowering, node, scope.outer)
+        assert outer is not None
+        return leaf(lowering, outer)
+    sequence = base(node)
+    if (lag := time.past(node)) is not None:
+        return lower_step(lowering, time.step(sequence, -lag), scope)
+    if (which := time.number(node)) is not None:
+        return _numbered(lowering, node, which, scope)
+    offset = time.offset(node) or 0
+    now = scope.traces.get(sequence)
+    if now is not None and offset == -1 and now.kind is Kind.LOOP and now.detail[0].carries(sequence):  # type: ignore[attr-defined]
+        return lowering.plan.node(Kind.TRACE, now, detail=("before", sequence), origin=node)
+    value = _made(lowering, sequence, scope) if now is None else now
+    if value.kind is Kind.LOOP:
+        value = lowering.plan.node(Kind.TRACE, value, detail=("draw", sequence), origin=time.step(sequence))
+    if now is not None and offset < 0:
+        refuse_no_beginning(lowering, sequence, node)
+    if offset > 0:
+        raise NotSupportedError(
+            f"`{node}`, a later step, cannot be computed yet",
+            hint="write the recurrence backwards in time with a network that is an nn.RNN, nn.GRU or "
+            f"nn.LSTM, as in `h_{time.index} = rnn(x_{time.index}, h_{{{time.index}+1}})`",
+        )
+    return (
+        value if not offset else lowering.plan.node(Kind.LAG, value, detail=(-offset, sequence), origin=node)
+    )
+
+
+def reads_the_past(lowering: Lowering, inputs: Sequence[Basic], scope: Scope, origin: Basic) -> bool:
+    """Whether a network reads slices of the past, ``x_{<t}``, so that it reads whole sequences at once.
+
+    Raises:
+        NotSupportedError: it does so within a loop, whose steps are made one by one.
+    """
+    time = lowering.bound.environment.time
+    slices = [i for i in inputs if time is not None and time.past(i) is not None]
+    if slices and scope.rows == "active":
+        assert time is not None
+        state, given = f"h_{time.index}", slices[0]
+        raise NotSupportedError(
+            f"`{origin}` reads all of `{given}` in every step of a loop, which cannot be computed yet",
+            hint=f'read it once, `sd.Deterministic("h({state}|{given})", network)`, and give it `{state}`',
+        )
+    return bool(slices)
+
+
+def refuse_no_beginning(lowering: Lowering, sequence: Basic, node: Basic) -> None:
+    """Refuse a latent sequence that nothing begins.
+
+    Raises:
+        NameResolutionError: it says how to begin it.
+    """
+    environment = lowering.bound.environment
+    time = environment.time
+    assert time is not None
+    first = any(time.first(sequence) in f.variables for f in environment.factors)
+    if time.initial.get(sequence) is None and not first and step_factor(environment, sequence) is None:
+        raise no_beginning(sequence, node)
+
+
+def no_beginning(sequence: Basic, node: Basic) -> NameResolutionError:
+    """The error for a latent sequence that nothing begins."""
+    name = spelled(sequence)
+    return NameResolutionError(
+        f"the sequence `{name}` has no beginning: `{node}` is given the step before the first",
+        hint=f"bind `{name}_0=0.0`, or a tensor or an nn.Parameter of its event shape",
+    )
+
+
+def _numbered(lowering: Lowering, node: Basic, number: int, scope: Scope) -> PlanNode:
+    """The first step of every sequence."""
+    time = lowering.bound.environment.time
+    assert time is not None
+    if number > 1:
+        raise NotSupportedError(
+            f"`{node}`, a numbered step, cannot be computed yet, since a sequence may be shorter",
+            hint=f"write the first step, `{time.first(base(node))}`, or a sum over `{time.index}`",
+        )
+    inner = replace(scope, rows="steps", outer=None)
+    steps = lower_step(lowering, time.step(base(node)), inner)
+    assert steps is not None
+    first = lowering.plan.node(Kind.FIRST, steps, origin=node)
+    return in_rows(lowering, first, scope)
+
+
+def joined_law(lowering: Lowering, law: Law, rest: PlanNode, scope: Scope) -> PlanNode:
+    """A law of every step whose first step has a factor of its own."""
+    factor = lowering.bound.environment.factors[law.identity]
+    first = first_factor(lowering.bound.environment, factor)
+    if first is None or scope.rows != "steps":
+        return rest
+    own = lowering.facts.law(first.node)
+    assert own is not None
+    at_first = lowering.law(own, replace(scope, rows="batch", outer=None))
+    return lowering.plan.node(Kind.JOINED, at_first, rest, detail=(factor.index,), origin=law.node)
+
+
+def _made(lowering: Lowering, sequence: Basic, scope: Scope) -> PlanNode:
+    """An observed sequence, or one that a deterministic factor makes."""
+    environment = lowering.bound.environment
+    time = environment.time
+    assert time is not None
+    whole = sequence_factor(environment, sequence)
+    if whole is not None:
+        return _run(lowering, whole, scope, "forward")
+    factor = step_factor(environment, sequence)
+    if factor is None:
+        observed = lowering.plan.node(Kind.OBSERVE, detail=(spelled(sequence),), origin=sequence)
+        return lowering.plan.node(Kind.STEPS, observed, origin=time.step(sequence))
+    lags = [time.offset(g) for g in factor.givens if base(g) == sequence]
+    if any(time.past(g) is not None for g in factor.givens) and not lags:
+        return _run(lowering, factor, scope, "forward")
+    if not lags:
+        return _value(lowering, factor, sequence, scope)
+    call = sources_of(factor.distribution)[0].call
+    if isinstance(call, FUSED) and len(lags) == 1 and lags[0] in (-1, 1):
+        return _run(lowering, factor, scope, "forward" if lags == [-1] else "backward")
+    if lags != [-1]:
+        raise NotSupportedError(
+            f"`{factor.node}` is no recurrence over one step before, which this version cannot compute yet",
+            hint="a recurrence backwards in time needs a network that is an nn.RNN, nn.GRU or nn.LSTM",
+        )
+    from symdgm.lowering.time.loops import lower_loop
+
+    loop = lower_loop(lowering, (factor,), scope)
+    return lowering.plan.node(Kind.TRACE, loop, detail=("draw", sequence), origin=time.step(sequence))
+
+
+def _value(lowering: Lowering, factor: Factor, sequence: Basic, scope: Scope) -> PlanNode:
+    """A deterministic value of each step, computed for all steps at once."""
+    law = lowering.facts.law(factor.node)
+    assert law is not None
+    time = lowering.bound.environment.time
+    assert time is not None
+    node = time.step(sequence)
+    return lowering.plan.node(Kind.PARAMETER, lowering.law(law, scope), detail=(spelled(node),), origin=node)
+
+
+def _run(lowering: Lowering, factor: Factor, scope: Scope, direction: str) -> PlanNode:
+    """A network that reads whole sequences."""
+    (source,) = sources_of(factor.distribution)
+    sequence = base(factor.variables[0])
+    inputs = [lowering.lower(g, scope) for g in factor.givens if base(g) != sequence]
+    name = lowering.network_name(source, factor.node)
+    called = lowering.plan.node(
+        Kind.SEQUENCE, *inputs, detail=(name, direction, sequence), origin=factor.node
+    )
+    lowering.readings.setdefault(called, source)
+    return called

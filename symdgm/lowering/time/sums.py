@@ -1,0 +1,59 @@
+"""Lowering sums and means over time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sympy import Basic, Integer
+
+from symdgm.errors import NotSupportedError
+from symdgm.lowering.plan import Kind, PlanNode
+
+if TYPE_CHECKING:
+    from symdgm.lowering.lower import Lowering, Scope
+
+
+def lower_over_time(lowering: Lowering, node: Basic, scope: Scope, *, log: bool = False) -> PlanNode:
+    """The sum or the mean of a term over the steps of each sequence, or the logarithm of a product.
+
+    Args:
+        lowering: the plan while it is built.
+        node: the aggregate.
+        scope: where it stands.
+        log: whether its logarithm is wanted, of factors that are positive.
+
+    Raises:
+        NotSupportedError: a product over time outside of a logarithm.
+    """
+    first = first_step(lowering, node)
+    inside = replace(scope, rows="steps")
+    if log and node.kind == "prod":
+        logs = lowering.log(node.body, inside)
+        return lowering.plan.node(Kind.REDUCE, logs, detail=("sum", "steps", first), origin=node)
+    if node.kind == "prod":
+        raise NotSupportedError(
+            f"the product `{node}` over time cannot be computed yet, outside of a logarithm",
+            hint="write the sum of the logarithms of its factors",
+        )
+    value = lowering.lower(node.body, inside)
+    return lowering.plan.node(Kind.REDUCE, value, detail=(node.kind, "steps", first), origin=node)
+
+
+def first_step(lowering: Lowering, node: Basic) -> int:
+    """The step from which an aggregate over time runs to the end of each sequence.
+
+    Raises:
+        NotSupportedError: a range that does not begin at a whole number or does not end with the sequences.
+    """
+    index = node.index
+    lower = index.args[1] if len(index.args) == 3 else Integer(1)
+    time = lowering.bound.environment.time
+    assert time is not None
+    ends = len(index.args) != 3 or index.args[2] == time.length
+    if not ends or not isinstance(lower, Integer) or lower < 1:
+        raise NotSupportedError(
+            f"the range of `{node}` cannot be computed yet",
+            hint=f"write a sum from a whole number to `{time.length}`, the end of each sequence",
+        )
+    return int(lower)
