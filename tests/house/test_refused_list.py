@@ -8,14 +8,12 @@ from symdgm.binding.unsupported import CONSTRUCTS, FUNCTIONS
 from symdgm.expressions.applications import Indicator, Transposed
 from symdgm.expressions.calculus import DerivativeBy, IntegralOver
 from symdgm.expressions.expectations import MutualInformation
-from symdgm.expressions.indices import Aggregate
 from symdgm.expressions.names import IndexRange, Labelled, Listing, Placeholder, Relation
 from symdgm.expressions.statements import Definition, Optimize, Proportional
 
 ROOT = Path(__file__).resolve().parents[2]
 
 WORDS = {
-    Aggregate: "means over an index",
     DerivativeBy: "derivatives",
     IntegralOver: "integrals",
     Transposed: "transposes",
