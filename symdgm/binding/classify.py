@@ -14,7 +14,7 @@ from symdgm.binding.environment import Environment
 from symdgm.binding.factors import Factor, givens_of, reference, values_of
 from symdgm.binding.scalars import Scalars, is_scalar
 from symdgm.binding.timeline import Timeline, initial_value, is_initial, timeline_of
-from symdgm.distributions import Distribution, Joint
+from symdgm.distributions import Deterministic, Distribution, Joint
 from symdgm.errors import NameResolutionError, OptionError, nearest
 from symdgm.expressions.names import Subscripted, base, spelled
 from symdgm.expressions.scope import free_names, heads
@@ -54,7 +54,8 @@ def classify(
     applied = _called(expressions)
     mentioned = applied | {spelled(n) for e in expressions for n in free_names(e)}
     factors = [*declared]
-    time = timeline_of(expressions, [node for node, _ in declared])
+    computed = [node for node, d in declared if isinstance(d, Deterministic)]
+    time = timeline_of(expressions, [node for node, _ in declared], computed)
     initial: dict[Basic, float | Tensor] = {}
     networks: dict[str, Callable[..., object]] = {}
     scalars: dict[str, object] = {}

@@ -35,7 +35,15 @@ from symdgm.lowering.time.chain import emit_chain
 from symdgm.lowering.time.joined import emit_joined, emit_lag
 from symdgm.lowering.time.kalman import emit_offset
 from symdgm.lowering.time.keeper import emit_trace
-from symdgm.lowering.time.layout import Layout, emit_first, emit_gather, emit_steps, emit_time, layout
+from symdgm.lowering.time.layout import (
+    Layout,
+    emit_first,
+    emit_gather,
+    emit_pick,
+    emit_steps,
+    emit_time,
+    layout,
+)
 from symdgm.lowering.time.loop import emit_loop
 from symdgm.lowering.time.networks import emit_sequence
 from symdgm.lowering.time.states import emit_every_state, emit_initial
@@ -65,6 +73,7 @@ class Writer:
         self.layout: Layout | None = None
         self.kept: dict[PlanNode, dict[tuple[object, ...], Operand]] = {}
         self.flipped = ""
+        self.padded: dict[str, str] = {}
         self.counts, self.scored = uses(nodes), scored_samples(nodes)
         self.operands: dict[PlanNode, Operand] = {}
         self.called: dict[PlanNode, Called] = {}
@@ -304,6 +313,7 @@ _EMITTERS: dict[Kind, Callable[[Writer, PlanNode], Operand]] = {
     Kind.GATHER: emit_gather,
     Kind.FIRST: emit_first,
     Kind.TIME: emit_time,
+    Kind.PICK: emit_pick,
     Kind.JOINED: emit_joined,
     Kind.LAG: emit_lag,
     Kind.SEQUENCE: emit_sequence,
