@@ -16,7 +16,7 @@ from symdgm.binding.scalars import Scalars, is_scalar
 from symdgm.binding.tables import LISTS, indexed_names, is_table, table
 from symdgm.binding.timeline import Timeline, initial_value, is_initial, timeline_of
 from symdgm.binding.unsupported import LAWS
-from symdgm.distributions import Distribution, Joint
+from symdgm.distributions import Deterministic, Distribution, Joint
 from symdgm.errors import NameResolutionError, OptionError, nearest
 from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.expectations import Binder
@@ -58,7 +58,8 @@ def classify(
     applied = _called(expressions)
     mentioned = applied | {spelled(n) for e in expressions for n in free_names(e)}
     factors = [*declared]
-    time = timeline_of(expressions, [node for node, _ in declared])
+    computed = [node for node, d in declared if isinstance(d, Deterministic)]
+    time = timeline_of(expressions, [node for node, _ in declared], computed)
     initial: dict[Basic, float | Tensor] = {}
     networks: dict[str, Callable[..., object]] = {}
     scalars: dict[str, object] = {}

@@ -36,12 +36,15 @@ def read_step(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basic | N
     sequence = base(node)
     if time.whole(sequence) in scope:
         return node
-    for step in preorder_traversal(node):
+    jump = time.jump(node)
+    for step in preorder_traversal(node) if jump is None else ():
         if step == time.index and step not in scope:
             raise NameResolutionError(
                 f"`{node}` stands outside of a sum over `{time.index}`",
                 hint=f"write `sum_{{{time.index}=1}}^{time.length} (...)` around all that depends on it",
             )
+    if jump is not None:
+        reader.observe(jump, argument=True)
     if step_factor(reader.environment, sequence) is None:
         maker = sequence_factor(reader.environment, sequence)
         if maker is None:

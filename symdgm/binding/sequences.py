@@ -9,6 +9,7 @@ from sympy import Basic
 from torch import Tensor
 
 from symdgm.binding.environment import Environment
+from symdgm.binding.timeline import Timeline
 from symdgm.errors import ShapeError
 from symdgm.expressions.names import base, spelled
 
@@ -52,6 +53,7 @@ def check_sequences(environment: Environment, data: Mapping[str, Tensor]) -> dic
         raise ShapeError("the sequences have no steps", hint="pass at least one")
     lengths = data.get(name)
     if lengths is None:
+        check_jumps(time, data, torch.full((batch,), longest))
         return {n: v.flatten(0, 1) for n, v in found.items()}
     whole = not (lengths.is_floating_point() or lengths.is_complex() or lengths.dtype == torch.bool)
     if lengths.shape != (batch,) or not whole:
@@ -65,5 +67,30 @@ def check_sequences(environment: Environment, data: Mapping[str, Tensor]) -> dic
             f"have {longest} steps",
             hint=f"a length is a whole number from 1 to {longest}",
         )
+    check_jumps(time, data, lengths)
     valid = torch.arange(longest, device=lengths.device) < lengths[:, None]
     return {n: v[valid.to(v.device)] for n, v in found.items()}
+
+
+def check_jumps(time: Timeline, data: Mapping[str, Tensor], lengths: Tensor) -> None:
+    """Refuse data that say which step is meant, where there is no such step.
+
+    Raises:
+        ShapeError: no whole number for each sequence, or one that is no step of it.
+    """
+    for name in map(spelled, time.jumps):
+        if name not in data:
+            continue
+        steps = data[name]
+        if steps.shape != lengths.shape or steps.dtype not in (torch.int64, torch.int32):
+            raise ShapeError(
+                f"the steps `{name}` have shape {list(steps.shape)} and dtype {steps.dtype}",
+                hint=f"pass one whole number for each sequence, [{len(lengths)}]",
+            )
+        outside = (steps < 1) | (steps > lengths.to(steps.device))
+        if outside.any():
+            raise ShapeError(
+                f"`{name}` is {int(steps[outside][0])} for a sequence of "
+                f"{int(lengths.to(steps.device)[outside][0])} steps",
+                hint="steps are counted from 1",
+            )

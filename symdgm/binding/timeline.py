@@ -27,12 +27,14 @@ class Timeline:
         length: the name of the last step, ``T``; data of that name are the lengths of the sequences.
         sequences: the variables that have steps, without their index.
         initial: variable → its value before the first step.
+        jumps: names of steps that are data, ``t_1`` of ``b_{t_1}``: one for each sequence, counted from 1.
     """
 
     index: Basic
     length: Basic
     sequences: frozenset[Basic]
     initial: Mapping[Basic, float | Tensor] = field(default_factory=dict)
+    jumps: frozenset[Basic] = frozenset()
 
     def offset(self, node: Basic) -> int | None:
         """How many steps from now: 0 for ``z_t``, -1 for ``z_{t-1}``; None for what is no step."""
@@ -47,6 +49,12 @@ class Timeline:
         index = node.indices[0]
         return int(index) if isinstance(index, Integer) and index > 0 else None
 
+    def jump(self, node: Basic) -> Basic | None:
+        """The data that say which step ``b_{t_1}`` is; None for anything else."""
+        if not isinstance(node, Subscripted) or base(node) not in self.sequences or len(node.indices) != 1:
+            return None
+        return node.indices[0] if node.indices[0] in self.jumps else None
+
     def past(self, node: Basic) -> int | None:
         """How many steps before now a slice of the past ends: 0 for ``x_{<=t}``, 1 for ``x_{<t}``."""
         if not isinstance(node, Subscripted) or base(node) not in self.sequences or len(node.indices) != 1:
@@ -60,7 +68,7 @@ class Timeline:
 
     def covers(self, node: Basic) -> bool:
         """Whether a name is a sequence, or a step or a slice of one."""
-        places = (self.offset(node), self.number(node), self.past(node))
+        places = (self.offset(node), self.number(node), self.past(node), self.jump(node))
         return self.is_range(node) or any(place is not None for place in places)
 
     def step(self, sequence: Basic, offset: int = 0) -> Basic:
@@ -112,15 +120,19 @@ def is_range(node: Basic) -> bool:
     )
 
 
-def timeline_of(expressions: Iterable[Basic], declared: Sequence[Basic]) -> Timeline | None:
+def timeline_of(
+    expressions: Iterable[Basic], declared: Sequence[Basic], computed: Sequence[Basic] = ()
+) -> Timeline | None:
     """Time in formulas and declarations, or None where nothing is a sequence.
 
     An index is time where factors are declared over variables with it, and a formula sums over it or names a
-    range of such a variable.
+    range of such a variable. It is time too where a state is computed from step to step, as ``b_t`` from
+    ``b_{t-1}``, and a formula jumps to some step of it, ``b_{t_1}``.
 
     Args:
         expressions: the formulas.
         declared: the notation of the factors.
+        computed: that of the deterministic ones among them.
 
     Raises:
         NotSupportedError: two indices of time.
@@ -139,6 +151,7 @@ def timeline_of(expressions: Iterable[Basic], declared: Sequence[Basic]) -> Time
     ]
     named = {base(s) for s in ranges}
     indices = {i for i, sequence in stepped if i in summed or sequence in named}
+    indices = indices or {i for node in computed for i in _recurs(node) if _jumps(declared, node, i)}
     if not indices:
         return None
     if len(indices) > 1:
@@ -157,7 +170,25 @@ def timeline_of(expressions: Iterable[Basic], declared: Sequence[Basic]) -> Time
     upper = [n.index.args[2] for i, n in summed.items() if i == index and len(n.index.args) == 3]
     upper += [s.indices[0].args[1] for s in ranges]
     length = next((u for u in upper if isinstance(u, Name)), LENGTH)
-    return Timeline(index, length, frozenset(sequences))
+    places = (s for e in (*formulas, *declared) for s in _subscripted(e) if base(s) in sequences)
+    jumps = {i for s in places for i in _names(s)} - {index, length, *summed}
+    return Timeline(index, length, frozenset(sequences), jumps=frozenset(jumps))
+
+
+def _recurs(node: Basic) -> Iterator[Basic]:
+    """The steps by which a factor computes a state from the state before."""
+    values, givens = node.args[1], node.args[2]
+    for value in _subscripted(values):
+        for index in _names(value):
+            if any(base(g) == base(value) and offset_of(g.indices[0], index) for g in _subscripted(givens)):
+                yield index
+
+
+def _jumps(declared: Sequence[Basic], state: Basic, index: Basic) -> bool:
+    """Whether other factors are given a state at a step of another name."""
+    over = {base(s) for s in _subscripted(state.args[1])}
+    others = (s for node in declared for s in _subscripted(node) if base(s) in over)
+    return any(name != index for s in others for name in _names(s))
 
 
 def is_initial(time: Timeline, node: Basic) -> bool:
@@ -183,6 +214,12 @@ def initial_value(name: str, value: object) -> float | Tensor:
 
 def _subscripted(node: Basic) -> Iterator[Subscripted]:
     return (n for n in preorder_traversal(node) if isinstance(n, Subscripted))
+
+
+def _names(node: Subscripted) -> list[Basic]:
+    """The only index of a variable, where it is a name."""
+    whole = len(node.indices) == 1 and isinstance(node.indices[0], Name | Subscripted)
+    return [node.indices[0]] if whole else []
 
 
 def _indices(node: Subscripted) -> list[Basic]:

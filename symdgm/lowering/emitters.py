@@ -36,7 +36,7 @@ from symdgm.lowering.time.chain import emit_chain
 from symdgm.lowering.time.joined import emit_joined, emit_lag
 from symdgm.lowering.time.kalman import emit_offset
 from symdgm.lowering.time.keeper import emit_trace
-from symdgm.lowering.time.layout import emit_first, emit_gather, emit_steps, emit_time
+from symdgm.lowering.time.layout import emit_first, emit_gather, emit_step_of, emit_steps, emit_time
 from symdgm.lowering.time.loop import emit_loop
 from symdgm.lowering.time.networks import emit_sequence
 from symdgm.lowering.time.states import emit_every_state, emit_initial
@@ -102,6 +102,7 @@ EMITTERS: dict[Kind, Callable[[Writer, PlanNode], Operand]] = {
     Kind.GATHER: emit_gather,
     Kind.FIRST: emit_first,
     Kind.TIME: emit_time,
+    Kind.STEP_OF: emit_step_of,
     Kind.JOINED: emit_joined,
     Kind.STOPPED: emit_stopped,
     Kind.LAG: emit_lag,

@@ -46,6 +46,7 @@
 | SEQUENCE | network, direction | its inputs, step by step |
 | LOOP | its body | what it reads from outside |
 | TIME | rows | |
+| STEP_OF | | a sequence, which step of each |
 | LEAF | what it is in the body of a loop | |
 | TRACE | what is kept of every step | the loop |
 | EVERY_STATE | sequence, now or before | the law of its first step |
@@ -110,6 +111,7 @@ class Kind(Enum):
     SEQUENCE = auto()
     LOOP = auto()
     TIME = auto()
+    STEP_OF = auto()
     LEAF = auto()
     TRACE = auto()
     EVERY_STATE = auto()

@@ -59,6 +59,7 @@ class Writer:
         self.layout: Layout | None = None
         self.kept: dict[PlanNode, dict[tuple[object, ...], Operand]] = {}
         self.flipped = ""
+        self.padded: dict[str, str] = {}
         self.counts, self.scored = uses(nodes), scored_samples(nodes)
         self.operands: dict[PlanNode, Operand] = {}
         self.called: dict[PlanNode, Called] = {}

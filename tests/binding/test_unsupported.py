@@ -34,7 +34,7 @@ CONSTRUCTS = [
     ("log p(x^{(2)}|z)", "a superscript label"),
     ("f(x)^T g(x)", "a transpose"),
     ("log p(x_{t-1}|z)", "an index that is a range or an expression"),
-    ("log p(x_{1:T}|z)", "an index that is a range or an expression"),
+    ("log p(x_{1:T}|z)", "is no factor that is bound|an index that is a range"),
     ("tr(f(x))", "the function tr"),
     ("det(f(x))", "the function det"),
     ("logdet(f(x))", "the function logdet"),

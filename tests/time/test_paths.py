@@ -471,3 +471,19 @@ def test_states_of_the_past(recurrent):
         before = torch.cat([x.new_zeros(1, 4), x[b]])[:length]
         total = total + Bernoulli(logits=tell(read(before[:, None])[0][:, 0])).log_prob(x[b, :length]).sum()
     same(sd.Objective("log p(x_{1:T})", *factors)(x=x, T=T), total / 4, parameters(read, tell))
+
+
+@pytest.mark.parametrize("batch_first", [True, False])
+@pytest.mark.parametrize("lengths", [None, LENGTHS])
+def test_a_module_that_reads_in_both_directions(lengths, batch_first):
+    torch.manual_seed(0)
+    both = nn.GRU(4, 3, batch_first=batch_first, bidirectional=True).double()
+    tell, x, y = Counted(6, 4).double(), data(), data(seed=2)
+    factors = [sd.Deterministic("h(h_{1:T}|x_{1:T})", both), sd.Bernoulli("p(y_t|h_t)", tell)]
+    given = {} if lengths is None else {"T": T}
+    found = sd.Objective("log p(y_{1:T}|x_{1:T})", *factors)(x=x, y=y, **given)
+    total = 0.0
+    for b, length in enumerate(lengths or [6] * 4):
+        h = both(x[b, :length][None] if batch_first else x[b, :length][:, None])[0]
+        total = total + Bernoulli(logits=tell(h.squeeze(int(not batch_first)))).log_prob(y[b, :length]).sum()
+    same(found, total / 4, parameters(both, tell))

@@ -126,13 +126,12 @@ def padded(writer: Writer, steps: Operand) -> str:
         )
     if not where.order:
         return f"{steps.text}.unflatten(0, (len({where.counts}), -1)).transpose(0, 1)"
-    shape = f"(*{where.valid}.shape, *{steps.text}.shape[1:])"
-    text = f"{steps.text}.new_zeros({shape})"
-    name = writer.script.assign("padded", text)
-    filled = (
-        f"{name}.masked_scatter({where.valid}[{', '.join([':', ':', *['None'] * steps.rank])}], {steps.text})"
-    )
-    return writer.script.assign("padded", f"{filled}[:, {where.order}.argsort()].transpose(0, 1)")
+    if steps.text not in writer.padded:
+        mask = f"{where.valid}[{', '.join([':', ':', *['None'] * steps.rank])}]"
+        text = f"{steps.text}.new_zeros(*{where.valid}.shape, *{steps.text}.shape[1:])"
+        filled = f"{text}.masked_scatter({mask}, {steps.text})[:, {where.order}.argsort()].transpose(0, 1)"
+        writer.padded[steps.text] = writer.script.assign(f"{steps.text}_padded", filled)
+    return writer.padded[steps.text]
 
 
 def over_steps(writer: Writer, node: PlanNode, value: Operand) -> Operand:
@@ -168,6 +167,14 @@ def emit_first(writer: Writer, node: PlanNode) -> Operand:
         text += f"[{', '.join([*lead, f'{steps.order}.argsort()'])}]"
     axes = tuple(BATCH if a == STEPS else a for a in value.axes)
     return writer.named(_hint(node, "first"), Operand(text, ATOM, axes, value.rank), node.origin)
+
+
+def emit_step_of(writer: Writer, node: PlanNode) -> Operand:
+    """The step of each sequence that data say, counted from 1."""
+    value, index = (writer.named("steps", writer.operands[a], a.origin) for a in node.args)
+    sequences = f"torch.arange({writer.batch_size()}, device={index.text}.device)"
+    text = f"{padded(writer, value)}[{sequences}, {index.text} - 1]"
+    return writer.named(_hint(node, "picked"), Operand(text, ATOM, (BATCH,), value.rank), node.origin)
 
 
 def longest_first(writer: Writer, value: Operand) -> str:

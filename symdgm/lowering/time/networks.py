@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sympy import Basic
 from torch import Tensor, nn
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def emit_sequence(writer: Writer, node: PlanNode) -> Operand:
-    """A network over whole sequences: recurrent modules read packed steps, others padded ones.
+    """A network over whole sequences: recurrent modules in either direction of time, others as they are.
 
     Raises:
         ShapeError: what it returns has not one value a step.
@@ -31,7 +31,7 @@ def emit_sequence(writer: Writer, node: PlanNode) -> Operand:
     inputs = [writer.named("input", writer.operands[a], a.origin) for a in node.args]
     call = writer.argument(f"network:{name}")
     if isinstance(source.call, FUSED):
-        return _packed(writer, node, inputs, call, str(direction) == "backward")
+        return _recurrent(writer, node, inputs, call, str(direction) == "backward")
     whole = [padded(writer, i) for i in inputs]
     options = [f"lengths={steps.lengths}"] if steps.lengths and _takes_lengths(source.call) else []
     text = f"{call}({', '.join([*whole, *options])})"
@@ -58,23 +58,36 @@ def _takes_lengths(call: object) -> bool:
         return False
 
 
-def _packed(writer: Writer, node: PlanNode, inputs: list[Operand], call: str, backward: bool) -> Operand:
-    """A recurrent module over packed steps, forward or backward in time."""
+def _recurrent(writer: Writer, node: PlanNode, inputs: list[Operand], call: str, backward: bool) -> Operand:
+    """A recurrent module over the steps of all sequences, forward or backward in time.
+
+    It reads padded sequences: steps beyond a length come after all others, so that they change nothing, and
+    PyTorch's gradient of packed ones grows with the square of the number of steps on a CPU. Only a module
+    that reads in both directions must not see them.
+    """
     steps, script = layout(writer), writer.script
+    module: Any = writer.frozen.readings[node].call
     text = inputs[0].text if len(inputs) == 1 else f"torch.cat([{', '.join(i.text for i in inputs)}], -1)"
-    flip = ""
-    if backward:
-        flip = writer.flip(steps)
-        text = f"{text}[{flip}]"
-    sizes = f"torch.tensor({steps.counts})"
-    run = f"{call}(PackedSequence({text}, {sizes}){_start(writer, node, backward)})[0].data"
-    found = run_call(writer, run, inputs)
-    name = script.names.fresh(f"{_spelled(node.detail[2])}_t")
+    name = _spelled(node.detail[2])
+    flip = writer.flip(steps) if backward else ""
     if flip:
-        run = f"{run}[{flip}]"
-        found = found[script.values[flip]]
-    script.values[name] = found
-    script.record(f"{name} = {run}", (name,), node.origin)
+        text = f"{text}[{flip}]"
+    start = _start(writer, node, backward)
+    if module.bidirectional and steps.order:
+        run = f"{call}(PackedSequence({text}, torch.tensor({steps.counts})){start})[0].data"
+    else:
+        grid, back = f"{text}.unflatten(0, (len({steps.counts}), -1))", ".flatten(0, 1)"
+        if steps.order:
+            values = text if text.isidentifier() else script.assign(f"{name}_input", text)
+            shape, mask = f"*{steps.valid}.shape, {values}.shape[-1]", f"{steps.valid}[:, :, None]"
+            grid, back = f"{values}.new_zeros({shape}).masked_scatter({mask}, {values})", f"[{steps.valid}]"
+            grid = script.assign(f"{name}_padded", grid)
+        turn = ".transpose(0, 1)" if module.batch_first else ""
+        run = f"{call}({grid}{turn}{start})[0]{turn}{back}"
+    found = run_call(writer, run, inputs)
+    name = script.names.fresh(f"{name}_t")
+    script.values[name] = found[script.values[flip]] if flip else found
+    script.record(f"{name} = {run}{f'[{flip}]' if flip else ''}", (name,), node.origin)
     return Operand(name, ATOM, (STEPS,), 1)
 
 

@@ -58,6 +58,11 @@ def lower_step(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode | None
     sequence = base(node)
     if (lag := time.past(node)) is not None:
         return lower_step(lowering, time.step(sequence, -lag), scope)
+    if (jump := time.jump(node)) is not None:
+        steps = lower_step(lowering, time.step(sequence), replace(scope, rows="steps", outer=None))
+        assert steps is not None
+        at = lowering.plan.node(Kind.OBSERVE, detail=(spelled(jump),), origin=jump)
+        return in_rows(lowering, lowering.plan.node(Kind.STEP_OF, steps, at, origin=node), scope)
     if (which := time.number(node)) is not None:
         return _numbered(lowering, node, which, scope)
     offset = time.offset(node) or 0
