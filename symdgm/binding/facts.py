@@ -12,7 +12,7 @@ from sympy import Basic, Number, preorder_traversal
 from symdgm.binding.environment import Environment
 from symdgm.binding.factors import ATOMS, Match, givens_of, product, values_of
 from symdgm.binding.gradients import is_fixed, is_pathwise
-from symdgm.distributions import Data, Deterministic, Family
+from symdgm.distributions import Custom, Data, Deterministic, Family
 from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.arithmetic import Minus, Plus, Power, Quotient, Times
 from symdgm.expressions.families import conversion, family
@@ -124,6 +124,7 @@ class BoundFacts:
             kind=kind,
             pathwise=is_pathwise(distribution),
             fixed=is_fixed(distribution),
+            drawn=not isinstance(distribution, Custom),
         )
 
 

@@ -178,6 +178,7 @@ class Mixer:
             ParameterError: tables of different lengths.
         """
         self._check_index(left, found)
+        self._check_tables(found)
         match = self._match(found)
         weight = self._weight_factor(found)
         if match is not None and weight is not None and self._is_known(match, weight, left):
@@ -194,21 +195,27 @@ class Mixer:
 
     def _check_index(self, left: Basic, found: Sum) -> None:
         bounds = found.index.args[1:]
-        if not isinstance(found.variable, Name) or len(bounds) == 1 or (bounds and bounds[0] != 1):
+        odd = len(bounds) == 1 or (bounds and (bounds[0] != 1 or not isinstance(bounds[1], (*ATOMS, Number))))
+        if not isinstance(found.variable, Name) or odd:
             raise NotSupportedError(
                 f"the index of `{left}` is `{found.index}`, which this version cannot sum a density over",
                 hint="let it run from 1, as in `sum_{k=1}^K`, or over all states, as in `sum_k`",
             )
 
+    def _check_tables(self, found: Sum) -> None:
+        for name in sorted(indexed(found)):
+            if name not in self.tables and not is_family(found.component):
+                raise NameResolutionError(
+                    f"`{name}` is not bound to a table",
+                    hint=f"bind it to a tensor or a parameter [K, ...] by `{name}=...`",
+                )
+            if name in self.tables and not len(self.tables[name]):
+                raise ParameterError(f"the table `{name}` has no rows", hint="give each component a row")
+
     def _match(self, found: Sum) -> Match | None:
         """The bound factor that the component is, at its own conditions or at rows of tables."""
         if is_family(found.component):
             return None
-        for name in sorted(indexed(found) - set(self.tables)):
-            raise NameResolutionError(
-                f"`{name}` is not bound to a table",
-                hint=f"bind it to a tensor or a parameter [K, ...] by `{name}=...`",
-            )
         return self.environment.match(_as_applications(found.component, found.variable, set(self.tables)))
 
     def _weight_factor(self, found: Sum) -> Factor | None:
@@ -235,10 +242,16 @@ class Mixer:
             )
 
     def _number(self, node: Basic) -> int | None:
-        if isinstance(node, Number):
-            return int(node)
+        """The upper end of an index; None for a name that is not bound."""
         name = self.environment.scalar(node)
-        return None if name is None else int(self.environment.scalars[name])
+        if name is None and not isinstance(node, Number):
+            return None
+        value = float(node if name is None else self.environment.scalars[name])
+        if value < 1 or value != int(value):
+            raise ParameterError(
+                f"the index runs from 1 to {value:g}", hint="let it end at a whole number, one or larger"
+            )
+        return int(value)
 
     def _weights(self, left: Basic, found: Sum, match: Match | None) -> Categorical:
         """A law of the index of its own: equal weights, or those of a table."""

@@ -10,7 +10,10 @@ from __future__ import annotations
 from symdgm.expressions.notation import latex, unicode
 from symdgm.rewriting.rule import Change, Kind, Step
 
-_SIGN = {Kind.EQUALITY: "=", Kind.UNBIASED: r"\approx", Kind.BIASED: r"\approx", Kind.LOWER_BOUND: r"\gtrsim"}
+_SIGN = {
+    Kind.EQUALITY: "=", Kind.UP_TO_A_CONSTANT: "=", Kind.UNBIASED: r"\approx", Kind.BIASED: r"\approx",
+    Kind.LOWER_BOUND: r"\gtrsim",
+}  # fmt: skip
 _SPECIAL = {
     "\\": r"\backslash ", "{": r"\{", "}": r"\}", "_": r"\_", "^": r"{\wedge}", "#": r"\#", "&": r"\&",
     "%": r"\%", "$": r"\$", "~": r"\sim ",

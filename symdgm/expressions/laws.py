@@ -24,6 +24,7 @@ class Law:
         kind: ``density``, ``deterministic`` or ``data``.
         pathwise: whether a draw carries the gradient by all that its law depends on.
         fixed: whether nothing that is trained or given enters the law, so that a draw needs no gradient.
+        drawn: whether there are draws of it; of some only the log-density is known.
     """
 
     identity: int
@@ -36,3 +37,4 @@ class Law:
     kind: str = "density"
     pathwise: bool = False
     fixed: bool = False
+    drawn: bool = True

@@ -74,6 +74,13 @@ def choose(law: Law) -> Estimator:
         return PATHWISE
     if law.fixed:
         return FIXED
+    if not law.drawn:
+        over = ", ".join(map(str, law.values))
+        raise EstimatorError(
+            f"an expectation over `{law.node}` takes draws, but only its log-density is known",
+            hint="take it over a law that has draws, and compare the two by their log-densities, as in "
+            f"`E_q({over})[log q({over}) - log {law.node}]`",
+        )
     raise EstimatorError(
         f"no sound estimator is known for an expectation over `{law.node}`, a {law.family_name}",
         hint="its draws do not carry the gradient by its parameters: use a family with pathwise draws "

@@ -17,12 +17,13 @@ class Kind(Enum):
     EQUALITY = "equality"
     UNBIASED = "unbiased estimator"
     BIASED = "biased estimator"
+    UP_TO_A_CONSTANT = "equality up to a constant"
     LOWER_BOUND = "estimator of a lower bound"
 
     @property
     def sign(self) -> str:
         """The sign between the two sides."""
-        return {Kind.EQUALITY: "=", Kind.LOWER_BOUND: "≳"}.get(self, "≈")
+        return {Kind.EQUALITY: "=", Kind.UP_TO_A_CONSTANT: "=", Kind.LOWER_BOUND: "≳"}.get(self, "≈")
 
 
 @dataclass(frozen=True)
