@@ -155,8 +155,11 @@ class _Build:
         return found | flows | {spelled(name) for name in self.statements.values}
 
     def _builder(self, environment: Environment) -> Builder:
-        by_name = {self.names[k][0]: v for k, v in self.shapes.items()}
-        return Builder(self.reading, environment, by_name, self.tensors)
+        return Builder(self.reading, environment, self._declared(), self.tensors)
+
+    def _declared(self) -> dict[str, object]:
+        """The event shapes of variables."""
+        return {self.names[k][0]: v for k, v in self.shapes.items()}
 
     # The densities.
 
@@ -223,7 +226,8 @@ class _Build:
         left = statement.args[0]
 
         def make(environment: Environment) -> Node | None:
-            law = Mixer(self._builder, environment, self.tensors, self.reading).build(left, found)
+            mixer = Mixer(self._builder, environment, self.tensors, self._declared(), self.reading)
+            law = mixer.build(left, found)
             return None if law is None else (left, law)
 
         return make

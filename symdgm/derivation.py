@@ -15,6 +15,7 @@ from symdgm.expressions.arithmetic import terms_of
 from symdgm.expressions.expectations import Binder
 from symdgm.expressions.notation import latex, unicode
 from symdgm.lowering import Estimate
+from symdgm.lowering.estimators import STRATIFIED
 from symdgm.lowering.sources import is_opaque
 from symdgm.rewriting import Change, Kind, Step
 from symdgm.rewriting import Derivation as Rewriting
@@ -133,7 +134,8 @@ def _how(estimate: Estimate) -> str:
     law = unicode(estimate.law.node)
     if estimate.estimator.name.endswith("Monte Carlo"):
         many = "one draw" if estimate.count == 1 else f"the mean of {estimate.count} draws"
-        return f"estimated by {many} from {law} for each example"
+        each = "each component of " * (estimate.estimator is STRATIFIED)
+        return f"estimated by {many} from {each}{law} for each example"
     if estimate.estimator.name == "enumeration":
         return f"the sum over all states, weighted by {law}"
     if estimate.estimator.name == "minibatch mean":

@@ -11,7 +11,7 @@ from sympy import Basic, Number, preorder_traversal
 
 from symdgm.binding.environment import Environment
 from symdgm.binding.factors import ATOMS, Match, givens_of, product, values_of
-from symdgm.binding.gradients import is_fixed, is_pathwise
+from symdgm.binding.gradients import is_fixed, is_listed, is_pathwise, is_stratified
 from symdgm.distributions import Custom, Data, Deterministic, Family
 from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.arithmetic import Minus, Plus, Power, Quotient, Times
@@ -120,9 +120,10 @@ class BoundFacts:
             givens=match.givens,
             family=formulas,
             family_name=name,
-            finite=isinstance(distribution, Family) and distribution.finite,
+            finite=is_listed(distribution),
             kind=kind,
             pathwise=is_pathwise(distribution),
+            stratified=is_stratified(distribution),
             fixed=is_fixed(distribution),
             drawn=not isinstance(distribution, Custom),
         )

@@ -154,6 +154,7 @@ class Mixer:
         builder: what builds a family's statement, in an environment.
         environment: the factors, networks and scalars.
         tables: name → tensor ``[K, ...]``.
+        shapes: variable → its event shape, where it was declared.
         reading: the block.
     """
 
@@ -162,8 +163,10 @@ class Mixer:
         builder: Callable[[Environment], Builder],
         environment: Environment,
         tables: Mapping[str, Tensor],
+        shapes: Mapping[str, object],
         reading: Written,
     ) -> None:
+        self.shapes = shapes
         self.builder = builder
         self.environment = environment
         self.tables = tables
@@ -301,13 +304,18 @@ class Mixer:
                 f"`{found.component}` is no factor that is bound, and no family", hint=EXAMPLE
             )
         used = {name: self.tables[name] for name in sorted(indexed(found)) if name in self.tables}
-        event = next((t.shape[1:] for t in used.values() if t.dim() > 1), SCALAR)
+        event = next((t.shape[1:] for t in used.values() if t.dim() > 1), self._declared(left))
         rows = {name: Table(table, event) for name, table in used.items()}
         networks: dict[str, Callable[..., Any]] = {**self.environment.networks, **rows}
         environment = replace(self.environment, networks=networks)
         node = reference(left.args[0], values_of(left), (found.variable, *givens_of(left)))
         right = _as_applications(found.component, found.variable, set(rows))
         return self.builder(environment).build(Definition(node, right))
+
+    def _declared(self, left: Basic) -> torch.Size:
+        """The event shape that was declared for the variable."""
+        shape = self.shapes.get(spelled(values_of(left)[0]), ())
+        return torch.Size((shape,) if isinstance(shape, int) else shape)  # type: ignore[arg-type]
 
     def _at_rows(self, left: Basic, found: Sum, match: Match) -> Distribution:
         """A bound factor as a component: ``p(x|k)`` as it is, ``q(z|u_k)`` at the rows of u."""

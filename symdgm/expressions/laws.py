@@ -23,6 +23,7 @@ class Law:
         finite: whether its support is a finite set.
         kind: ``density``, ``deterministic`` or ``data``.
         pathwise: whether a draw carries the gradient by all that its law depends on.
+        stratified: whether it has finitely many components, each of which is pathwise.
         fixed: whether nothing that is trained or given enters the law, so that a draw needs no gradient.
         drawn: whether there are draws of it; of some only the log-density is known.
     """
@@ -36,5 +37,6 @@ class Law:
     finite: bool
     kind: str = "density"
     pathwise: bool = False
+    stratified: bool = False
     fixed: bool = False
     drawn: bool = True

@@ -73,8 +73,8 @@ class Macros:
         Example:
             >>> from symdgm.expressions.names import Name
             >>> a, b, c = map(Name, "abc")
-            >>> Macros({a: b, b: a, c: Name("d")}).circle()
-            (Name(Str('a')), Name(Str('b')))
+            >>> list(map(str, Macros({a: b, b: a, c: Name("d")}).circle()))
+            ['a', 'b']
         """
         return self._ordered()[1]
 

@@ -7,6 +7,7 @@
 | finite support | enumeration of the states | exact |
 | pathwise | Monte Carlo with reparameterised draws | unbiased |
 | nothing trained or given | Monte Carlo | unbiased |
+| finitely many components, each pathwise | draws from every component, weighted | unbiased |
 """
 
 from __future__ import annotations
@@ -56,6 +57,12 @@ FIXED = Estimator(
     Kind.UNBIASED,
     "nothing that is trained enters the law, so that its draws need no gradient",
 )
+STRATIFIED = Estimator(
+    "stratified Monte Carlo",
+    Kind.UNBIASED,
+    "the average over the components is exact, and a draw from each is a differentiable function of the "
+    "parameters and of noise, so value and gradient are unbiased",
+)
 
 
 def choose(law: Law) -> Estimator:
@@ -74,6 +81,8 @@ def choose(law: Law) -> Estimator:
         return PATHWISE
     if law.fixed:
         return FIXED
+    if law.stratified:
+        return STRATIFIED
     if not law.drawn:
         over = ", ".join(map(str, law.values))
         raise EstimatorError(

@@ -12,7 +12,16 @@ from symdgm.expressions.expectations import Binder
 from symdgm.expressions.laws import Law
 from symdgm.expressions.names import base, spelled
 from symdgm.expressions.scope import free_names
-from symdgm.lowering.estimators import CERTAIN, ENUMERATION, FIXED, MINIBATCH, PATHWISE, Estimator, choose
+from symdgm.lowering.estimators import (
+    CERTAIN,
+    ENUMERATION,
+    FIXED,
+    MINIBATCH,
+    PATHWISE,
+    STRATIFIED,
+    Estimator,
+    choose,
+)
 from symdgm.lowering.plan import Kind, PlanNode
 
 if TYPE_CHECKING:
@@ -82,7 +91,7 @@ def _law(lowering: Lowering, binder: Binder) -> Law:
 def _record(
     lowering: Lowering, node: Basic, law: Law, estimator: Estimator, drawn: tuple[Basic, ...], scope: Scope
 ) -> None:
-    count = _count(lowering, law, drawn) if estimator in (PATHWISE, FIXED) else 1
+    count = _count(lowering, law, drawn) if estimator in (PATHWISE, FIXED, STRATIFIED) else 1
     key = (law.node, law.identity, drawn, scope.linear, scope.logged, node)
     estimate = Estimate(node, law, estimator, count, not scope.linear, scope.logged)
     lowering.estimates.setdefault(key, estimate)
@@ -150,8 +159,9 @@ def _drawn(
     while (key := (parameters, variable, scope.stream, depth)) in scope.active:
         depth += 1  # an inner expectation over the same law draws afresh
     name, stream = spelled(variable), (scope.stream, depth)
-    if estimator is ENUMERATION:
-        value = lowering.plan.node(Kind.STATES, parameters, detail=(name, stream), origin=variable)
+    if estimator in (ENUMERATION, STRATIFIED):
+        count = _count(lowering, law, drawn) if estimator is STRATIFIED else 1
+        value = lowering.plan.node(Kind.STATES, parameters, detail=(name, stream, count), origin=variable)
         axis: PlanNode | None = value
     else:
         count = _count(lowering, law, drawn)
@@ -181,7 +191,7 @@ def _averaged(
 ) -> PlanNode:
     """The average over an axis, or the log of that of the exponentials, where ``log`` says so."""
     plan = lowering.plan
-    if estimator is ENUMERATION:
+    if estimator in (ENUMERATION, STRATIFIED):
         weight = plan.node(Kind.WEIGHT, axis.args[0], axis, origin=axis.args[0].origin)
         return plan.node(Kind.REDUCE, value, weight, axis, detail=(f"{log}weighted sum",), origin=node)
     if estimator is MINIBATCH:

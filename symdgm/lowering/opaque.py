@@ -13,9 +13,10 @@ from sympy import Basic
 from torch import Tensor
 
 from symdgm.distributions import Distribution, Transformed
-from symdgm.errors import ShapeError
+from symdgm.errors import EstimatorError, ShapeError
 from symdgm.expressions.names import spelled
 from symdgm.lowering.draws import comment_draw
+from symdgm.lowering.estimators import MAX_STATES
 from symdgm.lowering.naming import literal
 from symdgm.lowering.networks import run_call
 from symdgm.lowering.operands import ATOM, BATCH, Axis, Operand, with_axes
@@ -34,21 +35,58 @@ def emit_sample(writer: Writer, node: PlanNode) -> Operand:
     """A draw of all variables of an object, with its log-density in one pass where that is wanted too."""
     law, count = node.args[0], node.number(2)
     distribution = distribution_of(writer, law)
-    given = dict(zip(distribution.given, _operands(writer, distribution.given, law.args), strict=True))
-    axes = tuple(a for a in writer.axes if a == BATCH or any(a in o.axes for o in given.values()))
-    texts, sample_axes = _named(writer, given, axes)
-    options = [] if given else [f"n={writer.size(BATCH)}"]
-    options += [f"shape=({count},)"] if count > 1 else []
-    arguments = ", ".join([*([texts] if given else []), *options, *sample_axes, "check=False"])
+    arguments, given, axes = _conditions(writer, law, f"shape=({count},)" * (count > 1))
     if count > 1:
         writer.axes.insert(0, node)
         axes = (node, *axes)
     scored = isinstance(distribution, Transformed) and node in writer.scored
     call = f"{writer.operands[law].text}.sample{'_and_log_prob' if scored else ''}({arguments})"
-    drawn = run_call(writer, call, list(given.values()))
+    drawn = run_call(writer, call, given)
     comment_draw(writer, node, count, ", by the object itself")
     _record(writer, node, call, drawn, axes)
     return next(iter(writer.drawn[node].values()))
+
+
+def emit_strata(writer: Writer, node: PlanNode) -> Operand:
+    """A draw from each component of an object along an axis of their own, with their probabilities.
+
+    Raises:
+        EstimatorError: there are more than `MAX_STATES`.
+    """
+    law, count, name = node.args[0], node.number(2), node.word()
+    arguments, given, axes = _conditions(writer, law, f"count={count}" * (count > 1))
+    call = f"{writer.operands[law].text}.strata({arguments})"
+    values, weights = run_call(writer, call, given)
+    assert isinstance(weights, Tensor)
+    if len(weights) > MAX_STATES:
+        raise EstimatorError(
+            f"`{name}` has {len(weights)} states, more than the {MAX_STATES} that are enumerated",
+            hint="use fewer components or elements",
+        )
+    axes = (node, *axes)
+    writer.axes.insert(0, node)
+    writer.lengths[node] = len(weights)
+    variable = distribution_of(writer, law).variables[0]
+    script = writer.script
+    script.comment(f"{name} ~ {law.origin}: all {len(weights)} components, by the object itself")
+    names = [script.names.fresh(f"{name}_{what}") for what in ("values", "weights")]
+    script.values.update(zip(names, (values, weights), strict=True))
+    script.record(f"{', '.join(names)} = {call}", tuple(names), node.origin)
+    writer.weights[node] = Operand(names[1], ATOM, axes)
+    value = values[variable]
+    entry = Operand(f"{names[0]}[{literal(variable)}]", ATOM, axes, value.dim() - len(axes))
+    writer.agree(variable, value.shape[len(axes) :], str(distribution_of(writer, law)))
+    return writer.named(name, entry, node.origin)
+
+
+def _conditions(writer: Writer, law: PlanNode, option: str) -> tuple[str, list[Operand], tuple[Axis, ...]]:
+    """The arguments of a draw by an object, what it is given, and the leading axes of the draw."""
+    distribution = distribution_of(writer, law)
+    given = dict(zip(distribution.given, _operands(writer, distribution.given, law.args), strict=True))
+    axes = tuple(a for a in writer.axes if a == BATCH or any(a in o.axes for o in given.values()))
+    texts, sample_axes = _named(writer, given, axes)
+    options = [texts if given else f"n={writer.size(BATCH)}", *([option] if option else [])]
+    return ", ".join([*options, *sample_axes, "check=False"]), list(given.values()), axes
 
 
 def emit_entry(writer: Writer, node: PlanNode) -> Operand:

@@ -12,9 +12,10 @@ from symdgm.distributions.discretized_logistic import OnGrid
 from symdgm.errors import EstimatorError
 from symdgm.lowering.estimators import MAX_STATES
 from symdgm.lowering.laws import LawValues
+from symdgm.lowering.opaque import emit_strata
 from symdgm.lowering.operands import ATOM, Operand
 from symdgm.lowering.parameters import known_event
-from symdgm.lowering.plan import PlanNode
+from symdgm.lowering.plan import Kind, PlanNode
 
 if TYPE_CHECKING:
     from symdgm.lowering.writer import Writer
@@ -26,6 +27,8 @@ def emit_states(writer: Writer, node: PlanNode) -> Operand:
     Raises:
         EstimatorError: there are more than `MAX_STATES`.
     """
+    if node.args[0].kind is Kind.OPAQUE:
+        return emit_strata(writer, node)
     law = writer.laws[node.args[0]]
     event = known_event(writer, law)
     single, classes = _single(writer, law)

@@ -61,6 +61,7 @@ class Writer:
         self.densities: dict[tuple[PlanNode, PlanNode], Operand] = {}
         self.drawn: dict[PlanNode, dict[str, Operand]] = {}
         self.log_probs: dict[PlanNode, Operand] = {}
+        self.weights: dict[PlanNode, Operand] = {}
         self.axes: list[Axis] = [BATCH]
         self.lengths: dict[PlanNode, int] = {}
         self.events: dict[str, tuple[torch.Size, str]] = {}

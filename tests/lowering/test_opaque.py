@@ -159,10 +159,11 @@ def test_a_mixture_prior(samples):
         torch.testing.assert_close(ours, theirs)
 
 
-def test_draws_of_a_trained_mixture_are_refused_and_those_of_a_fixed_one_are_not():
-    trained = mixture()
+def test_draws_of_a_trained_mixture_of_counts_are_refused_and_those_of_a_fixed_one_are_not():
+    rates = nn.Parameter(torch.ones(2))
+    counts = sd.Mixture("p(z)", [sd.Poisson("p(z)", rate=rates), sd.Poisson("p(z)", rate=rates + 1)])
     with pytest.raises(EstimatorError, match="a Mixture"):
-        sd.Objective("E_p(z)[sum(z)]", trained)
+        sd.Objective("E_p(z)[sum(z)]", counts)
     fixed = mixture().requires_grad_(False)
     draws = sd.Objective("E_p(z)[sum(z^2)]", fixed).per_example(n=4000)
     assert z_score(draws, 10.0) < 4
