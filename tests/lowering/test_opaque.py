@@ -160,8 +160,8 @@ def test_a_mixture_prior(samples):
 
 
 def test_draws_of_a_trained_mixture_of_counts_are_refused_and_those_of_a_fixed_one_are_not():
-    rates = nn.Parameter(torch.ones(2))
-    counts = sd.Mixture("p(z)", [sd.Poisson("p(z)", rate=rates), sd.Poisson("p(z)", rate=rates + 1)])
+    rates = [nn.Parameter(torch.ones(2)) for _ in range(2)]
+    counts = sd.Mixture("p(z)", [sd.Poisson("p(z)", rate=rate) for rate in rates])
     with pytest.raises(EstimatorError, match="a Mixture"):
         sd.Objective("E_p(z)[sum(z)]", counts)
     fixed = mixture().requires_grad_(False)
