@@ -12,7 +12,7 @@ from sympy import Basic, Number, preorder_traversal
 from symdgm.binding.aggregated import data_reference
 from symdgm.binding.environment import Environment
 from symdgm.binding.factors import ATOMS, Match, givens_of, product, values_of
-from symdgm.binding.gradients import is_fixed, is_pathwise
+from symdgm.binding.gradients import is_fixed, is_listed, is_pathwise, is_stratified
 from symdgm.binding.joint_values import joint_at
 from symdgm.binding.known_integrals import is_linear, knows
 from symdgm.distributions import Custom, Data, Deterministic, Family
@@ -193,11 +193,13 @@ class BoundFacts:
             givens=match.givens,
             family=formulas,
             family_name=name,
-            finite=isinstance(distribution, Family) and distribution.finite,
+            finite=is_listed(distribution),
             kind=kind,
             pathwise=is_pathwise(distribution),
+            stratified=is_stratified(distribution),
             fixed=is_fixed(distribution),
             scored=not isinstance(distribution, Custom),
+            drawn=not isinstance(distribution, Custom),
         )
 
 

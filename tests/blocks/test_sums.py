@@ -196,3 +196,20 @@ def test_weights_of_another_family_are_refused() -> None:
     text = "p(k) = Poisson(k; 2)\nr(x) = sum_k p(k) N(x; mu_k, 1)\nmaximize log r(x)"
     with pytest.raises(NotSupportedError, match="are no Categorical distribution of the index"):
         sd.Model(text, mu=torch.randn(3, 2))
+
+
+@pytest.mark.parametrize(
+    ("right", "names", "words"),
+    [
+        ("sum_{k=1}^0 w_k N(x; 0, 1)", {"w": torch.ones(0)}, "the table `w` has no rows"),
+        ("sum_{k=1}^{-1} w_k N(x; 0, 1)", {"w": torch.ones(1)}, "cannot sum a density over"),
+        ("sum_{k=1}^K w_k N(x; 0, 1)", {"w": torch.ones(2) / 2, "K": 2.5}, "the index runs from 1 to 2.5"),
+        ("1/K sum_{k=1}^K N(x; m_k, 1)", {"m": torch.ones(2), "K": -2.0}, "the index runs from 1 to -2"),
+        ("sum_{k=1}^2 w_k N(x; m_k, 1)", {"w": torch.ones(2) / 2, "m": 5}, "`m` is bound to int"),
+        ("sum_{k=1}^2 w_k N(x; m_k, 1)", {"w": 0.5, "m": torch.ones(2)}, "`w` is bound to float"),
+    ],
+)  # fmt: skip
+def test_tables_and_ends_that_do_not_fit(right: str, names: dict[str, object], words: str) -> None:
+    with pytest.raises(SymdgmError) as caught:
+        sd.Model(f"p(x) = {right}\nmaximize log p(x)", **names)
+    assert words in str(caught.value)
