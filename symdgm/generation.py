@@ -187,7 +187,7 @@ class Generator:
 
 
 def _named(factors: Sequence[Factor], head: Basic) -> list[Factor]:
-    """The factors of a name; if there are none, of it without parameters: ``p`` and ``p_theta``."""
+    """The factors of a name; if there are none, those of the same name without its parameters."""
     exact = [f for f in factors if f.head == head]
     return exact or [f for f in factors if _plain(f.head) == _plain(head)]
 
