@@ -110,11 +110,8 @@ class _Build:
         seen = {_key(node) for node, _ in self.declared}
         for statement in self.statements.defining:
             if _key(statement.args[0]) in seen:
-                error = NameResolutionError(
-                    f"`{statement.args[0]}` is bound twice",
-                    hint="leave one out, or write another name, as in `p_2`",
-                )
-                raise self._at(error, statement.args[1] if is_factor(statement) else statement)
+                place = statement.args[1] if is_factor(statement) else statement
+                raise self._at(_bound_twice(statement.args[0]), place)
             seen.add(_key(statement.args[0]))
 
     # What the keywords are.
@@ -124,7 +121,8 @@ class _Build:
         formulas = self._formulas()
         variables = self._variables()
         self.shapes = {k: v for k, (name, v) in self.names.items() if name in variables and is_shape(v)}
-        whole = {spelled(f) for f in formulas if isinstance(f, Name | Subscripted)}
+        mixed = [p for _, found in self.statements.sums for p in _parameters(found.component)]
+        whole = {spelled(f) for f in (*formulas, *mixed) if isinstance(f, Name | Subscripted)}
         tables = {name for _, found in self.statements.sums for name in indexed(found)}
         tensors = {
             k: v
@@ -141,11 +139,7 @@ class _Build:
 
     def _formulas(self) -> list[Basic]:
         """The parameters of all families."""
-        return [
-            p.args[1] if isinstance(p, Definition) else p
-            for d in self.statements.factors
-            for p in parameters_of(d.args[1])
-        ]
+        return [p for d in self.statements.factors for p in _parameters(d.args[1])]
 
     def _right_sides(self) -> list[Basic]:
         found = self.statements
@@ -184,11 +178,17 @@ class _Build:
                 except SymdgmError as error:
                     raise self._at(error, statement) from error.__cause__
                 else:
+                    self._check_new(made, environment, statement)
                     environment = environment if made is None else _with(environment, made)
             if problem is not None and len(waiting) == len(left):
                 raise self._circle([s for s, _ in waiting]) or problem
             left = waiting
         return environment
+
+    def _check_new(self, made: Node | None, environment: Environment, statement: Basic) -> None:
+        """Refuse the density of a flow's value where there is another."""
+        if made is not None and _key(made[0]) in {_key(f.node) for f in environment.factors if not f.derived}:
+            raise self._at(_bound_twice(made[0]), statement)
 
     def _circle(self, waiting: Sequence[Basic]) -> SymdgmError | None:
         """The refusal of densities that are made of each other."""
@@ -278,6 +278,10 @@ class _Build:
         return objective.xreplace({body: replaced(bound.expression, values, factors=heads, capture=True)})
 
 
+def _parameters(family: Basic) -> list[Basic]:
+    return [p.args[1] if isinstance(p, Definition) else p for p in parameters_of(family)]
+
+
 def _check_tables(values: Mapping[str, object], tensors: Mapping[str, Tensor]) -> None:
     """Refuse what is bound in place of a table whose rows an index names."""
     for keyword in values.keys() - tensors.keys():
@@ -285,6 +289,12 @@ def _check_tables(values: Mapping[str, object], tensors: Mapping[str, Tensor]) -
             f"`{keyword}` is bound to {type(values[keyword]).__name__}, which is no table of rows",
             hint="bind it to a tensor or a parameter [K, ...], as by `torch.stack(rows)`",
         )
+
+
+def _bound_twice(node: Basic) -> NameResolutionError:
+    return NameResolutionError(
+        f"`{node}` is bound twice", hint="leave one out, or write another name, as in `p_2`"
+    )
 
 
 def _key(node: Basic) -> tuple[object, ...]:

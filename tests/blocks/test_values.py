@@ -281,3 +281,17 @@ def test_refusals_of_statements_show_their_line(text: str, names: dict, words: s
 def test_a_density_of_python_is_not_bound_again() -> None:
     with pytest.raises(NameResolutionError, match=r"`p\(x\)` is bound twice\n.*\n.*\^"):
         sd.Model("p(x) = N(x; 0, 1)\nmaximize log p(x)", sd.Normal("p(x)", loc=0.0, scale=1.0, event_shape=2))
+
+
+def test_the_value_of_a_flow_has_one_density() -> None:
+    words = r"`p\(x\)` is bound twice\n  x = [fg]\(z\)\n  \^"
+    flow, text = AffineCoupling(2), "p(z) = N(z; 0, 1)\nx = f(z)\n{}\nmaximize log p(x)"
+    with pytest.raises(NameResolutionError, match=words):
+        sd.Model(text.format("x = g(z)"), f=flow, g=AffineCoupling(2), z=2)
+    with pytest.raises(NameResolutionError, match=words):
+        sd.Model(text.format("p(x) = N(x; 0, 1)"), f=flow, z=2)
+
+
+def test_the_value_of_another_formula_has_none() -> None:
+    with pytest.raises(NameResolutionError, match="which has a density only where the formula is a flow"):
+        sd.Model("p(z) = N(z; 0, 1)\nx = 2 z + 1\nmaximize log p(x)", z=2)
