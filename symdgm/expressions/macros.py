@@ -91,7 +91,7 @@ class Macros:
             GrammarError: it would be too long, or a function has another number of arguments.
         """
         if self.names:
-            node = _bounded(write_out(node, self.names))
+            node = _bounded(write_out(node, self.names, self.factors))
         return _bounded(self._functions_out(node)) if self.functions else node
 
     def _functions_out(self, node: Basic) -> Basic:
