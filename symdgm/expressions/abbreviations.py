@@ -26,8 +26,8 @@ def write_out(
     Args:
         expression: any node.
         abbreviations: name → what it stands for.
-        factors: the heads that are densities though they are written as applications, ``p`` in ``p(z)``: their
-            argument says which variable it is, ``p(z=f(y))``.
+        factors: the heads that are densities though they are written as applications, ``p`` in ``p(z)``:
+            their argument says which variable it is, ``p(z=f(y))``.
 
     Example:
         >>> from sympy import Tuple
