@@ -12,7 +12,7 @@ from torch import Tensor
 from symdgm.binding import Environment, Excerpt, Factor, Written, bind
 from symdgm.binding.classify import classify, is_shape
 from symdgm.binding.factors import givens_of, values_of
-from symdgm.blocks.density import custom
+from symdgm.blocks.custom import Custom
 from symdgm.blocks.experts import experts
 from symdgm.blocks.statements import Statements, sort
 from symdgm.blocks.sums import Mixer, Sum, indexed
@@ -20,13 +20,14 @@ from symdgm.blocks.values import certain, flow_of, transformed
 from symdgm.distributions import Distribution
 from symdgm.errors import NameResolutionError, SymdgmError
 from symdgm.expressions.applications import Apply, Density
+from symdgm.expressions.macros import in_order
 from symdgm.expressions.names import Name, Subscripted, spelled
 from symdgm.expressions.scope import replace as replaced
 from symdgm.expressions.statements import Definition
 from symdgm.families import parameters_of
 from symdgm.inline_laws import InlineLaws
 from symdgm.parsing import parse
-from symdgm.statement import statement_of
+from symdgm.statement import is_factor, statement_of
 from symdgm.written_factors import Builder
 
 Node = tuple[Basic, Distribution]
@@ -70,11 +71,13 @@ class _Build:
         statements = sort(reading, lambda formula: flow_of(formula, self.values) is not None)
         heads = {node.args[0] for node, _ in declared}
         heads |= {parse(k) for k, (_, value) in self.names.items() if isinstance(value, Distribution)}
-        self.statements: Statements = statements.written_out(frozenset(heads))
+        self._check_abbreviations(statements)
+        self.statements: Statements = statements.written_out(frozenset(heads), reading)
         self.shapes: dict[str, object] = {}
         self.tensors: dict[str, Tensor] = {}
 
     def run(self) -> tuple[list[Written], Environment]:
+        self._check_once()
         environment = self._environment()
         for definition in self.statements.factors:
             built = self._builder(environment).build(definition)
@@ -89,6 +92,28 @@ class _Build:
         completed = [self._completed(o, environment) for o in self.statements.objectives]
         return [Excerpt(o, self.reading) for o in completed], environment
 
+    def _check_abbreviations(self, statements: Statements) -> None:
+        """Refuse a keyword for what a statement defines; of a value it may be the event shape."""
+        for key, statement in statements.places.items():
+            value = self.values.get(spelled(key))
+            if value is not None and not (key in statements.values and is_shape(value)):
+                raise self._at(
+                    NameResolutionError(
+                        f"`{key}` is defined by a statement, and bound by a keyword",
+                        hint="leave one of them out",
+                    ),
+                    statement,
+                )
+
+    def _check_once(self) -> None:
+        """Refuse two densities of the same variables under the same name."""
+        seen = {_key(node) for node, _ in self.declared}
+        for statement in self.statements.defining:
+            if _key(statement.args[0]) in seen:
+                place = statement.args[1] if is_factor(statement) else statement
+                raise self._at(_bound_twice(statement.args[0]), place)
+            seen.add(_key(statement.args[0]))
+
     # What the keywords are.
 
     def _environment(self) -> Environment:
@@ -96,11 +121,15 @@ class _Build:
         formulas = self._formulas()
         variables = self._variables()
         self.shapes = {k: v for k, (name, v) in self.names.items() if name in variables and is_shape(v)}
-        whole = {spelled(f) for f in formulas if isinstance(f, Name | Subscripted)}
-        whole |= {name for _, found in self.statements.sums for name in indexed(found)}
+        mixed = [p for _, found in self.statements.sums for p in _parameters(found.component)]
+        whole = {spelled(f) for f in (*formulas, *mixed) if isinstance(f, Name | Subscripted)}
+        tables = {name for _, found in self.statements.sums for name in indexed(found)}
         tensors = {
-            k: v for k, (name, v) in self.names.items() if name in whole and isinstance(v, Tensor) and v.dim()
+            k: v
+            for k, (name, v) in self.names.items()
+            if name in whole | tables and isinstance(v, Tensor) and v.dim()
         }
+        _check_tables({k: v for k, (name, v) in self.names.items() if name in tables}, tensors)
         self.tensors = {self.names[k][0]: v for k, v in tensors.items()}
         taken = {*self.shapes, *tensors}
         others = {k: v for k, (_, v) in self.names.items() if k not in taken}
@@ -110,11 +139,7 @@ class _Build:
 
     def _formulas(self) -> list[Basic]:
         """The parameters of all families."""
-        return [
-            p.args[1] if isinstance(p, Definition) else p
-            for d in self.statements.factors
-            for p in parameters_of(d.args[1])
-        ]
+        return [p for d in self.statements.factors for p in _parameters(d.args[1])]
 
     def _right_sides(self) -> list[Basic]:
         found = self.statements
@@ -127,8 +152,11 @@ class _Build:
         return found | flows | {spelled(name) for name in self.statements.values}
 
     def _builder(self, environment: Environment) -> Builder:
-        by_name = {self.names[k][0]: v for k, v in self.shapes.items()}
-        return Builder(self.reading, environment, by_name, self.tensors)
+        return Builder(self.reading, environment, self._declared(), self.tensors)
+
+    def _declared(self) -> dict[str, object]:
+        """The event shapes of variables."""
+        return {self.names[k][0]: v for k, v in self.shapes.items()}
 
     # The densities.
 
@@ -150,18 +178,44 @@ class _Build:
                 except SymdgmError as error:
                     raise self._at(error, statement) from error.__cause__
                 else:
+                    self._check_new(made, environment, statement)
                     environment = environment if made is None else _with(environment, made)
             if problem is not None and len(waiting) == len(left):
-                raise problem
+                raise self._circle([s for s, _ in waiting]) or problem
             left = waiting
         return environment
+
+    def _check_new(self, made: Node | None, environment: Environment, statement: Basic) -> None:
+        """Refuse the density of a flow's value where there is another."""
+        if made is not None and _key(made[0]) in {_key(f.node) for f in environment.factors if not f.derived}:
+            raise self._at(_bound_twice(made[0]), statement)
+
+    def _circle(self, waiting: Sequence[Basic]) -> SymdgmError | None:
+        """The refusal of densities that are made of each other."""
+        uses = {s: {t for t in waiting if s.args[1].has(t.args[0])} for s in waiting}
+        _, circle = in_order(uses)
+        if not circle:
+            return None
+        listed = ", ".join(f"`{s.args[0]}`" for s in circle)
+        return self._at(
+            NameResolutionError(
+                f"{listed} is defined by itself"
+                if len(circle) == 1
+                else f"{listed} are defined by each other in a circle",
+                hint="define one of them by a family, as in `p(z) = Normal(z; 0, 1)`, or by a formula of its "
+                "variables",
+            ),
+            circle[0],
+        )
 
     def _density(self, statement: Basic) -> Callable[[Environment], Node]:
         left, right = statement.args
 
         def make(environment: Environment) -> Node:
-            normal = experts(left, right, environment)
-            return left, custom(left, right, environment, self.reading) if normal is None else normal
+            normal = experts(left, right, environment, self.reading)
+            if normal is not None:
+                return left, normal
+            return left, Custom.of(left, right, environment, self.reading)
 
         return make
 
@@ -175,7 +229,8 @@ class _Build:
         left = statement.args[0]
 
         def make(environment: Environment) -> Node | None:
-            law = Mixer(self._builder, environment, self.tensors, self.reading).build(left, found)
+            mixer = Mixer(self._builder, environment, self.tensors, self._declared(), self.reading)
+            law = mixer.build(left, found)
             return None if law is None else (left, law)
 
         return make
@@ -203,10 +258,6 @@ class _Build:
         return environment if made is None else _with(environment, made, derived=True)
 
     def _check_value(self, name: Basic, environment: Environment) -> None:
-        if spelled(name) in self.values and not is_shape(self.values[spelled(name)]):
-            raise NameResolutionError(
-                f"`{name}` is defined by a statement, and bound by a keyword", hint="leave one of them out"
-            )
         over = [f for f in environment.factors if name in f.variables]
         if over:
             raise NameResolutionError(
@@ -225,6 +276,29 @@ class _Build:
             return objective
         heads = frozenset(f.head for f in environment.factors)
         return objective.xreplace({body: replaced(bound.expression, values, factors=heads, capture=True)})
+
+
+def _parameters(family: Basic) -> list[Basic]:
+    return [p.args[1] if isinstance(p, Definition) else p for p in parameters_of(family)]
+
+
+def _check_tables(values: Mapping[str, object], tensors: Mapping[str, Tensor]) -> None:
+    """Refuse what is bound in place of a table whose rows an index names."""
+    for keyword in values.keys() - tensors.keys():
+        raise NameResolutionError(
+            f"`{keyword}` is bound to {type(values[keyword]).__name__}, which is no table of rows",
+            hint="bind it to a tensor or a parameter [K, ...], as by `torch.stack(rows)`",
+        )
+
+
+def _bound_twice(node: Basic) -> NameResolutionError:
+    return NameResolutionError(
+        f"`{node}` is bound twice", hint="leave one out, or write another name, as in `p_2`"
+    )
+
+
+def _key(node: Basic) -> tuple[object, ...]:
+    return node.args[0], frozenset(values_of(node)), frozenset(givens_of(node))
 
 
 def _with(environment: Environment, made: Node, *, derived: bool = False) -> Environment:

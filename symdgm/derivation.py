@@ -206,26 +206,35 @@ def _objects(bound: Bound) -> list[Step]:
     """The factors that are no formulas: they are computed as a whole."""
     factors = [f for f in _named(bound) if is_opaque(f.distribution) and not isinstance(f, Chain)]
     derived = tuple(Change(f.node, f.node, f"is exact: {f.distribution.text}") for f in factors if f.derived)
-    named = tuple(Change(f.node, f.node, f"is {_computed(f.distribution)}") for f in factors if not f.derived)
+    own = [f for f in factors if not f.derived]
+    open_ = [f for f in own if isinstance(f.distribution, Custom) and not f.distribution.normalised]
+    named = tuple(Change(f.node, f.node, f"is {_computed(f.distribution)}") for f in own if f not in open_)
+    unnormalised = tuple(Change(f.node, f.node, f"is {_known(f.distribution)}") for f in open_)
     rules = "what is left out is summed or integrated exactly, and a posterior is by Bayes' rule"
     why = "it is of no family with formulas, so its own methods give its draws and its log-density"
+    lacks = (
+        "the logarithm is used without that of the integral, so gradients by its parameters lack those of "
+        "the integral, and gradients by its variables are right"
+    )
     steps = [
         Step("rules of probability", Kind.EQUALITY, rules, derived, bound.expression),
         Step("opaque factor", Kind.EQUALITY, why, named, bound.expression),
+        Step("unnormalised density", Kind.UP_TO_A_CONSTANT, lacks, unnormalised, bound.expression),
     ]
     return [step for step in steps if step.changes]
 
 
 def _computed(distribution: Distribution) -> str:
-    """How an object is computed; of a density by its formula, whether it integrates to one."""
-    if not isinstance(distribution, Custom):
-        return f"computed by a {type(distribution).__name__} as a whole"
-    if distribution.normalised:
+    """How an object is computed."""
+    if isinstance(distribution, Custom):
         return f"a density by its log: {distribution.account}"
-    return (
-        "a density known up to a constant: its log lacks that of the integral, and gradients by its "
-        "parameters those of the integral"
-    )
+    return f"computed by a {type(distribution).__name__} as a whole"
+
+
+def _known(distribution: Distribution) -> str:
+    """What is known of a density that does not integrate to one."""
+    improper = isinstance(distribution, Custom) and distribution.improper
+    return "improper: its integral is infinite" if improper else "a density known up to a constant"
 
 
 def _estimation(estimates: Sequence[Estimate]) -> list[Step]:

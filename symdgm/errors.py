@@ -115,10 +115,13 @@ class SymdgmWarning(UserWarning):
 
 
 def underline(source: str, span: tuple[int, int] | None) -> list[str]:
-    """The line of ``source`` that holds the span, cut to a window, and a caret line below it."""
+    """The line of ``source`` that holds the span, cut to a window, and a caret line below it.
+
+    Without a span, a text of one line is shown, and of several lines none, since it would be a wrong one.
+    """
     if span is None:
-        first = source.strip().split("\n", 1)[0]
-        return ["  " + _visible(first[:WINDOW])]
+        lines = source.strip().split("\n")
+        return ["  " + _visible(lines[0][:WINDOW])] if len(lines) == 1 else []
     start = max(0, min(span[0], len(source)))
     begin = source.rfind("\n", 0, start) + 1
     end = source.find("\n", start)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
+from sympy import Basic
 from torch import Tensor
 
 from symdgm.binding import Environment, Factor
+from symdgm.binding.environment import without_parameters
 from symdgm.binding.observations import check_count, check_event
 from symdgm.distributions import Data, Deterministic, Distribution, Family
 from symdgm.errors import DataError, NameResolutionError, ShapeError, suggest
@@ -147,12 +149,12 @@ class Generator:
 
     def _generates(self, factor: Factor, name: str) -> bool:
         """Whether a factor of the same name is over a variable."""
-        return any(f.head == factor.head for f in self._over(name))
+        return bool(_named(self._over(name), factor.head))
 
     def _parent(self, name: str, child: Factor) -> Factor:
         """The factor of a parent: that of the child's own name, if there is one."""
         found = self._over(name)
-        return self._one(name, [f for f in found if f.head == child.head] or found, "generates")
+        return self._one(name, _named(found, child.head) or found, "generates")
 
     def _inference(self, name: str, values: Mapping[str, Tensor], child: Factor) -> Factor:
         """The factor that infers a latent variable from what is known."""
@@ -185,6 +187,16 @@ class Generator:
                     f"`{name}` has the event shape {list(value.shape[1:])}, but {list(seen)} was evaluated",
                     hint="every variable is [n, *event]",
                 )
+
+
+def _named(factors: Sequence[Factor], head: Basic) -> list[Factor]:
+    """The factors of a name; if there are none, those of the same name without its parameters."""
+    exact = [f for f in factors if f.head == head]
+    return exact or [f for f in factors if _plain(f.head) == _plain(head)]
+
+
+def _plain(head: Basic) -> Basic:
+    return without_parameters(head) or head
 
 
 def count_of(n: int | None, given: Mapping[str, Tensor]) -> int:

@@ -10,13 +10,16 @@ from torch import Tensor
 
 from symdgm.binding import Environment, Written
 from symdgm.binding.factors import givens_of, values_of
-from symdgm.distributions import Distribution, Family
+from symdgm.distributions import Distribution, Family, MultivariateNormal
 from symdgm.errors import NameResolutionError, ParameterError, SymdgmError
 from symdgm.expressions.applications import Apply
 from symdgm.expressions.arithmetic import Minus
 from symdgm.expressions.names import Name, Subscripted, spelled
+from symdgm.expressions.statements import Definition
 from symdgm.families import OPTIONS, SYMBOL, family_of, formulas_of, parameters_of
 from symdgm.formula import Composed, Formula, Rearranged
+
+COVARIANCE = "covariance_matrix"
 
 
 @final
@@ -56,18 +59,20 @@ class Builder:
             raise error.at(self.reading.source, self.reading.spans.get(right)) from error.__cause__
 
     def _build(self, left: Basic, right: Basic) -> Distribution:
-        family, given = family_of(right), tuple(map(spelled, givens_of(left)))
+        given = tuple(map(spelled, givens_of(left)))
         check_sides(left, right)
-        sole = self._sole_network(family, right)
+        sole = self._sole_network(family_of(right), right)
         if sole is not None:
-            return family(str(left), self._applied(sole, given))
-        formulas = formulas_of(right)
+            return family_of(right)(str(left), self._applied(sole, given))
+        family, formulas = self._read(left, right)
         options = {
             name: _option(name, formulas.pop(name))
             for name in OPTIONS.get(family.family, ())
             if name in formulas
         }
         plain = {name: self._plain(formula, given) for name, formula in formulas.items()}
+        if COVARIANCE in formulas and isinstance(plain["loc"], float):
+            plain["loc"] = self._mean(plain["loc"], formulas[COVARIANCE])
         numbers = {name: value for name, value in plain.items() if isinstance(value, float | Tensor)}
         if all(value is not None for value in plain.values()):
             constant = all(isinstance(value, float) for value in plain.values())
@@ -76,6 +81,36 @@ class Builder:
         compound = {name: formula for name, formula in formulas.items() if name not in numbers}
         formula = Formula(compound, given, self.environment, self.reading)
         return family(str(left), formula, event_shape=None, **numbers, **options)
+
+    def _read(self, left: Basic, right: Basic) -> tuple[type[Family], dict[str, Basic]]:
+        """The family and its formulas; ``N(x; mu, Sigma)`` with a matrix is a normal of full covariance."""
+        family, formulas = family_of(right), formulas_of(right)
+        written = [p for p in parameters_of(right) if not isinstance(p, Definition)]
+        if spelled(right.args[0]) != SYMBOL or len(written) != 2:
+            return family, formulas
+        mean, variance = written
+        value, shape = self._row(variance), self.shapes.get(spelled(values_of(left)[0]))
+        other = self._row(mean)
+        elementwise = (other is not None and other.dim() == 2) or (
+            isinstance(shape, tuple) and len(shape) == 2
+        )
+        if value is not None and value.dim() == 2 and len(set(value.shape)) == 1 and not elementwise:
+            return MultivariateNormal, {"loc": mean, COVARIANCE: variance}
+        if value is not None and isinstance(variance, Name | Subscripted):
+            return family, {"loc": mean, "variance": variance}
+        return family, formulas
+
+    def _mean(self, number: float, covariance: Basic) -> float | Tensor:
+        """A mean of equal elements, as many as the covariance has rows."""
+        row = self._row(covariance)
+        return number if row is None else row.detach().new_full(row.shape[-1:], number)
+
+    def _row(self, node: Basic) -> Tensor | None:
+        """The tensor that a parameter is, or the first row of the table that it is taken from."""
+        if isinstance(node, Name | Subscripted):
+            return self.tensors.get(spelled(node))
+        table = self.tensors.get(spelled(node.args[0])) if isinstance(node, Apply) else None
+        return None if table is None else table[0]
 
     def _sole_network(self, family: type[Family], right: Basic) -> Basic | None:
         """``enc(x)`` where it stands alone for all of several parameters."""

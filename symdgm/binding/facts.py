@@ -14,7 +14,7 @@ from symdgm.binding.aggregated import data_reference
 from symdgm.binding.chains import Chain
 from symdgm.binding.environment import Environment
 from symdgm.binding.factors import ATOMS, Match, givens_of, product, values_of
-from symdgm.binding.gradients import is_fixed, is_pathwise
+from symdgm.binding.gradients import is_fixed, is_listed, is_pathwise, is_stratified
 from symdgm.binding.joint_values import joint_at
 from symdgm.binding.known_integrals import is_linear, knows
 from symdgm.binding.paths import Path, first_factor, product_over_time
@@ -220,11 +220,13 @@ class BoundFacts:
             givens=match.givens,
             family=formulas,
             family_name=name,
-            finite=isinstance(distribution, Family) and distribution.finite and not whole,
+            finite=is_listed(distribution) and not whole,
             kind=kind,
             pathwise=is_pathwise(distribution),
+            stratified=is_stratified(distribution),
             fixed=is_fixed(distribution),
             scored=not isinstance(distribution, Custom),
+            drawn=not isinstance(distribution, Custom),
         )
 
 

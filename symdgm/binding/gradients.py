@@ -9,11 +9,14 @@ from symdgm.distributions import (
     Family,
     Joint,
     Marginal,
+    Mixture,
     Posterior,
     Renamed,
     Transformed,
 )
+from symdgm.distributions.exactness import is_finite
 from symdgm.distributions.linear_gaussian import GAUSSIAN
+from symdgm.distributions.strata import divided
 
 
 def is_pathwise(distribution: Distribution) -> bool:
@@ -36,6 +39,44 @@ def is_pathwise(distribution: Distribution) -> bool:
     if isinstance(distribution, Posterior):
         return all(isinstance(f, GAUSSIAN) for f in distribution.hidden)
     return isinstance(distribution, Deterministic)
+
+
+def is_listed(distribution: Distribution) -> bool:
+    """Whether all states of a variable can be listed with their probabilities.
+
+    Example:
+        >>> import torch
+        >>> from symdgm.distributions import Categorical, Normal
+        >>> p = Normal("p(x|k)", lambda k: (k.float(), 1.0)) * Categorical("p(k)", probs=torch.ones(2) / 2)
+        >>> is_listed(p.posterior("k")), is_listed(p.marginal("x")), is_listed(p.marginal("k"))
+        (True, False, True)
+    """
+    if isinstance(distribution, Marginal | Posterior) and len(distribution.variables) == 1:
+        factors = distribution.used if isinstance(distribution, Marginal) else distribution.hidden
+        own = [f for f in factors if set(f.variables) == set(distribution.variables)]
+        finite = divided(factors)[0] if isinstance(distribution, Marginal) else factors
+        return all(is_finite(f) and f in finite for f in own)
+    return isinstance(distribution, Family) and distribution.finite
+
+
+def is_stratified(distribution: Distribution) -> bool:
+    """Whether a law of one variable is a mixture of finitely many laws that are pathwise.
+
+    Example:
+        >>> import torch
+        >>> from symdgm.distributions import Categorical, Normal
+        >>> p = Normal("p(x|k)", lambda k: (k.float(), 1.0)) * Categorical("p(k)", probs=torch.ones(2) / 2)
+        >>> is_stratified(p.marginal("x"))
+        True
+    """
+    if len(distribution.variables) > 1:
+        return False
+    if isinstance(distribution, Mixture):
+        return all(map(is_pathwise, distribution.components))
+    if isinstance(distribution, Marginal):
+        finite, others = divided(distribution.used)
+        return bool(finite) and all(map(is_pathwise, others))
+    return False
 
 
 def is_fixed(distribution: Distribution) -> bool:

@@ -195,7 +195,8 @@ class Reader:
         if network is not None:
             self.networks[network] = None
             return Apply(Name(network), *(self.argument(a, scope) for a in arguments))
-        if self.environment.named(head) or self.environment.data_law(node) or is_inline_law(head):
+        family = is_inline_law(head) and len(arguments) > 1
+        if self.environment.named(head) or self.environment.data_law(node) or family:
             return self.readers[Density](self, node, scope)
         if head == SIGMA and len(arguments) == 1:
             result = call("sigmoid", self.read(arguments[0], scope))

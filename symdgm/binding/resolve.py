@@ -15,6 +15,7 @@ from symdgm.binding.paths import mentions_time, resolve_path
 from symdgm.binding.unsupported import LAWS
 from symdgm.errors import NameResolutionError, NotSupportedError
 from symdgm.expressions.names import base, spelled
+from symdgm.expressions.statements import Definition
 
 Law = Match | DataLaw | list[Factor]
 """What a reference stands for: one factor, the data, or the factors of a joint."""
@@ -125,7 +126,19 @@ def _unresolved(environment: Environment, node: Basic) -> NameResolutionError | 
             )
         return _not_derived(node, same, [v for v in known if v not in generated and v not in givens_of(node)])
     return NameResolutionError(
-        f"`{node}` is no factor that is bound, nor a joint of them", hint=f"did you mean {listing(same)}?"
+        f"`{node}` is no factor that is bound, nor a joint of them", hint=_candidates(node, same, generated)
+    )
+
+
+def _candidates(node: Basic, factors: Sequence[Factor], generated: set[Basic]) -> str:
+    """What could be meant; a value by a formula that nothing generates has a density by a flow only."""
+    named = [v.args[0] for v in values_of(node) if isinstance(v, Definition)]
+    loose = [f"`{name}`" for name in named if name not in generated]
+    if not loose:
+        return f"did you mean {listing(factors)}?"
+    return (
+        f"{', '.join(loose)} is the value of a formula, which has a density only where the formula is a flow "
+        "applied to a variable, as in `x = f(z)` with `f=AffineCoupling(2)`"
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any, final
 
 from sympy import Basic
 
-from symdgm.binding import Environment
+from symdgm.binding import Environment, Written
 from symdgm.binding.classify import classify, declared_node
 from symdgm.binding.papers import as_papers_mean
 from symdgm.blocks.density import log_density
@@ -15,6 +15,7 @@ from symdgm.distributions import Distribution
 from symdgm.distributions.declaration import Declaration
 from symdgm.distributions.networks import Network
 from symdgm.errors import GrammarError, OptionError, ParameterError, SymdgmError
+from symdgm.expressions.notation import latex
 from symdgm.expressions.statements import Proportional
 from symdgm.parsing import parse, read
 
@@ -75,17 +76,33 @@ class Custom(ByFunction):
             )
         super().__init__(text, parts[0], normalised=normalised)
 
+    @classmethod
+    def of(cls, left: Basic, right: Basic, environment: Environment, reading: Written) -> Custom:
+        """The distribution of a statement ``left propto right`` of a block; see `log_density`."""
+        made = cls.__new__(cls)
+        made._set(left, right, environment, reading)
+        return made
+
+    def _set(self, left: Basic, right: Basic, environment: Environment, reading: Written) -> None:
+        found = log_density(left, right, environment, reading)
+        super().__init__(
+            str(left),
+            found,
+            normalised=found.normalised,
+            formula=str(right),
+            formula_latex=latex(right),
+            integral=found.integral,
+            improper=found.improper,
+        )
+
     def _by_formula(self, text: str, parts: tuple[Network, ...], names: dict[str, Any]) -> None:
         reading = as_papers_mean(read(text), names, parse)
         left, right = _sides(reading.expression, text)
         environment = _environment(right, parts, names)
         try:
-            found, formula = log_density(left, right, environment, reading), str(right)
+            self._set(left, right, environment, reading)
         except SymdgmError as error:
             raise error.at(text, reading.spans.get(right)) from error.__cause__
-        super().__init__(
-            str(left), found, normalised=found.normalised, formula=formula, integral=found.integral
-        )
 
 
 def _sides(statement: Basic, text: str) -> tuple[Basic, ...]:

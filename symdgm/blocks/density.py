@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import final
 
-from sympy import Basic
+from sympy import Basic, Integer
 from torch import Tensor, nn
 
 from symdgm.binding import Environment, Written
 from symdgm.binding.factors import ATOMS, givens_of, values_of
-from symdgm.distributions import Custom
 from symdgm.distributions.shapes import show
 from symdgm.errors import NameResolutionError, ShapeError
+from symdgm.expressions.arithmetic import times
 from symdgm.expressions.families import PI
-from symdgm.expressions.logarithms import Side, factors_of, log_terms
+from symdgm.expressions.logarithms import Side, factors_of, log_terms, sign_of
 from symdgm.expressions.names import spelled
-from symdgm.expressions.normaliser import Normalised, normalised
+from symdgm.expressions.normaliser import Normalised, is_improper, normalised
 from symdgm.expressions.notation import unicode
 from symdgm.formula import Formula
 
@@ -34,10 +34,19 @@ class LogDensity(nn.Module):
         sides: the position of a variable, how it is compared, and with what number.
         integral: how the integral over one element is written by which the density is divided, so that there
             is one term, for each element of the event of the first variable; empty if it is not normalised.
+        improper: whether the integral is known to be infinite.
     """
 
-    def __init__(self, formula: Formula, sides: Sequence[tuple[int, str, float]], *, integral: str) -> None:
+    def __init__(
+        self,
+        formula: Formula,
+        sides: Sequence[tuple[int, str, float]],
+        *,
+        integral: str = "",
+        improper: bool = False,
+    ) -> None:
         super().__init__()
+        self.improper = improper
         self.formula = formula
         self.sides = tuple(sides)
         self.integral = integral
@@ -76,12 +85,6 @@ class LogDensity(nn.Module):
         return found, tuple(moved)
 
 
-def custom(left: Basic, right: Basic, environment: Environment, reading: Written) -> Custom:
-    """The distribution of ``left propto right``; see `log_density`."""
-    found = log_density(left, right, environment, reading)
-    return Custom(str(left), found, normalised=found.normalised, formula=str(right), integral=found.integral)
-
-
 def log_density(left: Basic, right: Basic, environment: Environment, reading: Written) -> LogDensity:
     """The log-density of ``left propto right``.
 
@@ -95,25 +98,35 @@ def log_density(left: Basic, right: Basic, environment: Environment, reading: Wr
     _check_left(left)
     factors, sides = factors_of(right, (*variables, *given))
     _check_sides(sides, variables, left)
+    _check_sign(factors, left)
     terms = [term for factor in factors for term in log_terms(factor)]
     names = tuple(map(spelled, (*variables, *given)))
-    found = _normalised(terms, left, sides, environment)
-    wanted = [found.log_density - found.log_integral] if found is not None else terms
+    scalars = _scalars(terms, environment)
+    found = _normalised(terms, left, sides, environment, scalars)
+    improper = found is None and len(variables) == 1 and is_improper(terms, variables[0], sides, scalars)
+    wanted = [found.log_density - found.log_integral] if found is not None else terms or [Integer(0)]
     numbered = {f"term {i + 1}": term for i, term in enumerate(wanted)}
     formula = Formula(numbered, names, environment, reading, OWNER)
     placed = [(names.index(spelled(s.variable)), s.operator, float(s.bound)) for s in sides]
-    return LogDensity(formula, placed, integral=_account(found))
+    return LogDensity(formula, placed, integral=_account(found), improper=improper)
 
 
 def _normalised(
-    terms: Sequence[Basic], left: Basic, sides: Sequence[Side], environment: Environment
+    terms: Sequence[Basic],
+    left: Basic,
+    sides: Sequence[Side],
+    environment: Environment,
+    scalars: Collection[Basic],
 ) -> Normalised | None:
     variables = values_of(left)
     if len(variables) > 1 or environment.scalar(PI) is not None or PI in (*variables, *givens_of(left)):
         return None
-    # A name that a term binds or calls is none of the numbers that a sum over elements may be scaled by.
-    scalars = [node for term in terms for node in term.atoms(*ATOMS) if environment.scalar(node) is not None]
     return normalised(terms, variables[0], sides, scalars)
+
+
+def _scalars(terms: Sequence[Basic], environment: Environment) -> list[Basic]:
+    """The names of numbers; one that a term binds or calls is none that scales a sum over elements."""
+    return [node for term in terms for node in term.atoms(*ATOMS) if environment.scalar(node) is not None]
 
 
 def _account(found: Normalised | None) -> str:
@@ -130,6 +143,16 @@ def _check_left(left: Basic) -> None:
         raise NameResolutionError(
             f"`{left}` does not name the variables of a density",
             hint="write them, as in `p(x) propto exp(-U(x))` or `p(x|y) propto exp(-E(x, y))`",
+        )
+
+
+def _check_sign(factors: Sequence[Basic], left: Basic) -> None:
+    sign = sign_of(times(Integer(1), *factors)) if factors else 1
+    if sign in (0, -1):
+        what = "zero" if sign == 0 else "negative"
+        raise NameResolutionError(
+            f"the density `{left}` is {what} everywhere",
+            hint="write a formula that is positive, as in `p(x) propto exp(-U(x))`",
         )
 
 

@@ -39,6 +39,7 @@ class Statements:
         values: the values of formulas, by name; they are abbreviations too.
         macros: abbreviations.
         objectives: what is optimised.
+        places: the statement of each abbreviation, value or function.
     """
 
     factors: list[Basic] = field(default_factory=list)
@@ -49,15 +50,24 @@ class Statements:
     values: dict[Basic, Basic] = field(default_factory=dict)
     macros: Macros = field(default_factory=Macros)
     objectives: list[Basic] = field(default_factory=list)
+    places: dict[Basic, Basic] = field(default_factory=dict)
+
+    @property
+    def defining(self) -> list[Basic]:
+        """The statements of all densities."""
+        return [*self.factors, *self.densities, *(s for s, _ in self.sums)]
 
     @property
     def lefts(self) -> list[Basic]:
         """The left sides of all densities."""
-        defined = [s.args[0] for s in (*self.factors, *self.densities)]
-        return [*defined, *(s.args[0] for s, _ in self.sums)]
+        return [s.args[0] for s in self.defining]
 
-    def written_out(self, declared: frozenset[Basic]) -> Statements:
-        """The same with all abbreviations written out; ``declared`` are the heads of densities of Python.
+    def written_out(self, declared: frozenset[Basic], reading: Written) -> Statements:
+        """The same with all abbreviations written out.
+
+        Args:
+            declared: the heads of densities of Python.
+            reading: the block, for carets.
 
         Raises:
             NameResolutionError: abbreviations that stand on each other in a circle.
@@ -65,12 +75,17 @@ class Statements:
             GrammarError: formulas that become too long.
         """
         heads = declared | {left.args[0] for left in self.lefts}
-        for head in heads & set(self.macros.functions):
+        for head in sorted(heads & set(self.macros.functions), key=str):
             raise NotSupportedError(
                 f"`{head}` is a density, so an equation of it is no abbreviation",
                 hint="define it by a family, by `propto`, as a product of factors, or as a sum over an index",
-            )
-        macros = replace(self.macros, factors=heads).resolve()
+            ).at(reading.source, reading.spans.get(self.places[head]))
+        try:
+            macros = replace(self.macros, factors=heads).resolve()
+        except SymdgmError as error:
+            circle = self.macros.circle()
+            span = reading.spans.get(self.places[circle[0]]) if circle else None
+            raise error.at(reading.source, span) from None
         out = macros.write_out
         return replace(
             self,
@@ -142,8 +157,7 @@ def _put(statement: Basic, found: Statements, is_flow: Callable[[Basic], bool]) 
     if is_objective(statement):
         found.objectives.append(statement)
     elif isinstance(statement, Abbreviation):
-        name, value = statement.args
-        _abbreviate(name, value, found)
+        _abbreviate(statement, found)
     elif is_factor(statement):
         family_of(statement.args[1])
         check_sides(*statement.args)
@@ -176,7 +190,7 @@ def _put_value(statement: Basic, found: Statements, is_flow: Callable[[Basic], b
         raise NameResolutionError(
             f"`{name}` is defined by itself", hint="give the new value another name, as in `x' = f(x)`"
         )
-    _abbreviate(name, formula, found)
+    _abbreviate(statement, found)
     found.values[name] = formula
 
 
@@ -194,7 +208,7 @@ def _put_equation(statement: Basic, found: Statements) -> None:
     elif _is_factorisation(left, right):
         found.factorisations.append(statement)
     else:
-        _abbreviate(left, right, found)
+        _abbreviate(statement, found)
 
 
 def _is_factorisation(left: Basic, right: Basic) -> bool:
@@ -204,11 +218,13 @@ def _is_factorisation(left: Basic, right: Basic) -> bool:
     return any(f.args[0] == left.args[0] or (isinstance(f, Density) and f.givens) for f in applied)
 
 
-def _abbreviate(name: Basic, value: Basic, found: Statements) -> None:
+def _abbreviate(statement: Basic, found: Statements) -> None:
+    name, value = statement.args
     macros = found.macros
     key = name if isinstance(name, NAMES) else name.args[0]
     if key in macros.names or key in macros.functions:
         raise GrammarError(f"`{name}` is an abbreviation of two things", hint="leave one of the lines out")
+    found.places[key] = statement
     if isinstance(name, NAMES):
         macros.names[name] = value
         return

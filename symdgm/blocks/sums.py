@@ -154,6 +154,7 @@ class Mixer:
         builder: what builds a family's statement, in an environment.
         environment: the factors, networks and scalars.
         tables: name → tensor ``[K, ...]``.
+        shapes: variable → its event shape, where it was declared.
         reading: the block.
     """
 
@@ -162,8 +163,10 @@ class Mixer:
         builder: Callable[[Environment], Builder],
         environment: Environment,
         tables: Mapping[str, Tensor],
+        shapes: Mapping[str, object],
         reading: Written,
     ) -> None:
+        self.shapes = shapes
         self.builder = builder
         self.environment = environment
         self.tables = tables
@@ -178,6 +181,7 @@ class Mixer:
             ParameterError: tables of different lengths.
         """
         self._check_index(left, found)
+        self._check_tables(found)
         match = self._match(found)
         weight = self._weight_factor(found)
         if match is not None and weight is not None and self._is_known(match, weight, left):
@@ -194,21 +198,27 @@ class Mixer:
 
     def _check_index(self, left: Basic, found: Sum) -> None:
         bounds = found.index.args[1:]
-        if not isinstance(found.variable, Name) or len(bounds) == 1 or (bounds and bounds[0] != 1):
+        odd = len(bounds) == 1 or (bounds and (bounds[0] != 1 or not isinstance(bounds[1], (*ATOMS, Number))))
+        if not isinstance(found.variable, Name) or odd:
             raise NotSupportedError(
                 f"the index of `{left}` is `{found.index}`, which this version cannot sum a density over",
                 hint="let it run from 1, as in `sum_{k=1}^K`, or over all states, as in `sum_k`",
             )
 
+    def _check_tables(self, found: Sum) -> None:
+        for name in sorted(indexed(found)):
+            if name not in self.tables and not is_family(found.component):
+                raise NameResolutionError(
+                    f"`{name}` is not bound to a table",
+                    hint=f"bind it to a tensor or a parameter [K, ...] by `{name}=...`",
+                )
+            if name in self.tables and not len(self.tables[name]):
+                raise ParameterError(f"the table `{name}` has no rows", hint="give each component a row")
+
     def _match(self, found: Sum) -> Match | None:
         """The bound factor that the component is, at its own conditions or at rows of tables."""
         if is_family(found.component):
             return None
-        for name in sorted(indexed(found) - set(self.tables)):
-            raise NameResolutionError(
-                f"`{name}` is not bound to a table",
-                hint=f"bind it to a tensor or a parameter [K, ...] by `{name}=...`",
-            )
         return self.environment.match(_as_applications(found.component, found.variable, set(self.tables)))
 
     def _weight_factor(self, found: Sum) -> Factor | None:
@@ -235,10 +245,16 @@ class Mixer:
             )
 
     def _number(self, node: Basic) -> int | None:
-        if isinstance(node, Number):
-            return int(node)
+        """The upper end of an index; None for a name that is not bound."""
         name = self.environment.scalar(node)
-        return None if name is None else int(self.environment.scalars[name])
+        if name is None and not isinstance(node, Number):
+            return None
+        value = float(node if name is None else self.environment.scalars[name])
+        if value < 1 or value != int(value):
+            raise ParameterError(
+                f"the index runs from 1 to {value:g}", hint="let it end at a whole number, one or larger"
+            )
+        return int(value)
 
     def _weights(self, left: Basic, found: Sum, match: Match | None) -> Categorical:
         """A law of the index of its own: equal weights, or those of a table."""
@@ -288,13 +304,18 @@ class Mixer:
                 f"`{found.component}` is no factor that is bound, and no family", hint=EXAMPLE
             )
         used = {name: self.tables[name] for name in sorted(indexed(found)) if name in self.tables}
-        event = next((t.shape[1:] for t in used.values() if t.dim() > 1), SCALAR)
+        event = next((t.shape[1:] for t in used.values() if t.dim() > 1), self._declared(left))
         rows = {name: Table(table, event) for name, table in used.items()}
         networks: dict[str, Callable[..., Any]] = {**self.environment.networks, **rows}
         environment = replace(self.environment, networks=networks)
         node = reference(left.args[0], values_of(left), (found.variable, *givens_of(left)))
         right = _as_applications(found.component, found.variable, set(rows))
         return self.builder(environment).build(Definition(node, right))
+
+    def _declared(self, left: Basic) -> torch.Size:
+        """The event shape that was declared for the variable."""
+        shape = self.shapes.get(spelled(values_of(left)[0]), ())
+        return torch.Size((shape,) if isinstance(shape, int) else shape)  # type: ignore[arg-type]
 
     def _at_rows(self, left: Basic, found: Sum, match: Match) -> Distribution:
         """A bound factor as a component: ``p(x|k)`` as it is, ``q(z|u_k)`` at the rows of u."""

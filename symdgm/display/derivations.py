@@ -11,8 +11,8 @@ from symdgm.expressions.notation import latex, unicode
 from symdgm.rewriting.rule import Change, Kind, Step
 
 _SIGN = {
-    Kind.EQUALITY: "=", Kind.UNBIASED: r"\approx", Kind.BIASED: r"\approx", Kind.LOWER_BOUND: r"\gtrsim",
-    Kind.LOWER: r"\le", Kind.UPPER: r"\ge",
+    Kind.EQUALITY: "=", Kind.UP_TO_A_CONSTANT: "=", Kind.UNBIASED: r"\approx", Kind.BIASED: r"\approx",
+    Kind.LOWER_BOUND: r"\gtrsim", Kind.LOWER: r"\le", Kind.UPPER: r"\ge",
 }  # fmt: skip
 _SPECIAL = {
     "\\": r"\backslash ", "{": r"\{", "}": r"\}", "_": r"\_", "^": r"{\wedge}", "#": r"\#", "&": r"\&",

@@ -42,6 +42,29 @@ def draw_in_order(
     axes = batch_axes(owner.given, sample_axes, described)
     inner = leading_of(values, axes)
     full = read_shape(shape, "shape") + (inner or batch)
+    return draw_on(factors, values, axes, full, generator=generator, check=check)
+
+
+def draw_on(
+    factors: Iterable[Distribution],
+    values: Mapping[str, Tensor],
+    axes: Mapping[str, int],
+    full: torch.Size,
+    *,
+    generator: torch.Generator | None,
+    check: bool,
+) -> dict[str, Tensor]:
+    """Draw the variables of factors from values that are there; the result holds both.
+
+    Args:
+        factors: causes first.
+        values: conditions, and variables that were drawn before.
+        axes: the number of leading axes of each.
+        full: the leading axes of what is drawn.
+        generator: the source of random numbers.
+        check: whether ranges are checked.
+    """
+    values, axes = dict(values), dict(axes)
     for factor in factors:
         own = {name: values[name] for name in factor.given}
         told = {name: axes[name] - 1 for name in factor.given}

@@ -12,7 +12,7 @@ from symdgm.distributions.declaration import Declaration
 from symdgm.distributions.distribution import Distribution, SampleAxes, batch_axes, read_values
 from symdgm.distributions.leading_axes import apply_over_leading_axes
 from symdgm.distributions.networks import Network, NetworkSource, label_of, register_network
-from symdgm.distributions.notation import TEXT
+from symdgm.distributions.notation import LATEX, TEXT, Notation
 from symdgm.distributions.outputs import describe
 from symdgm.distributions.shapes import Shape, leading_of, show
 from symdgm.errors import ShapeError, refuse_unknown
@@ -35,7 +35,9 @@ class Custom(Distribution):
             and returns ``[batch]``; the weights of a module are trained.
         normalised: whether the density integrates to one; False by default.
         formula: how the density is written, such as ``exp(-U(x))``; it is shown.
+        formula_latex: the same in LaTeX.
         integral: how the integral is written by which it was divided; it is shown.
+        improper: whether it is known that the integral is infinite, as of a flat prior on the line.
 
     Raises:
         ParameterError: what is given cannot be called, or takes other arguments.
@@ -58,13 +60,26 @@ class Custom(Distribution):
         *,
         normalised: bool = False,
         formula: str = "",
+        formula_latex: str = "",
         integral: str = "",
+        improper: bool = False,
     ) -> None:
         super().__init__(declaration)
         self.described = f"{self.family} {self.declaration.text}"
         self.normalised = normalised
-        self.formula, self.integral = formula, integral
+        self.formula, self.formula_latex = formula, formula_latex
+        self.integral, self.improper = integral, improper
         register_network(self, NETWORK, log_density, self.variables + self.given, self.described)
+
+    @property
+    def text(self) -> str:
+        """The declaration, and the formula that it is proportional to, where there is one."""
+        return self._proportional(TEXT, self.formula)
+
+    @property
+    def latex(self) -> str:
+        """The same in LaTeX."""
+        return self._proportional(LATEX, self.formula_latex)
 
     @property
     def sources(self) -> tuple[NetworkSource, ...]:
@@ -127,7 +142,7 @@ class Custom(Distribution):
 
     def __repr__(self) -> str:
         if self.formula:
-            return f"{self.family} {TEXT.proportional(str(self), self.formula)}, {self.account}"
+            return f"{self.family} {self.text}, {self.account}"
         kind = "normalised" if self.normalised else "unnormalised"
         return f"{self.described} with the {kind} log-density {label_of(getattr(self, NETWORK))}"
 
@@ -140,8 +155,12 @@ class Custom(Distribution):
             'known up to a constant'
         """
         if not self.normalised:
-            return "known up to a constant"
+            return "improper: its integral is infinite" if self.improper else "known up to a constant"
         return "normalised" + f": {self.integral}" * bool(self.integral)
+
+    def _proportional(self, notation: Notation, formula: str) -> str:
+        head = notation.head(self.declaration)
+        return notation.proportional(head, formula) if formula else head
 
     def _read(self, output: object, leading: torch.Size) -> Tensor:
         if isinstance(output, Tensor) and output.shape == leading:

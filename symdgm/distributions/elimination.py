@@ -275,6 +275,7 @@ class Elimination:
         lead: int,
     ) -> tuple[Tensor, int]:
         """What is left of an observed value, and the sample axes that it has and its conditions have not."""
+        factor.check_value_shape(value, torch.Size(), event)
         if self.check:
             factor.check_support(value, factor.variable)
         own = value.ndim - len(event)

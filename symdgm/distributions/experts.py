@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Never, Self, cast
 
 import torch
@@ -32,12 +32,15 @@ class ProductOfExperts(Normal):
         declaration: such as ``q(z|x,y)``: the conditions of all experts, and of the mask if there is one.
         experts: normal distributions over the variable.
         prior: one more expert, of weight one, such as the prior of the model; none by default.
-        weights: for each expert a weight, ``[E]``, or ``[E, *event]``; one by default (generalised product).
+        weights: for each expert a weight, ``[E]``, or ``[E, *event]``, or a function that returns them; one
+            by default (generalised product). A weight may be negative, as of a prior that is divided out, as
+            long as the precisions add up to something positive.
         mask: the name of a condition ``[batch, E]`` that is 1 where an expert counts and 0 where its modality
             is missing; what stands in place of a missing value is not looked at, but must be finite.
 
     Raises:
-        ParameterError: there is no expert, one is not normal, or the weights are not one for each.
+        ParameterError: there is no expert, one is not normal, the weights are not one for each, or none of
+            them is positive.
         NameResolutionError: the declaration names other variables or conditions; in a call, no expert is left
             and there is no prior.
         ShapeError: in a call, only a prior is left whose numbers do not say how many elements there are.
@@ -61,7 +64,7 @@ class ProductOfExperts(Normal):
         experts: Sequence[Normal],
         *,
         prior: Normal | None = None,
-        weights: Sequence[float] | Tensor | None = None,
+        weights: Sequence[float] | Tensor | Callable[[], Tensor] | None = None,
         mask: str | None = None,
     ) -> None:
         super().__init__(declaration)
@@ -70,12 +73,23 @@ class ProductOfExperts(Normal):
         self.experts = nn.ModuleList(experts)
         self.prior = prior
         self._active = tuple(range(len(experts)))
-        given = torch.ones(len(experts)) if weights is None else weights
-        values = given if isinstance(given, Tensor) else torch.tensor(list(given))
+        self._set_weights([1.0] * len(experts) if weights is None else weights)
+
+    def _set_weights(self, weights: Sequence[float] | Tensor | Callable[[], Tensor]) -> None:
+        if callable(weights):
+            self.weights = weights
+            return
+        experts = self.experts
+        values = weights if isinstance(weights, Tensor) else torch.tensor([*map(float, weights)])
         if values.shape[:1] != (len(experts),):
             raise ParameterError(
                 f"{self.described} has weights of shape {list(values.shape)} for {len(experts)} experts",
                 hint=f"give one weight for each expert: shape [{len(experts)}]",
+            )
+        if self.prior is None and not isinstance(values, nn.Parameter) and not (values > 0).any():
+            raise ParameterError(
+                f"no expert of {self.described} has a positive weight",
+                hint="the precisions of the experts, each times its weight, add up to a positive one",
             )
         if isinstance(values, nn.Parameter):
             self.register_parameter("weights", values)
@@ -181,7 +195,8 @@ class ProductOfExperts(Normal):
 
     def _term(self, i: int, known: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         precision, shift = _natural(self._expert(i), known)
-        weight = cast("Tensor", self.weights)[i]
+        weights = self.weights() if callable(self.weights) else self.weights
+        weight = weights[i]
         if self._mask is not None:
             present = known[self._mask][:, i].to(precision.dtype)
             weight = weight * present.reshape(-1, *(1,) * (precision.ndim - 1))

@@ -219,7 +219,7 @@ class Family(Parametric):
             elements: over which elements the parameters hold.
             check: whether the support and the parameters are checked.
         """
-        self._check_value_shape(value, leading, self.event_at(elements, parameters))
+        self.check_value_shape(value, leading, self.event_at(elements, parameters))
         if check:
             self.check_support(value, self.variable, parameters)
             self.check_parameters(parameters)
@@ -297,7 +297,14 @@ class Family(Parametric):
     def _required_tail(self, parameters: Mapping[str, Tensor]) -> torch.Size:
         return self._tail(parameters) or torch.Size()
 
-    def _check_value_shape(self, value: Tensor, leading: torch.Size, event: torch.Size) -> None:
+    def check_value_shape(self, value: Tensor, leading: torch.Size, event: torch.Size) -> None:
+        """Refuse a value of another event shape, or of another batch than the parameters.
+
+        Args:
+            value: ``[*samples, batch, *event]``.
+            leading: the leading axes of the parameters.
+            event: the shape of one value.
+        """
         split = value.ndim - len(event)
         if split < 1 or value.shape[split:] != event:
             raise ShapeError(

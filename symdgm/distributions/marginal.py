@@ -8,7 +8,7 @@ from typing import Never, final
 import torch
 from torch import Tensor
 
-from symdgm.distributions.ancestral import draw_in_order
+from symdgm.distributions.ancestral import draw_in_order, draw_on
 from symdgm.distributions.declaration import Declaration
 from symdgm.distributions.distribution import Distribution, SampleAxes, batch_axes, read_values
 from symdgm.distributions.elimination import Elimination, relevant
@@ -19,8 +19,9 @@ from symdgm.distributions.model_graph import OBSERVED, kind_of
 from symdgm.distributions.moments import gaussian_entropy, joint_moments
 from symdgm.distributions.networks import NetworkSource
 from symdgm.distributions.notation import Notation
-from symdgm.distributions.shapes import Shape
+from symdgm.distributions.shapes import Shape, leading_of, read_batch
 from symdgm.distributions.spelling import spell
+from symdgm.distributions.strata import Strata, divided, listed, over
 from symdgm.errors import NameResolutionError, NotSupportedError, refuse_unknown, suggest
 
 
@@ -103,6 +104,73 @@ class Marginal(Distribution):
             check=check,
         )
         return {name: drawn[name] for name in self.variables}
+
+    def strata(
+        self,
+        given: Mapping[str, Tensor] | None = None,
+        *,
+        n: int | None = None,
+        count: int = 1,
+        generator: torch.Generator | None = None,
+        sample_axes: SampleAxes | None = None,
+        check: bool = True,
+    ) -> Strata:
+        """Draws at all states of the finite variables, each with its probability; see `Strata`.
+
+        Args:
+            given: see `sample`; so are `n`, `generator`, `sample_axes`, `check`.
+            n: the batch size, where nothing is given.
+            count: how many draws at each state.
+            generator: the source of random numbers.
+            sample_axes: the sample axes that conditions already have.
+            check: whether ranges are checked.
+        """
+        values = read_values(given or {}, self.given, self.described)
+        axes = batch_axes(self.given, sample_axes, self.described)
+        leading = leading_of(values, axes) or read_batch(n, self.given, self.described)
+        finite, others = divided(self.used)
+        names = tuple(name for factor in finite for name in factor.variables)
+        causes = {c for factor in finite for c in factor.given}
+        sums = Elimination(self, finite, frozenset(names), self.budget, check)
+        sums.run({g: v for g, v in values.items() if g in causes}, sample_axes or {})
+        states = over(listed(sums, names), leading, count if others else 1)
+        drawn = draw_on(
+            others,
+            values | states.values,
+            axes | dict.fromkeys(names, 1 + len(leading)),
+            states.weights.shape,
+            generator=generator,
+            check=check,
+        )
+        return Strata({name: drawn[name] for name in self.variables}, states.weights)
+
+    def responsibilities(
+        self, values: Mapping[str, Tensor], *, sample_axes: SampleAxes | None = None, check: bool = True
+    ) -> Tensor:
+        """The probability of each state of the one hidden variable given the value, ``[*samples, batch, K]``.
+
+        Raises:
+            NotSupportedError: what is left out is not one finite variable.
+
+        Example:
+            >>> from symdgm.distributions import Bernoulli, Normal
+            >>> p = Normal("p(x|y)", lambda y: (4 * y, 1.0)) * Bernoulli("p(y)", probs=0.5, event_shape=())
+            >>> p.marginal("x").responsibilities({"x": torch.tensor([2.0])})
+            tensor([[0.5000, 0.5000]])
+        """
+        hidden = [f for f in self.used if set(f.variables).isdisjoint(self.variables)]
+        if len(hidden) != 1 or not is_finite(hidden[0]):
+            raise NotSupportedError(
+                f"{self.described} has no components: what is left out is not one finite variable",
+                hint="ask for a posterior, as in `joint.posterior(...)`",
+            )
+        known = read_values(values, self.variables + self.given, self.described)
+        batch_axes(self.variables + self.given, sample_axes, self.described)  # refuses unknown names
+        names = hidden[0].variables
+        sums = Elimination(self, self.used, frozenset(names), self.budget, check).run(
+            known, sample_axes or {}
+        )
+        return listed(sums, names).weights.movedim(0, -1)
 
     def log_prob(
         self,

@@ -8,15 +8,17 @@ from typing import Never, cast, final
 import torch
 from torch import Tensor, nn
 
+from symdgm.distributions.ancestral import draw_on
 from symdgm.distributions.categorical import Categorical
 from symdgm.distributions.components import Components, known_conditions, scores
 from symdgm.distributions.declaration import Declaration
-from symdgm.distributions.distribution import Distribution, SampleAxes, read_values
+from symdgm.distributions.distribution import Distribution, SampleAxes, batch_axes, read_values
 from symdgm.distributions.joint import Joint
 from symdgm.distributions.networks import NetworkSource
 from symdgm.distributions.notation import Notation
-from symdgm.distributions.shapes import Shape, read_batch
+from symdgm.distributions.shapes import Shape, leading_of, read_batch
 from symdgm.distributions.spelling import spell
+from symdgm.distributions.strata import Strata, over
 from symdgm.errors import NameResolutionError, ParameterError, refuse_unknown
 
 
@@ -142,6 +144,35 @@ class Mixture(Distribution):
             given, n=n, shape=shape, generator=generator, sample_axes=sample_axes, check=check
         )
         return {name: drawn[name] for name in self.variables}
+
+    def strata(
+        self,
+        given: Mapping[str, Tensor] | None = None,
+        *,
+        n: int | None = None,
+        count: int = 1,
+        generator: torch.Generator | None = None,
+        sample_axes: SampleAxes | None = None,
+        check: bool = True,
+    ) -> Strata:
+        """Draws from every component, each with its weight; see `Strata` and `sample`.
+
+        Args:
+            given: the conditions.
+            n: the batch size, where nothing is given.
+            count: how many draws from each component.
+            generator: the source of random numbers.
+            sample_axes: the sample axes that conditions already have.
+            check: whether ranges are checked.
+        """
+        known = read_values(given or {}, self.given, self.described)
+        axes = batch_axes(self.given, sample_axes, self.described)
+        leading = leading_of(known, axes) or read_batch(n, self.given, self.described)
+        full = torch.Size((count,)) + leading
+        each = [draw_on([c], known, axes, full, generator=generator, check=check) for c in self.components]
+        values = {name: torch.cat([drawn[name] for drawn in each]) for name in self.variables}
+        weights = self._log_weights(known, sample_axes, len(leading)).exp()
+        return Strata(values, over(Strata({}, weights), leading, count).weights)
 
     def log_prob(
         self,

@@ -22,6 +22,7 @@ from symdgm.distributions.networks import NetworkSource
 from symdgm.distributions.notation import Notation
 from symdgm.distributions.potential import Potential, eliminate, multiply
 from symdgm.distributions.shapes import Shape, broadcast, read_batch, read_shape
+from symdgm.distributions.strata import Strata, listed, over
 from symdgm.errors import NameResolutionError, refuse_unknown
 
 
@@ -111,6 +112,30 @@ class Posterior(Distribution):
         read_batch(n, self.given, self.described)
         sums = self._sums(given, sample_axes, check)
         return _draw(sums, self.variables, read_shape(shape, "shape"), generator)
+
+    def strata(
+        self,
+        given: Mapping[str, Tensor] | None = None,
+        *,
+        n: int | None = None,
+        count: int = 1,
+        generator: torch.Generator | None = None,
+        sample_axes: SampleAxes | None = None,
+        check: bool = True,
+    ) -> Strata:
+        """All states of its finite variables with their probabilities; nothing is drawn. See `Strata`.
+
+        Args:
+            given: the values of all conditions.
+            n: refused, since there are conditions.
+            count: without an effect: each state comes once.
+            generator: without an effect.
+            sample_axes: the sample axes that conditions already have.
+            check: whether supports and parameters are checked.
+        """
+        read_batch(n, self.given, self.described)
+        states = listed(self._sums(given, sample_axes, check), self.variables)
+        return over(states, states.weights.shape[1:], 1)
 
     def log_prob(
         self,

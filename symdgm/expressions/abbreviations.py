@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from sympy import Basic
 
+from symdgm.expressions.applications import Apply
 from symdgm.expressions.names import Subscripted, base
-from symdgm.expressions.places import NAMES, TERM, Place, Role, is_closed, looked_up, places
+from symdgm.expressions.places import NAMES, TERM, VALUE, Place, Role, is_closed, looked_up, places
 from symdgm.expressions.scope import OPEN, free_names, replace
 from symdgm.expressions.statements import Definition
 
 
-def write_out(expression: Basic, abbreviations: Mapping[Basic, Basic]) -> Basic:
+def write_out(
+    expression: Basic, abbreviations: Mapping[Basic, Basic], factors: Collection[Basic] = ()
+) -> Basic:
     """The expression with abbreviations replaced by what they stand for.
 
     Unlike `scope.replace` this lets binders capture: with ``y = eps x + (1 - eps) G(z)``, the y under an
@@ -23,6 +26,8 @@ def write_out(expression: Basic, abbreviations: Mapping[Basic, Basic]) -> Basic:
     Args:
         expression: any node.
         abbreviations: name → what it stands for.
+        factors: the heads that are densities though they are written as applications, ``p`` in ``p(z)``:
+            their argument says which variable it is, ``p(z=f(y))``.
 
     Example:
         >>> from sympy import Tuple
@@ -33,10 +38,10 @@ def write_out(expression: Basic, abbreviations: Mapping[Basic, Basic]) -> Basic:
         >>> write_out(Expect(y, Binder(Tuple(), Apply(p, x))), {y: 2 * x})
         E_p(x)[2 x]
     """
-    return _written(expression, TERM, dict(abbreviations))
+    return _written(expression, TERM, dict(abbreviations), frozenset(factors))
 
 
-def _written(node: Basic, place: Place, swaps: dict[Basic, Basic]) -> Basic:
+def _written(node: Basic, place: Place, swaps: dict[Basic, Basic], factors: frozenset[Basic]) -> Basic:
     if not swaps or place.role is Role.FIXED:
         return node
     value = _meant(node, swaps) if place.role in OPEN else None
@@ -45,8 +50,14 @@ def _written(node: Basic, place: Place, swaps: dict[Basic, Basic]) -> Basic:
         return Definition(node, value) if named else value
     if is_closed(node, place):
         return node
+    density = isinstance(node, Apply) and node.args[0] in factors and place.role is not Role.LAW
     parts = [
-        _written(part, inner, {k: v for k, v in swaps.items() if looked_up(k, bound) is None})
+        _written(
+            part,
+            VALUE if density and inner.role is Role.ARGUMENT else inner,
+            {k: v for k, v in swaps.items() if looked_up(k, bound) is None},
+            factors,
+        )
         for part, inner, bound in places(node, place)
     ]
     same = all(new is old for new, old in zip(parts, node.args, strict=True))

@@ -59,13 +59,50 @@ def integral(log_f: Expr, x: Symbol, low: Expr, high: Expr) -> Found | None:
         if found is not None:
             return found
     if (low, high) == (0, 1) and exponent == 0 and logs and set(logs) <= {x, sympy.Abs(x), 1 - x}:
-        return _beta(logs.get(x, 0) + logs.get(sympy.Abs(x), 0), logs.get(1 - x, 0))
+        zero = Integer(0)
+        return _beta(logs.get(x, zero) + logs.get(sympy.Abs(x), zero), logs.get(1 - x, zero))
     if not logs:
         return _bounded_exponential(exponent, x, low, high)
     factor = _polynomial(logs, x, low, high)
     if exponent == 0 and factor is not None and -oo < low and high < oo:
         return sympy.log(sympy.integrate(factor, (x, low, high))), ()
     return None
+
+
+def is_infinite(log_f: Expr, x: Symbol, low: Expr, high: Expr) -> bool:
+    """Whether an integral is known to be infinite, since the density does not fall fast enough at infinity.
+
+    Args:
+        log_f: the log of the density.
+        x: what is integrated over.
+        low: the lower end, or minus infinity.
+        high: the upper end, or infinity.
+
+    Raises:
+        UnknownError: a formula of another form.
+
+    Example:
+        >>> x = Symbol("x", real=True)
+        >>> is_infinite(x, x, -oo, oo), is_infinite(x, x, -oo, Integer(0)), is_infinite(-(x**2), x, -oo, oo)
+        (True, False, False)
+    """
+    exponent, logs = _parted(log_f, x)
+    ends = [side for side, end in ((1, high), (-1, low)) if end in (oo, -oo)]
+    return any(_lasts(exponent, logs, x, side) for side in ends)
+
+
+def _lasts(exponent: Expr, logs: Mapping[Expr, Expr], x: Symbol, side: int) -> bool:
+    """Whether ``e^exponent`` times powers of polynomials falls no faster than 1/x towards one end."""
+    turned = sympy.expand(exponent.subs(sympy.Abs(x), side * x).subs(x, side * x))
+    arguments = [_without_sign(argument) for argument in logs]
+    if not all(formula.is_polynomial(x) for formula in (turned, *arguments)):
+        return False
+    form = sympy.Poly(turned, x)
+    if form.degree() > 0:
+        return bool(form.LC().is_Rational and form.LC() > 0)
+    if not all(k.is_Rational for k in logs.values()):
+        return False
+    return bool(sum(k * sympy.degree(a, x) for a, k in zip(arguments, logs.values(), strict=True)) >= -1)
 
 
 def _parted(log_f: Expr, x: Symbol) -> tuple[Expr, dict[Expr, Expr]]:

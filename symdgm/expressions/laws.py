@@ -24,9 +24,11 @@ class Law:
         kind: ``density``, ``deterministic``, ``data``, ``aggregated`` over the data, or ``path`` of a whole
             sequence.
         pathwise: whether a draw carries the gradient by all that its law depends on.
+        stratified: whether it has finitely many components, each of which is pathwise.
         fixed: whether nothing that is trained or given enters the law, so that a draw needs no gradient.
         stopped: whether no gradient goes through its parameters.
         scored: whether its draws have a normalised log-density.
+        drawn: whether there are draws of it; of some only the log-density is known.
     """
 
     identity: int
@@ -38,6 +40,8 @@ class Law:
     finite: bool
     kind: str = "density"
     pathwise: bool = False
+    stratified: bool = False
     fixed: bool = False
     stopped: bool = False
     scored: bool = True
+    drawn: bool = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from math import prod
 
 from sympy import Basic, Integer, Number
 
@@ -14,6 +15,10 @@ from symdgm.expressions.names import Relation
 
 FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 """A comparison read from the other side."""
+
+
+POSITIVE = ("exp", "abs", "sqrt", "cosh", "sigmoid", "softplus", "softmax")
+"""The functions that are not negative."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,29 @@ def _number(node: Basic) -> Number | None:
     if isinstance(node, Minus) and isinstance(node.args[0], Number):
         return -node.args[0]
     return node if isinstance(node, Number) else None
+
+
+def sign_of(node: Basic) -> int | None:
+    """The sign of a factor of a density, wherever it is not zero; None where it is not known.
+
+    Example:
+        >>> from symdgm.expressions.names import Name
+        >>> x = Name("x")
+        >>> [sign_of(f) for f in (Minus(call("exp", x)), Integer(0), x, Power(x, Integer(2)))]
+        [-1, 0, None, 1]
+    """
+    if isinstance(node, Number):
+        return int(bool(node > 0)) - int(bool(node < 0))
+    if isinstance(node, Minus):
+        inner = sign_of(node.args[0])
+        return None if inner is None else -inner
+    if isinstance(node, Times | Quotient):
+        signs = [sign_of(factor) for factor in node.args]
+        return 0 if 0 in signs else None if None in signs else prod(s for s in signs if s is not None)
+    if isinstance(node, Power):
+        even = isinstance(node.args[1], Integer) and node.args[1] % 2 == 0
+        return 1 if even or sign_of(node.args[0]) == 1 else None
+    return 1 if isinstance(node, Density) or (isinstance(node, Call) and node.function in POSITIVE) else None
 
 
 def log_terms(factor: Basic) -> list[Basic]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
 from sympy import Basic
@@ -49,24 +50,39 @@ class Macros:
             NameResolutionError: they stand on each other in a circle.
             GrammarError: written out they are too long.
         """
+        ordered, circle = self._ordered()
+        if circle:
+            listed = ", ".join(f"`{key}`" for key in circle)
+            raise NameResolutionError(
+                f"the abbreviation {listed} stands on itself"
+                if len(circle) == 1
+                else f"the abbreviations {listed} stand on each other in a circle",
+                hint="write one of them out",
+            )
         done = Macros(factors=self.factors)
-        left: dict[Basic, Basic] = {**self.names, **{h: f.body for h, f in self.functions.items()}}
-        used = {key: _uses(value) & set(left) for key, value in left.items()}
-        while left:
-            ready = [key for key in left if used[key].isdisjoint(left)]
-            if not ready:
-                listed = ", ".join(f"`{key}`" for key in left)
-                raise NameResolutionError(
-                    f"the abbreviations {listed} stand on each other in a circle",
-                    hint="write one of them out",
-                )
-            for key in ready:
-                value = done.write_out(left.pop(key))
-                if key in self.names:
-                    done.names[key] = value
-                else:
-                    done.functions[key] = Function(self.functions[key].parameters, value)
+        for key in ordered:
+            if key in self.names:
+                done.names[key] = done.write_out(self.names[key])
+            else:
+                function = self.functions[key]
+                done.functions[key] = Function(function.parameters, done.write_out(function.body))
         return done
+
+    def circle(self) -> tuple[Basic, ...]:
+        """The abbreviations that stand on each other in a circle, or on such; mostly none.
+
+        Example:
+            >>> from symdgm.expressions.names import Name
+            >>> a, b, c = map(Name, "abc")
+            >>> list(map(str, Macros({a: b, b: a, c: Name("d")}).circle()))
+            ['a', 'b']
+        """
+        return self._ordered()[1]
+
+    def _ordered(self) -> tuple[tuple[Basic, ...], tuple[Basic, ...]]:
+        """The abbreviations, each after those that it stands on, and those that have no such place."""
+        bodies = {**self.names, **{head: f.body for head, f in self.functions.items()}}
+        return in_order({key: _uses(value) for key, value in bodies.items()})
 
     def write_out(self, node: Basic) -> Basic:
         """A formula in which no abbreviation is left; these must be resolved.
@@ -75,7 +91,7 @@ class Macros:
             GrammarError: it would be too long, or a function has another number of arguments.
         """
         if self.names:
-            node = _bounded(write_out(node, self.names))
+            node = _bounded(write_out(node, self.names, self.factors))
         return _bounded(self._functions_out(node)) if self.functions else node
 
     def _functions_out(self, node: Basic) -> Basic:
@@ -86,6 +102,22 @@ class Macros:
         if isinstance(changed, Apply | Density) and changed.args[0] in self.functions:
             return _applied(changed, self.functions[changed.args[0]])
         return changed
+
+
+def in_order(uses: Mapping[Basic, Set[Basic]]) -> tuple[tuple[Basic, ...], tuple[Basic, ...]]:
+    """Keys, each after those that it uses, and the keys that use each other in a circle, or use such.
+
+    Example:
+        >>> from symdgm.expressions.names import Name
+        >>> a, b, c = map(Name, "abc")
+        >>> [list(map(str, part)) for part in in_order({a: {b}, b: set(), c: {c}})]
+        [['b', 'a'], ['c']]
+    """
+    left, done = dict(uses), dict[Basic, None]()
+    while ready := [key for key, used in left.items() if used.isdisjoint(left)]:
+        done.update(dict.fromkeys(ready))
+        left = {key: used for key, used in left.items() if key not in done}
+    return tuple(done), tuple(left)
 
 
 def arguments_of(node: Basic) -> tuple[Basic, ...]:

@@ -11,7 +11,7 @@ from sympy import Basic, Dummy, Expr, Integer, Number, Rational, Symbol, oo
 from symdgm.expressions.applications import Apply, Call, Inner, Norm, call
 from symdgm.expressions.arithmetic import Minus, Plus, Power, Quotient, Times, plus, times
 from symdgm.expressions.families import PI
-from symdgm.expressions.integrals import MAX_DEGREE, UnknownError, integral
+from symdgm.expressions.integrals import MAX_DEGREE, UnknownError, integral, is_infinite
 from symdgm.expressions.logarithms import Side
 from symdgm.expressions.names import Labelled, Name, Subscripted
 
@@ -75,6 +75,24 @@ def normalised(
         )
     except UnknownError:
         return None
+
+
+def is_improper(
+    terms: Sequence[Basic], variable: Basic, sides: Sequence[Side], scalars: Collection[Basic]
+) -> bool:
+    """Whether a density is known to have an infinite integral, such as ``e^x`` on the line.
+
+    Example:
+        >>> x = Name("x")
+        >>> is_improper([x], x, [], []), is_improper([], x, [], []), is_improper([-(x**2)], x, [], [])
+        (True, True, False)
+    """
+    algebra = _Algebra(variable, frozenset(scalars))
+    try:
+        read = [algebra.term(term)[1] for term in terms if term.has(variable)]
+        return is_infinite(sympy.Add(*read), algebra.x, *_interval(sides))
+    except UnknownError:
+        return False
 
 
 @dataclass

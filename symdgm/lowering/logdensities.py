@@ -81,6 +81,8 @@ def _opaque(writer: Writer, law: PlanNode, values: list[PlanNode], origin: Basic
 def emit_weight(writer: Writer, node: PlanNode) -> Operand:
     """The probability of each state; from probabilities directly, so that a zero has a gradient."""
     law_node, states = node.args
+    if law_node.kind is Kind.OPAQUE:
+        return writer.weights[states]
     law = writer.laws[law_node]
     if "probs" not in law.parameters or law.family.family not in CLASSES:
         log = log_density(writer, law_node, states, node.origin)

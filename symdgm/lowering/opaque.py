@@ -13,10 +13,11 @@ from sympy import Basic
 from torch import Tensor
 
 from symdgm.distributions import Distribution, Transformed
-from symdgm.errors import ShapeError
+from symdgm.errors import EstimatorError, ShapeError
 from symdgm.expressions.names import spelled
 from symdgm.lowering.draws import comment_draw
 from symdgm.lowering.estimation.drawing import DETACHED, ONCE, rows_of, special_of
+from symdgm.lowering.estimation.exact import MAX_STATES
 from symdgm.lowering.naming import literal
 from symdgm.lowering.networks import run_call
 from symdgm.lowering.operands import ACTIVE, ATOM, BATCH, STEPS, Axis, Operand, with_axes
@@ -60,6 +61,56 @@ def _several(node: PlanNode) -> tuple[PlanNode, int]:
     """The axis of several draws, the draw's own or one of points that it reads, and its length."""
     points = next((a for a in node.args[1:] if a.kind is Kind.POINTS), node)
     return points, points.number(2)
+
+
+def emit_strata(writer: Writer, node: PlanNode) -> Operand:
+    """A draw from each component of an object along an axis of their own, with their probabilities.
+
+    Raises:
+        EstimatorError: there are more than `MAX_STATES`.
+    """
+    law, count, name = node.args[0], strata_count(node), node.word()
+    arguments, given, axes = _conditions(writer, law, f"count={count}" * (count > 1))
+    call = f"{writer.operands[law].text}.strata({arguments})"
+    values, weights = run_call(writer, call, given)
+    assert isinstance(weights, Tensor)
+    if len(weights) > MAX_STATES:
+        raise EstimatorError(
+            f"`{name}` has {len(weights)} states, more than the {MAX_STATES} that are enumerated",
+            hint="use fewer components or elements",
+        )
+    axes = (node, *axes)
+    writer.axes.insert(0, node)
+    writer.lengths[node] = len(weights)
+    variable = distribution_of(writer, law).variables[0]
+    script = writer.script
+    script.comment(f"{name} ~ {law.origin}: all {len(weights)} components, by the object itself")
+    names = [script.names.fresh(f"{name}_{what}") for what in ("values", "weights")]
+    script.values.update(zip(names, (values, weights), strict=True))
+    script.record(f"{', '.join(names)} = {call}", tuple(names), node.origin)
+    writer.weights[node] = Operand(names[1], ATOM, axes)
+    value = values[variable]
+    entry = Operand(f"{names[0]}[{literal(variable)}]", ATOM, axes, value.dim() - len(axes))
+    writer.agree(variable, value.shape[len(axes) :], str(distribution_of(writer, law)))
+    return writer.named(name, entry, node.origin)
+
+
+def strata_count(node: PlanNode) -> int:
+    """How many draws of each component states are."""
+    count = node.detail[2] if len(node.detail) > 2 else 1
+    return count if isinstance(count, int) else 1
+
+
+def _conditions(writer: Writer, law: PlanNode, option: str) -> tuple[str, list[Operand], tuple[Axis, ...]]:
+    """The arguments of a draw by an object, what it is given, and the leading axes of the draw."""
+    distribution = distribution_of(writer, law)
+    found = [r for r in (STEPS, ACTIVE) if any(r in writer.operands[n].axes for n in law.args)]
+    rows = found[0] if found else BATCH
+    given = dict(zip(distribution.given, _operands(writer, distribution.given, law.args, rows), strict=True))
+    axes = tuple(a for a in writer.axes if a == rows or any(a in o.axes for o in given.values()))
+    texts, sample_axes = _named(writer, given, axes)
+    options = [texts if given else f"n={writer.size(rows)}", *([option] if option else [])]
+    return ", ".join([*options, *sample_axes, "check=False"]), list(given.values()), axes
 
 
 def emit_entry(writer: Writer, node: PlanNode) -> Operand:

@@ -10,7 +10,7 @@
 | LAW | number of the factor | the networks that give its parameters |
 | PARAMETER | parameter | the law |
 | DRAW | variable, which stream, how many, what is special | the law, what else it is made from |
-| STATES | variable, which stream | the law |
+| STATES | variable, which stream, how many of each component | the law, opaque or not |
 | WEIGHT | | the law, its states |
 | APPLY | operation | operands |
 | LOG_DENSITY | | the law, the values |

@@ -8,7 +8,7 @@ from symdgm.errors import ShapeError
 from symdgm.lowering.estimation.emission import AVERAGES
 from symdgm.lowering.logdensities import log_density
 from symdgm.lowering.operands import ATOM, BATCH, SUM, Axis, Operand
-from symdgm.lowering.plan import PlanNode
+from symdgm.lowering.plan import Kind, PlanNode
 from symdgm.lowering.time.layout import over_steps
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def _log_weighted_sum(writer: Writer, node: PlanNode, value: Operand) -> Operand
     if states not in value.axes:
         return value
     law = weight.args[0]
-    if "probs" not in writer.laws[law].parameters:
+    if law.kind is not Kind.OPAQUE and "probs" not in writer.laws[law].parameters:
         log = log_density(writer, law, states, weight.origin)
         return _over(writer.combine("add", [log, value]), states, "logsumexp")
     (w, v), axes, _ = writer.aligned([writer.operands[weight], value])

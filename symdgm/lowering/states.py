@@ -12,9 +12,10 @@ from symdgm.distributions.discretized_logistic import OnGrid
 from symdgm.errors import EstimatorError
 from symdgm.lowering.estimation.exact import ASKED, MAX_STATES, TooManyStates
 from symdgm.lowering.laws import LawValues
+from symdgm.lowering.opaque import emit_strata
 from symdgm.lowering.operands import ATOM, Operand
 from symdgm.lowering.parameters import known_event
-from symdgm.lowering.plan import PlanNode
+from symdgm.lowering.plan import Kind, PlanNode
 
 if TYPE_CHECKING:
     from symdgm.lowering.writer import Writer
@@ -27,6 +28,8 @@ def emit_states(writer: Writer, node: PlanNode) -> Operand:
         TooManyStates: there are more than `MAX_STATES`.
         EstimatorError: likewise, where the user asked for their sum.
     """
+    if node.args[0].kind is Kind.OPAQUE:
+        return emit_strata(writer, node)
     law = writer.laws[node.args[0]]
     event = known_event(writer, law)
     states, total = all_states(writer, law, node.word(), asked=node.detail[2:] == (ASKED,))

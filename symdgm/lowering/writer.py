@@ -69,6 +69,7 @@ class Writer:
         self.by_element = densities_by_element(nodes)
         self.drawn: dict[PlanNode, dict[str, Operand]] = {}
         self.log_probs: dict[PlanNode, Operand] = {}
+        self.weights: dict[PlanNode, Operand] = {}
         self.axes: list[Axis] = [STEPS, ACTIVE, BATCH]
         self.lengths: dict[PlanNode, int | str] = {}
         self.events: dict[str, tuple[torch.Size, str]] = {}

@@ -194,8 +194,12 @@ class _Unwrapping:
         taken = sum(map(len, letters))
         if len(letters) < wanted:
             self.single[i + 1] = wanted - len(letters)
-        if taken < len(text):
-            self._keep(i, Word(_kind(text[taken]), text[taken:], start + taken, token.end))
+        digits = len(text) if token.type == "NUMBER" else taken
+        while digits < len(text) and text[digits].isdigit():
+            digits += 1
+        for begin, end in ((taken, digits), (digits, len(text))):
+            if begin < end:
+                self._keep(i, Word(_kind(text[begin]), text[begin:end], start + begin, start + end))
         return i + 1
 
 

@@ -17,6 +17,7 @@ class Kind(Enum):
     EQUALITY = "equality"
     UNBIASED = "unbiased estimator"
     BIASED = "biased estimator"
+    UP_TO_A_CONSTANT = "equality up to a constant"
     LOWER_BOUND = "estimator of a lower bound"
     LOWER = "lower bound"
     UPPER = "upper bound"
@@ -24,7 +25,13 @@ class Kind(Enum):
     @property
     def sign(self) -> str:
         """The sign between the two sides."""
-        signs = {Kind.EQUALITY: "=", Kind.LOWER_BOUND: "≳", Kind.LOWER: "≤", Kind.UPPER: "≥"}
+        signs = {
+            Kind.EQUALITY: "=",
+            Kind.UP_TO_A_CONSTANT: "=",
+            Kind.LOWER_BOUND: "≳",
+            Kind.LOWER: "≤",
+            Kind.UPPER: "≥",
+        }
         return signs.get(self, "≈")
 
 

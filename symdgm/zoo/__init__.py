@@ -10,34 +10,70 @@
 | `real_nvp`, `image_real_nvp`, `glow` | the likelihood of a flow |
 | `planar_posterior` | a flow that is fitted to an unnormalised density |
 | `classifier` | the likelihood of labels |
+| `m2` | images with few labels: known labels, and the sum over unknown ones |
+| `vib` | a classifier through an information bottleneck |
+| `iwae` | the logarithm of a mean of weights, of several draws |
+| `beta_vae`, `beta_tcvae`, `factor_vae` | the bound with more weight on the divergence, or on a part |
+| `info_vae`, `wae`, `adversarial_autoencoder` | codes that together have the law of the prior |
+| `vq_vae` | codes from a codebook, straight through |
+| `discrete_vae` | binary latent variables, under any estimator |
+| `wake_sleep`, `reweighted_wake_sleep` | two players, each of whom learns from the other's draws |
+| `gan`, `wgan_gp`, `lsgan` | a generator against a critic |
 
-`network`, `GaussianNetwork` and `Beside` are their networks.
+`network`, `critic`, `GaussianNetwork`, `Beside` and `Codebook` are their networks.
 """
 
 from symdgm.zoo.classifier import classifier
 from symdgm.zoo.conditional_vae import conditional_vae
+from symdgm.zoo.discrete_vae import discrete_vae
+from symdgm.zoo.disentangling import beta_tcvae, beta_vae, factor_vae
 from symdgm.zoo.flows import glow, image_real_nvp, planar_posterior, real_nvp
+from symdgm.zoo.gans import gan, lsgan, wgan_gp
 from symdgm.zoo.gaussian_mixture import expectation_maximisation, gaussian_mixture
 from symdgm.zoo.hierarchical import hierarchical
+from symdgm.zoo.iwae import iwae
+from symdgm.zoo.m2 import m2
+from symdgm.zoo.matching import adversarial_autoencoder, info_vae, wae
 from symdgm.zoo.multimodal import jmvae, jmvae_poe, mvae
-from symdgm.zoo.networks import Beside, GaussianNetwork, network
+from symdgm.zoo.networks import Beside, GaussianNetwork, critic, network
 from symdgm.zoo.vae import vae
+from symdgm.zoo.vib import vib
+from symdgm.zoo.vq_vae import Codebook, vq_vae
+from symdgm.zoo.wake_sleep import reweighted_wake_sleep, wake_sleep
 
 __all__ = [
     "Beside",
+    "Codebook",
     "GaussianNetwork",
+    "adversarial_autoencoder",
+    "beta_tcvae",
+    "beta_vae",
     "classifier",
     "conditional_vae",
+    "critic",
+    "discrete_vae",
     "expectation_maximisation",
+    "factor_vae",
+    "gan",
     "gaussian_mixture",
     "glow",
     "hierarchical",
     "image_real_nvp",
+    "info_vae",
+    "iwae",
     "jmvae",
     "jmvae_poe",
+    "lsgan",
+    "m2",
     "mvae",
     "network",
     "planar_posterior",
     "real_nvp",
+    "reweighted_wake_sleep",
     "vae",
+    "vib",
+    "vq_vae",
+    "wae",
+    "wake_sleep",
+    "wgan_gp",
 ]

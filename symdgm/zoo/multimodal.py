@@ -57,7 +57,7 @@ def jmvae(pixels: int, labels: int = 10, *, latent: int = 16, hidden: int = 256,
         >>> import torch
         >>> model = jmvae(64, latent=4, hidden=8)
         >>> len(model.terms(x=torch.ones(3, 64), y=torch.eye(10)[:3]))
-        4
+        5
     """
     return Model(
         DECODERS + ENCODERS + JOINT,

@@ -27,6 +27,24 @@ def network(inputs: int, *hidden: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Linear((inputs, *hidden)[-1], outputs))
 
 
+def critic(inputs: int, *hidden: int) -> nn.Sequential:
+    """A perceptron that judges: ``[batch, inputs]`` to one number for each, ``[batch]``.
+
+    Its hidden layers are leaky, so that what it judges always gets a gradient.
+
+    Args:
+        inputs: the size of an input.
+        hidden: the sizes of the hidden layers, in order.
+
+    Example:
+        >>> import torch
+        >>> critic(4, 8)(torch.zeros(3, 4)).shape
+        torch.Size([3])
+    """
+    layers = [nn.LeakyReLU(0.2) if isinstance(m, nn.ReLU) else m for m in network(inputs, *hidden, outputs=1)]
+    return nn.Sequential(*layers, nn.Flatten(0))
+
+
 @final
 class GaussianNetwork(nn.Module):
     """A perceptron that returns the mean and the standard deviation of a diagonal Gaussian.

@@ -10,6 +10,7 @@ from torch import nn
 
 import symdgm as sd
 from symdgm.errors import (
+    EstimatorError,
     GrammarError,
     NameResolutionError,
     NotSupportedError,
@@ -32,7 +33,7 @@ def test_an_energy_by_value_and_gradient() -> None:
     assert torch.allclose(energy.weight.grad, twin.weight.grad)
     assert torch.allclose(x.grad, y.grad)
     assert "known up to a constant" in repr(model)
-    assert "a density known up to a constant: its log lacks that of the integral" in repr(model.derivation)
+    assert "unnormalised density (equality up to a constant)" in repr(model.derivation)
     assert [p.shape for p in model.parameters()] == [p.shape for p in energy.parameters()]
     with pytest.raises(NotSupportedError, match="draw from a proposal q that has draws"):
         model.sample(3)
@@ -189,7 +190,10 @@ def test_what_is_printed_is_read_back(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "names", "error", "words"),
     [
-        ("p(x) propto exp(-U(x))", {}, NotSupportedError, "a network of that name is bound by `U=...`"),
+        ("p(x) propto exp(-U(x))", {}, NameResolutionError, "write `U=...` to bind a network"),
+        ("p(x) propto 0", {}, NameResolutionError, "the density `p(x)` is zero everywhere"),
+        ("p(x) propto -exp(-x^2)", {}, NameResolutionError, "the density `p(x)` is negative everywhere"),
+        ("p(x) propto -2 x^2/3 abs(x)", {}, NameResolutionError, "is negative everywhere"),
         ("p(x) propto exp(-y)", {}, NameResolutionError, "`y` is not bound"),
         ("p(x) propto exp(-f(y))", {"f": torch.relu}, NameResolutionError, "density depends on `y`"),
         ("p(x) propto exp(-x) 1[x in S]", {}, NotSupportedError, "does not compare a variable"),
@@ -210,6 +214,59 @@ def test_refused(text, names, error, words) -> None:
     with pytest.raises(error) as caught:
         sd.Custom(text, **names)
     assert any(w in str(caught.value) for w in words.split("|")), caught.value
+
+
+@pytest.mark.parametrize(
+    ("text", "improper"),
+    [
+        ("p(x) propto 1", True), ("p(x|y) propto exp(-y^2)", True), ("p(x) propto 1[x > 0]", True),
+        ("p(x) propto exp(x)", True), ("p(x) propto exp(-x^3)", True), ("p(x) propto exp(x^2 - x)", True),
+        ("p(x) propto 1/x 1[x > 1]", True), ("p(x) propto (1 + x^2)^(-1/2)", True), ("p(x) propto x^2", True),
+        ("p(x) propto exp(-x) 1[x < 0]", True), ("p(x) propto exp(||x||_1)", True),
+        ("p(x) propto exp(abs(x) - x^2)", False), ("p(x) propto exp(-x^4 + x)", False),
+        ("p(x) propto exp(b x)", False), ("p(x) propto exp(x) cosh(x)^(-2)", False),
+        ("p(x) propto exp(-U(x))", False),
+        ("p(x) propto x^2 1[x > 0] 1[x < 1]", False),
+        ("p(x) propto exp(-x^4 - b^2)", False), ("p(x, y) propto exp(x^2)", False),
+    ],
+)  # fmt: skip
+def test_a_density_that_is_known_to_be_improper(text: str, improper: bool) -> None:
+    """A flat prior is used as it is, and says that it is no distribution."""
+    names = {"b": 1.0} if "b" in text.replace("abs", "") else {"U": lambda x: x.sum(1)} if "U" in text else {}
+    p = sd.Custom(text, **names)
+    assert p.improper == improper
+    assert ("improper: its integral is infinite" in repr(p)) == improper
+    assert not (p.improper and p.normalised)
+
+
+def test_a_flat_prior_in_a_model_says_so() -> None:
+    model = sd.Model("p(x) propto 1[x > 0]\nmaximize log p(x)")
+    x = torch.tensor([[1.0, 2.0], [3.0, -1.0]])
+    assert model.objective.per_example(x=x).tolist() == [0.0, -math.inf]
+    step = next(s for s in model.derivation if s.name == "unnormalised density")
+    assert step.kind.value == "equality up to a constant"
+    assert "gradients by its parameters lack" in step.why
+    assert "p(x) is improper: its integral is infinite" in repr(model.derivation)
+
+
+def test_the_formula_is_printed_and_the_class_is_that_of_users() -> None:
+    p = sd.Custom("p(x|y) propto exp(-E(x, y))/2", E=lambda x, y: (x * y).sum(1))
+    assert p.text == "p(x|y) propto exp(-E(x, y))/2"
+    assert sd.parse(p.latex) == sd.parse(p.text)
+    assert p.latex == r"p(x \mid y) \propto \frac{\exp(-E(x, y))}{2}"
+    assert sd.Custom("p(x)", lambda x: -x.sum(1)).text == "p(x)"
+    model = sd.Model("p(x) propto exp(-U(x))\nmaximize log p(x)", U=nn.Linear(2, 1))
+    (factor,) = model.objective.bound.environment.factors
+    assert isinstance(factor.distribution, sd.Custom)
+    assert factor.distribution.latex == r"p(x) \propto \exp(-U(x))"
+
+
+def test_no_draws_no_expectation() -> None:
+    with pytest.raises(
+        EstimatorError, match=r"takes draws, but only its log-density is known\n.*\n.*\^"
+    ) as caught:
+        sd.Model("p(x) propto exp(-U(x))\nmaximize E_p(x)[||x||^2]", U=nn.Linear(2, 1))
+    assert "E_q(x)[log q(x) - log p(x)]" in str(caught.value)
 
 
 def test_what_stands_beside_a_formula() -> None:

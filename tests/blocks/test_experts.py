@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import symdgm as sd
-from symdgm.errors import NameResolutionError
+from symdgm.errors import NameResolutionError, ParameterError
 
 FACTORS = """
 q(z|x) = Normal(z; e(x))
@@ -86,3 +86,41 @@ def test_other_factors_are_an_unnormalised_density() -> None:
 def test_conditions_must_be_those_of_the_experts() -> None:
     with pytest.raises(NameResolutionError, match="its experts and mask are given"):
         sd.Model(f"{FACTORS} q(z|x,y,w) propto q(z|x) q(z|y)\nmaximize log q(z|x,y,w)", z=2, **networks())
+
+
+def test_powers_that_are_scalars_by_name() -> None:
+    """Value and gradient by a trained power; a scheduled one is read at each call."""
+    found = networks()
+    w = nn.Parameter(torch.tensor(0.7, dtype=torch.float64))
+    text = f"q(z|x,y) propto q(z|x)^w q(z|y)^{{1 - w}} p(z)\n{FACTORS}\nmaximize log q(z|x,y)"
+    model = sd.Model(text, z=2, w=w, **found)
+    x, y, z = (torch.randn(5, 2, dtype=torch.float64) for _ in range(3))
+
+    def expected(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+        parts = [normal(found["e"], x, one), normal(found["g"], y, other)]
+        precision = parts[0][0] + parts[1][0] + 1.0
+        loc = (parts[0][1] + parts[1][1]) / precision
+        return torch.distributions.Normal(loc, precision.rsqrt()).log_prob(z).sum(1)
+
+    value = model.objective.per_example(x=x, y=y, z=z)
+    twin = w.detach().clone().requires_grad_()
+    torch.testing.assert_close(value, expected(twin, 1 - twin))
+    (gradient,) = torch.autograd.grad(value.sum(), w)
+    (reference,) = torch.autograd.grad(expected(twin, 1 - twin).sum(), twin)
+    torch.testing.assert_close(gradient, reference)
+    assert any(parameter is w for parameter in model.parameters())
+    text = f"q(z|x,y) propto q(z|x)^{{2 - b}} q(z|y)^3 p(z)\n{FACTORS}\nmaximize log q(z|x,y)"
+    model = sd.Model(text, z=2, b=lambda step: 0.1 / (1 + step), **found)
+    for step in (0, 4):
+        model.schedule(step)
+        wanted = expected(torch.tensor(2 - 0.1 / (1 + step)), torch.tensor(3.0))
+        torch.testing.assert_close(model.objective.per_example(x=x, y=y, z=z), wanted, rtol=1e-6, atol=1e-6)
+
+
+def test_some_power_must_be_positive() -> None:
+    with pytest.raises(
+        ParameterError, match=r"no expert of Normal q\(z\|x,y\) has a positive weight\n.*\n  \^"
+    ):
+        sd.Model(
+            f"q(z|x,y) propto q(z|x)^0 q(z|y)^{{-1}}\n{FACTORS}\nmaximize log q(z|x,y)", z=2, **networks()
+        )

@@ -196,3 +196,56 @@ def test_weights_of_another_family_are_refused() -> None:
     text = "p(k) = Poisson(k; 2)\nr(x) = sum_k p(k) N(x; mu_k, 1)\nmaximize log r(x)"
     with pytest.raises(NotSupportedError, match="are no Categorical distribution of the index"):
         sd.Model(text, mu=torch.randn(3, 2))
+
+
+@pytest.mark.parametrize(
+    ("right", "names", "words"),
+    [
+        ("sum_{k=1}^0 w_k N(x; 0, 1)", {"w": torch.ones(0)}, "the table `w` has no rows"),
+        ("sum_{k=1}^{-1} w_k N(x; 0, 1)", {"w": torch.ones(1)}, "cannot sum a density over"),
+        ("sum_{k=1}^K w_k N(x; 0, 1)", {"w": torch.ones(2) / 2, "K": 2.5}, "the index runs from 1 to 2.5"),
+        ("1/K sum_{k=1}^K N(x; m_k, 1)", {"m": torch.ones(2), "K": -2.0}, "the index runs from 1 to -2"),
+        ("sum_{k=1}^2 w_k N(x; m_k, 1)", {"w": torch.ones(2) / 2, "m": 5}, "`m` is bound to int"),
+        ("sum_{k=1}^2 w_k N(x; m_k, 1)", {"w": 0.5, "m": torch.ones(2)}, "`w` is bound to float"),
+    ],
+)  # fmt: skip
+def test_tables_and_ends_that_do_not_fit(right: str, names: dict[str, object], words: str) -> None:
+    with pytest.raises(SymdgmError) as caught:
+        sd.Model(f"p(x) = {right}\nmaximize log p(x)", **names)
+    assert words in str(caught.value)
+
+
+COVARIANCES = torch.tensor([[[2.0, 0.5], [0.5, 1.0]], [[1.0, 0.0], [0.0, 1.0]], [[1.0, -0.3], [-0.3, 0.5]]])
+
+
+@pytest.mark.parametrize(
+    ("component", "mean", "covariance"),
+    [
+        ("N(x; m_k, S_k)", torch.tensor([[0.0, 1.0], [2.0, -1.0], [-1.0, 0.5]]), COVARIANCES),
+        ("N(x; m_k, S)", torch.tensor([[0.0, 1.0], [2.0, -1.0], [-1.0, 0.5]]), COVARIANCES[0]),
+        ("N(x; m, S_k)", torch.tensor([0.5, 1.0]), COVARIANCES),
+        ("N(x; 0, S_k)", torch.zeros(2), COVARIANCES),
+    ],
+)  # fmt: skip
+def test_components_of_full_covariance(component: str, mean: Tensor, covariance: Tensor) -> None:
+    """``N(x; mu_k, Sigma_k)`` with matrices is what papers mean by it."""
+    weights = WEIGHTS.float()
+    names = {"w": weights, "S": covariance, **({"m": mean} if "m" in component else {})}
+    model = sd.Model(f"p(x) = sum_{{k=1}}^3 w_k {component}\nmaximize log p(x)", **names)
+    x = torch.randn(5, 2)
+    each = MultivariateNormal(mean, covariance).log_prob(x[:, None])
+    torch.testing.assert_close(model.objective.per_example(x=x), (each + weights.log()).logsumexp(1))
+    assert model.sample(3)["x"].shape == (3, 2)
+
+
+def test_a_declared_event_spreads_tables_of_numbers() -> None:
+    m = torch.tensor([-1.0, 1.0, 2.0])
+    model = sd.Model(
+        "p(x) = sum_{k=1}^3 w_k N(x; m_k, 1)\nmaximize log p(x)", w=WEIGHTS.float(), m=m, x=(2, 2)
+    )
+    x = torch.randn(5, 2, 2)
+    each = Normal(m, 1.0).log_prob(x[..., None]).sum((1, 2)) + WEIGHTS.float().log()
+    torch.testing.assert_close(model.objective.per_example(x=x), each.logsumexp(1))
+    (factor,) = model.objective.bound.environment.factors
+    responsibilities = factor.distribution.responsibilities({"x": x})
+    torch.testing.assert_close(responsibilities, each.softmax(1))

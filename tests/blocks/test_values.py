@@ -254,3 +254,44 @@ def test_abbreviations_neither_hang_nor_crash(lines: list[str]) -> None:
             "\n".join(["p(x) = Normal(x; 0, 1)", *lines, f"maximize sum(x {head})".replace("(v)", "(x)")])
         )
     assert time.thread_time() - start < 10
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "words", "line"),
+    [
+        ("p(x) propto q(x)\nq(x) propto p(x)", {}, "`p(x)`, `q(x)` are defined by each other in a circle", 0),
+        ("p(x) propto p(x)^2", {}, "`p(x)` is defined by itself", 0),
+        ("h = g\ng = h", {}, "the abbreviations `h`, `g` stand on each other in a circle", 0),
+        ("p(x) = N(x; 0, 1)\nL(x) = L(x) + 1", {"x": 2}, "the abbreviation `L` stands on itself", 1),
+        ("p(x) = N(x; 0, 1)\np(y) = f(y)", {"f": abs}, "`p` is a density, so an equation of it", 1),
+        ("p(x) = N(x; 0, 1)\np(x) propto exp(-x^2)", {"x": 2}, "`p(x)` is bound twice", 1),
+        ("p(x) = N(x; 0, 1)\np(x) = N(x; 1, 1)", {"x": 2}, "`p(x)` is bound twice", 1),
+        ("p(x) = N(x; a, 1)\nwhere a = 1", {"x": 2, "a": 3.0}, "`a` is defined by a statement, and bound", 1),
+    ],
+)  # fmt: skip
+def test_refusals_of_statements_show_their_line(text: str, names: dict, words: str, line: int) -> None:
+    with pytest.raises(SymdgmError) as caught:
+        sd.Model(f"{text}\nmaximize log p(x)", **names)
+    assert words in str(caught.value)
+    shown = str(caught.value).split("\n")
+    assert shown[1].strip() == text.split("\n")[line]
+    assert set(shown[2].strip()) == {"^"}
+
+
+def test_a_density_of_python_is_not_bound_again() -> None:
+    with pytest.raises(NameResolutionError, match=r"`p\(x\)` is bound twice\n.*\n.*\^"):
+        sd.Model("p(x) = N(x; 0, 1)\nmaximize log p(x)", sd.Normal("p(x)", loc=0.0, scale=1.0, event_shape=2))
+
+
+def test_the_value_of_a_flow_has_one_density() -> None:
+    words = r"`p\(x\)` is bound twice\n  x = [fg]\(z\)\n  \^"
+    flow, text = AffineCoupling(2), "p(z) = N(z; 0, 1)\nx = f(z)\n{}\nmaximize log p(x)"
+    with pytest.raises(NameResolutionError, match=words):
+        sd.Model(text.format("x = g(z)"), f=flow, g=AffineCoupling(2), z=2)
+    with pytest.raises(NameResolutionError, match=words):
+        sd.Model(text.format("p(x) = N(x; 0, 1)"), f=flow, z=2)
+
+
+def test_the_value_of_another_formula_has_none() -> None:
+    with pytest.raises(NameResolutionError, match="which has a density only where the formula is a flow"):
+        sd.Model("p(z) = N(z; 0, 1)\nx = 2 z + 1\nmaximize log p(x)", z=2)

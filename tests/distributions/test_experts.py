@@ -286,3 +286,16 @@ REFUSED: list[tuple[type[Exception], Callable[[], object], str]] = [
 def test_refusals(kind: type[Exception], ask: Callable[[], object], words: str) -> None:
     with pytest.raises(kind, match=words):
         ask()
+
+
+def test_weights_by_a_function_and_weights_of_which_none_is_positive() -> None:
+    experts = [sd.Normal(f"q(z|{c})", lambda v: (v, torch.ones_like(v))) for c in "xy"]
+    current = torch.tensor([2.0, -0.5])
+    p = sd.ProductOfExperts("q(z|x,y)", experts, weights=lambda: current)
+    given = {"x": torch.tensor([[3.0]]), "y": torch.tensor([[6.0]])}
+    torch.testing.assert_close(p.mean(given)["z"], torch.tensor([[(2 * 3.0 - 0.5 * 6) / 1.5]]))
+    torch.testing.assert_close(p.variance(given)["z"], torch.tensor([[1 / 1.5]]))
+    current.copy_(torch.tensor([1.0, 1.0]))
+    torch.testing.assert_close(p.mean(given)["z"], torch.tensor([[4.5]]))
+    with pytest.raises(ParameterError, match=r"no expert of Normal q.* has a positive weight"):
+        sd.ProductOfExperts("q(z|x,y)", experts, weights=[0.0, -1.0])

@@ -91,3 +91,23 @@ def test_a_factorisation_is_the_product_of_python():
         torch.manual_seed(0)
         values.append(model.objective(x=x))
     assert all(torch.equal(v, values[0]) for v in values)
+
+
+def test_a_covariance_and_a_vector_of_variances_that_are_tensors() -> None:
+    """A square matrix is a covariance, unless the event is of its shape."""
+    cov = torch.tensor([[2.0, 0.5], [0.5, 1.0]])
+    f, x, z = torch.nn.Linear(2, 2), torch.randn(4, 2), torch.randn(4, 2)
+    full = torch.distributions.MultivariateNormal
+    by_network = sd.Model("p(x|z) = N(x; f(z), S)\nmaximize log p(x|z)", f=f, S=cov)
+    torch.testing.assert_close(by_network.objective.per_example(x=x, z=z), full(f(z), cov).log_prob(x))
+    centred = sd.Model("p(x) = N(x; 0, S)\nmaximize log p(x)", S=cov)
+    torch.testing.assert_close(centred.objective.per_example(x=x), full(torch.zeros(2), cov).log_prob(x))
+    v = torch.tensor([2.0, 3.0])
+    diagonal = sd.Model("p(x) = N(x; 0, v)\nmaximize log p(x)", v=v)
+    expected = torch.distributions.Normal(0.0, v.sqrt()).log_prob(x).sum(1)
+    torch.testing.assert_close(diagonal.objective.per_example(x=x), expected)
+    square = torch.rand(2, 2) + 0.5
+    images = sd.Model("p(x) = N(x; 0, v)\nmaximize log p(x)", v=square, x=(2, 2))
+    x = torch.randn(3, 2, 2)
+    expected = torch.distributions.Normal(0.0, square.sqrt()).log_prob(x).sum((1, 2))
+    torch.testing.assert_close(images.objective.per_example(x=x), expected)

@@ -58,6 +58,25 @@ def test_means_are_means() -> None:
     assert set(sampled.unique().tolist()) <= {0.0, 1.0}
 
 
+def test_names_with_parameter_subscripts_are_one_model() -> None:
+    """``p_theta(x|z)`` is generated from ``p(z)``, and ``q_phi`` infers."""
+    torch.manual_seed(0)
+    enc, dec = Encoder(PIXELS), nn.Linear(LATENT, PIXELS)
+    model = sd.Model(
+        """
+        p(z) = Normal(z; 5, 0.001)
+        q_phi(z|x) = Normal(z; enc(x))
+        p_theta(x|z) = Normal(x; dec(z), 0.001)
+        maximize E_{q_phi(z|x)}[log p_theta(x|z)] - KL[q_phi(z|x) || p(z)]
+        """,
+        enc=enc, dec=dec, z=LATENT,
+    )  # fmt: skip
+    drawn = model.sample(3)
+    torch.testing.assert_close(drawn["z"], torch.full((3, LATENT), 5.0), rtol=0, atol=0.01)
+    torch.testing.assert_close(drawn["x"], dec(drawn["z"]), rtol=0, atol=0.01)
+    assert model.reconstruct(images()).shape == images().shape
+
+
 def test_an_event_shape_is_learnt_from_an_evaluation() -> None:
     enc, dec = networks()
     model = sd.Model(BLOCK, enc=enc, dec=dec, beta=1.0)

@@ -47,7 +47,12 @@ def test_the_python_runs_and_prints_what_it_says(tmp_path, monkeypatch, update):
     assert namespace["draws"].shape == (64, 64)
     assert namespace["again"].shape == (8, 64)
     assert namespace["history"].last.value > namespace["history"].epochs[0].value
-    assert {p.name for p in tmp_path.iterdir()} == {"vae.safetensors", "samples.png", "curves.png"}
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "vae.safetensors",
+        "samples.png",
+        "curves.png",
+        "joint.svg",
+    }
 
 
 def test_the_shell_lines_print_what_they_say(capsys):

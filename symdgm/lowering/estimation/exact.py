@@ -86,6 +86,17 @@ def _asked_states(place: Place) -> Binding:
     return _all_states(place, ASKED)
 
 
+def _strata(place: Place) -> Binding:
+    """Draws from every component along an axis of their own."""
+    parameters = place.lowering.law(place.law, place.scope)
+    stream, key = fresh(place, parameters)
+    variable = place.drawn[0]
+    states = place.lowering.plan.node(
+        PlanKind.STATES, parameters, detail=(place.name, stream, place.asked), origin=variable
+    )
+    return Binding(place, {variable: states}, states, key=key)
+
+
 def _weighted_sum(binding: Binding, value: PlanNode, averages: Averages) -> PlanNode:
     place, states = binding.place, binding.axis
     assert states is not None
@@ -106,6 +117,11 @@ def _by_value(law: str, values: str, count: int) -> str:
 
 def _by_states(law: str, values: str, count: int) -> str:
     return f"the sum over all states, weighted by {law}"
+
+
+def _by_components(law: str, values: str, count: int) -> str:
+    many = "one draw" if count == 1 else f"the mean of {count} draws"
+    return f"estimated by {many} from each component of {law} for each example"
 
 
 MINIBATCH = Estimator(
@@ -132,6 +148,18 @@ ENUMERATION = Estimator(
     _weighted_sum,
     unchanged,
     _by_states,
+)
+
+
+STRATIFIED = Estimator(
+    "stratified Monte Carlo",
+    Kind.UNBIASED,
+    "the average over the components is exact, and a draw from each is a differentiable function of the "
+    "parameters and of noise, so value and gradient are unbiased",
+    _strata,
+    _weighted_sum,
+    unchanged,
+    _by_components,
 )
 
 
