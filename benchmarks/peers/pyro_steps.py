@@ -42,7 +42,7 @@ def svi(
 
     def loss() -> Tensor:
         with pyro.validation_enabled(validate):
-            if hasattr(elbo, "differentiable_loss"):
+            if parameters:
                 return scale * elbo.differentiable_loss(model, guide, *data)
             return scale * torch.as_tensor(elbo.loss(model, guide, *data))
 
