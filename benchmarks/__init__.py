@@ -1,1 +1,1 @@
-"""What a training step costs, against hand-written PyTorch and against peers; `python -m benchmarks --help`."""
+"""What a training step costs beside hand-written PyTorch and peers; `python -m benchmarks --help`."""

@@ -16,6 +16,8 @@ from benchmarks.variants import Run, Unavailable, Variant
 WARM_UP = 10
 MOST_WARM_UP_SECONDS = 8.0
 LEAST_ROUNDS = 7
+CLOCKS: Mapping[str, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}
+"""Wall-clock time; or the processor's, summed over threads: with one thread, for a machine in use."""
 
 
 @dataclass(frozen=True)
@@ -70,13 +72,16 @@ def build(variants: Sequence[Variant]) -> tuple[list[Built], dict[str, str]]:
     return built, skipped
 
 
-def alternate(runs: Sequence[Callable[[], object]], rounds: int, seconds: float) -> list[list[float]]:
+def alternate(
+    runs: Sequence[Callable[[], object]], rounds: int, seconds: float, clock: str = "wall"
+) -> list[list[float]]:
     """Seconds of each step, ``[round][run]``; the order within a round is shuffled.
 
     Args:
         runs: one step each.
         rounds: how many are measured at most.
         seconds: ends the measurement once it has taken this long and has `LEAST_ROUNDS`, or all `rounds`.
+        clock: see `CLOCKS`.
     """
     shuffle, order = random.Random(0).shuffle, list(range(len(runs)))
     end = time.perf_counter() + MOST_WARM_UP_SECONDS
@@ -91,18 +96,18 @@ def alternate(runs: Sequence[Callable[[], object]], rounds: int, seconds: float)
         shuffle(order)
         row = [0.0] * len(runs)
         for i in order:
-            row[i] = timed(runs[i])
+            row[i] = timed(runs[i], CLOCKS[clock])
         times.append(row)
     return times
 
 
-def timed(run: Callable[[], object]) -> float:
+def timed(run: Callable[[], object], clock: Callable[[], float]) -> float:
     """Seconds of one step; the work of an accelerator is waited for."""
     _settle()
-    start = time.perf_counter()
+    start = clock()
     run()
     _settle()
-    return time.perf_counter() - start
+    return clock() - start
 
 
 def _settle() -> None:
@@ -110,7 +115,9 @@ def _settle() -> None:
         torch.cuda.synchronize()
 
 
-def summarise(times: Sequence[Sequence[float]], built: Sequence[Built], counts: Sequence[Counts]) -> dict[str, Row]:
+def summarise(
+    times: Sequence[Sequence[float]], built: Sequence[Built], counts: Sequence[Counts]
+) -> dict[str, Row]:
     """A row for each variant: medians, quartiles, and ratios to the first."""
     base = statistics.median(row[0] for row in times)
     rows = {}

@@ -36,7 +36,7 @@ def forms(build: Callable[..., Run], agreement: Agreement) -> list[Variant]:
     return [
         Variant("symdgm", build, agreement),
         Variant("symdgm, no sharing", partial(_with, build, sharing=False), agreement),
-        Variant("symdgm, compiled", partial(_with, build, compile=True)),
+        Variant("symdgm, compiled", partial(_with, build, compile=True), compiles=True),
         Variant("symdgm, captured", partial(_captured, build)),
     ]
 

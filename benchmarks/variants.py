@@ -46,11 +46,19 @@ class Run:
 
 @dataclass(frozen=True)
 class Variant:
-    """A way to compute a workload; the first variant of a workload is the reference."""
+    """A way to compute a workload; the first variant of a workload is the reference.
+
+    Args:
+        name: whose way it is, and what is special about it.
+        build: makes it, with new copies of the networks; raises `Unavailable`.
+        agreement: how its loss agrees with that of the reference.
+        compiles: whether building it runs a compiler, which takes up to a minute.
+    """
 
     name: str
     build: Callable[[], Run]
     agreement: Agreement = Agreement.EXPECTATION
+    compiles: bool = False
 
 
 @dataclass(frozen=True)

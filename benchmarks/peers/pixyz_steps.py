@@ -30,7 +30,9 @@ def parameters_with(cache: bool) -> Callable[..., Any]:
     return decorated
 
 
-def run(model: Any, loss: Any, data: Mapping[str, Tensor], parameters: list[nn.Parameter], **options: Any) -> Run:
+def run(
+    model: Any, loss: Any, data: Mapping[str, Tensor], parameters: list[nn.Parameter], **options: Any
+) -> Run:
     """Pixyz's own training step.
 
     The cache finds tensors again by identity, with the graph of the step before: each step takes new views
@@ -40,6 +42,4 @@ def run(model: Any, loss: Any, data: Mapping[str, Tensor], parameters: list[nn.P
     def fresh() -> dict[str, Tensor]:
         return {name: value.view_as(value) for name, value in data.items()}
 
-    return Run(
-        lambda: model.train(fresh(), **options), lambda: loss.eval(fresh(), **options), parameters
-    )
+    return Run(lambda: model.train(fresh(), **options), lambda: loss.eval(fresh(), **options), parameters)

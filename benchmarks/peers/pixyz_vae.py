@@ -12,9 +12,7 @@ from benchmarks.peers.pixyz_steps import parameters_with, run
 from benchmarks.variants import Run, parameters_of
 
 
-def vae(
-    enc: nn.Module, dec: nn.Module, x: Tensor, latent: int, *, analytic: bool, cache: bool = True
-) -> Run:
+def vae(enc: nn.Module, dec: nn.Module, x: Tensor, latent: int, *, analytic: bool, cache: bool = True) -> Run:
     """Pixyz's model around the given networks."""
 
     class Inference(Normal):

@@ -26,7 +26,8 @@ def flow(nets: tuple[nn.Module, ...], x: Tensor, bounded: Callable[[Tensor], Ten
 
     def loss() -> Tensor:
         base = dist.Normal(torch.zeros(2 * half), torch.ones(2 * half)).to_event(1)
-        return -dist.TransformedDistribution(base, steps).log_prob(x).mean()
+        # A new view each time: Pyro's transforms remember the last tensor, with the graph of the step before.
+        return -dist.TransformedDistribution(base, steps).log_prob(x.view_as(x)).mean()
 
     steps = []
     for net in nets:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pyro
 import pyro.distributions as dist
 import pyro.infer
@@ -12,9 +14,7 @@ from benchmarks.peers.pyro_steps import own_name, svi
 from benchmarks.variants import Run, parameters_of
 
 
-def vae(
-    enc: nn.Module, dec: nn.Module, x: Tensor, latent: int, *, elbo: str, validate: bool = True
-) -> Run:
+def vae(enc: nn.Module, dec: nn.Module, x: Tensor, latent: int, *, elbo: str, validate: bool = True) -> Run:
     """Pyro's model and guide around the given networks."""
     names = own_name("encoder"), own_name("decoder")
 
@@ -32,8 +32,12 @@ def vae(
             loc, scale = enc(x)
             pyro.sample("z", dist.Normal(loc, scale).to_event(1))
 
-    # Of a jitted loss, Pyro's own step is all that is used: its trace holds the noise's shape, not its values.
-    kept = [] if elbo.startswith("Jit") else parameters_of(enc, dec)
-    optimizer = pyro.optim.Adam({"lr": 1e-3})
     loss = getattr(pyro.infer, elbo)()
+    if jitted := elbo.startswith("Jit"):
+        with warnings.catch_warnings():
+            # Pyro traces by what torch has deprecated.
+            warnings.simplefilter("ignore")
+            loss.differentiable_loss(model, guide, x)
+    kept = [] if jitted else parameters_of(enc, dec)
+    optimizer = pyro.optim.Adam({"lr": 1e-3})
     return svi(model, guide, [x], loss, optimizer, validate=validate, scale=1 / len(x), parameters=kept)

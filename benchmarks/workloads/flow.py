@@ -67,7 +67,7 @@ class Halves(Transform):
     bijective = True
 
     def __init__(self, net: nn.Module, flip: bool) -> None:
-        super().__init__(cache_size=1)
+        super().__init__()
         self.net, self.flip = net, flip
 
     def _inverse(self, y: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""A generative adversarial network: a step of the critic and a step of the generator (Goodfellow et al. 2014)."""
+"""A generative adversarial network: steps of critic and generator (Goodfellow et al. 2014)."""
 
 from __future__ import annotations
 
@@ -80,9 +80,7 @@ def gan(data: int, hidden: int, latent: int, batch: int) -> list[Variant]:
         g, d = copies(networks)
         prior = sd.Normal("p(z)", loc=0.0, scale=1.0, event_shape=latent)
         model = sd.Model(GAME, prior, G=g, D=d, **options)
-        return Run(
-            lambda: model.train_step(x=x), lambda: model.loss(x=x, player="D"), parameters_of(d)
-        )
+        return Run(lambda: model.train_step(x=x), lambda: model.loss(x=x, player="D"), parameters_of(d))
 
     def pyro() -> Run:
         raise Unavailable("Pyro has no games")

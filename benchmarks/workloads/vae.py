@@ -82,7 +82,11 @@ def vae(data: int, hidden: int, latent: int, batch: int) -> list[Variant]:
     return [
         Variant("expert", partial(by_hand, expert), SAME),
         Variant("expert, fused Adam", partial(by_hand, expert, fused=True), SAME),
-        Variant("expert, compiled, fused Adam", partial(by_hand, expert, fused=True, compiled=True)),
+        Variant(
+            "expert, compiled, fused Adam",
+            partial(by_hand, expert, fused=True, compiled=True),
+            compiles=True,
+        ),
         Variant("explicit gradients, no autograd", explicitly, SAME),
         Variant("textbook", partial(by_hand, textbook), SAME),
         Variant("torch.distributions", partial(by_hand, partial(by_distributions, validate=True)), SAME),
