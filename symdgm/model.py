@@ -27,7 +27,7 @@ from symdgm.games.unreached import warn_of_unreached
 from symdgm.generation import Generator
 from symdgm.lowering import Option
 from symdgm.objective import Objective, code_of
-from symdgm.parts import Shelf, all_networks
+from symdgm.parts import Shelf, all_in_mode, all_networks
 from symdgm.report import Report
 from symdgm.runtime import diagnose
 from symdgm.training import Evaluation, History, RandomState, Stepper
@@ -107,6 +107,8 @@ class Model(nn.Module):
         self.baselines = all_baselines(self.sides)
         self.averages = Shelf({average.name: average.target for average in assembly.kept})
         self._averages = assembly.averages
+        names_of_data = (name for side in self.sides.values() for name in side.objective.data)
+        self._variables = tuple(dict.fromkeys(names_of_data))
         warn_of_unreached(self, self.sides)
         self._stepper: Stepper | None = None
 
@@ -198,7 +200,8 @@ class Model(nn.Module):
     ) -> Evaluation | dict[str, Evaluation]:
         """One step on a batch, for a loop of one's own; the evaluation is that from before the step.
 
-        The networks are put into training mode, and stay in it.
+        The networks are put into training mode, and stay in it. Values are checked for their support in the
+        first batch of each shape; names and shapes are checked in every one.
 
         Args:
             values: see `Objective.__call__`, whose errors it raises.
@@ -248,7 +251,7 @@ class Model(nn.Module):
             NameResolutionError: no factor, or more than one, generates a variable.
             ShapeError: the numbers of rows do not agree, or the event shape of a variable is not known yet.
         """
-        fixed = read_data(given, tuple(given), next(self.parameters(), None))
+        fixed = read_data(given, tuple(given), lambda: next(self.parameters(), None))
         with torch.no_grad(), seeded(seed, self._device()):
             return self._generator().sample(n, fixed, mean=mean)
 
@@ -288,7 +291,7 @@ class Model(nn.Module):
     @property
     def variables(self) -> tuple[str, ...]:
         """The names of the data."""
-        return tuple(dict.fromkeys(name for side in self.sides.values() for name in side.objective.data))
+        return self._variables
 
     @property
     def players(self) -> Mapping[str, Sequence[nn.Parameter]]:
@@ -335,7 +338,8 @@ class Model(nn.Module):
 
     def train_mode(self, on: bool) -> None:
         """Put all networks into training or evaluation mode."""
-        self.train(on)
+        if not all_in_mode(self, on):
+            self.train(on)
 
     def state(self) -> dict[str, Tensor]:
         """All weights and buffers by name."""

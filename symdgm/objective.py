@@ -60,8 +60,8 @@ class Objective(Arithmetic):
             `symdgm.estimators`. What is not named has an unbiased estimator, which the derivation names.
         divergences: how divergences of samples are estimated, such as
             ``{"MMD": sd.divergences.MMD(kernel="imq")}``; see `symdgm.divergences`.
-        validate: whether values are checked for their support at every call (on an accelerator, at the
-            first).
+        validate: whether values are checked for their support at every call (on an accelerator, and in
+            training steps, at the first of each shape).
         names: networks that the formula applies, scalars (a number, a 0-d tensor, an `nn.Parameter`, or a
             function of the
             training step), distributions under another name, event shapes of variables. A function whose one
@@ -242,23 +242,29 @@ class Objective(Arithmetic):
             self.derivation, self._many = self._derived(), len(self.runner.frozen.choices.many)
         return result
 
-    def read(self, values: Mapping[str, object]) -> dict[str, Tensor]:
-        """The data as checked tensors; on an accelerator, values are looked at the first time only."""
-        anchor = self._anchor()
-        data = read_data(respelled(values, self.data, parse), self.data, anchor)
+    def read(self, values: Mapping[str, object], *, each: bool = True) -> dict[str, Tensor]:
+        """The data as checked tensors.
+
+        Args:
+            values: by name.
+            each: whether values are looked at every time, or the first of each shape only; on an
+                accelerator, which would have to be waited for, it is always the latter.
+        """
+        # The usual case first: a step pays for every dict that is built.
+        known = values if values.keys() == set(self.data) else respelled(values, self.data, parse)
+        data = read_data(known, self.data, self._anchor)
         check_batch(data)
         if self.validate and (
-            _on_cpu(data) or self.runner.key(data, Output.MEAN) not in self.runner.programs
+            (each and _on_cpu(data)) or self.runner.key(data, Output.MEAN) not in self.runner.programs
         ):
-            check_values(self.bound.environment, data, anchor)
+            check_values(self.bound.environment, data, self._anchor())
         return data
 
     def check(self, values: Mapping[str, object]) -> None:
         """Check names, batch sizes, dtypes and supports of data; see `__call__` for the errors."""
-        anchor = self._anchor()
-        data = read_data(respelled(values, self.data, parse), self.data, anchor)
+        data = read_data(respelled(values, self.data, parse), self.data, self._anchor)
         check_batch(data)
-        check_values(self.bound.environment, data, anchor)
+        check_values(self.bound.environment, data, self._anchor())
 
     def inputs(self, values: object = None, /, *, n: int = 1, **data: object) -> dict[str, Any]:
         """The arguments with which `code` repeats an evaluation: ``exec(code)``, ``objective(**inputs)``.

@@ -70,3 +70,20 @@ def networks_of(bound: Bound) -> Shelf:
     """The networks that a formula applies outside of distributions, and the tables that it takes entries of."""
     networks = {name: bound.environment.networks[name] for name in bound.networks}
     return Shelf({**networks, **bound.environment.tables})
+
+
+def all_in_mode(module: nn.Module, training: bool) -> bool:
+    """Whether a module and all within it are in training (evaluation) mode.
+
+    Asking costs a tenth of setting them, which every step would do for nothing.
+    """
+    stack: list[nn.Module | None] = [module]
+    while stack:
+        one = stack.pop()
+        if one is None:
+            continue
+        if one.training is not training:
+            return False
+        if one._modules:
+            stack.extend(one._modules.values())
+    return True

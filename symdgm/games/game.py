@@ -97,15 +97,28 @@ def find_player(players: Mapping[str, Player], name: str | None) -> Player:
 
 
 def read_batch(players: Mapping[str, Player], values: Mapping[str, object], n: int) -> dict[str, Tensor]:
-    """What a step was given as checked tensors; without data, one that says how many are drawn."""
+    """What a step was given as checked tensors; without data, one that says how many are drawn.
+
+    Values are looked at in the first batch of each shape: a step would pay a tenth of its time for it.
+    """
+    batch = _read_alone(players, values) if len(players) == 1 else _read_together(players, values)
+    check_draws(n, batch)
+    return batch or {"": torch.empty(n, 0)}
+
+
+def _read_alone(players: Mapping[str, Player], values: Mapping[str, object]) -> dict[str, Tensor]:
+    (player,) = players.values()
+    return player.objective.read(values, each=False)
+
+
+def _read_together(players: Mapping[str, Player], values: Mapping[str, object]) -> dict[str, Tensor]:
     known = {name for player in players.values() for name in player.objective.data}
     batch: dict[str, Tensor] = {}
     for player in players.values():
-        objective = player.objective
-        others = known - set(objective.data)
-        batch |= objective.read({name: value for name, value in values.items() if name not in others})
-    check_draws(n, batch)
-    return batch or {"": torch.empty(n, 0)}
+        others = known - set(player.objective.data)
+        own = {name: value for name, value in values.items() if name not in others}
+        batch |= player.objective.read(own, each=False)
+    return batch
 
 
 def split_batch(objective: Objective, batch: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], int]:

@@ -65,7 +65,12 @@ class Program:
     @cached_property
     def needs_like(self) -> bool:
         """Whether an argument takes its dtype or device from the networks: a scalar, or a new tensor."""
-        return any(what.partition(":")[0] in ("scalar", "dtype", "device") for _, what in self.inputs)
+        return any(kind in ("scalar", "dtype", "device") for _, kind, _ in self.parts)
+
+    @cached_property
+    def parts(self) -> tuple[tuple[str, str, str], ...]:
+        """Identifier, kind and name of each argument: ``("x", "data", "x")``."""
+        return tuple((identifier, *_parted(what)) for identifier, what in self.inputs)
 
 
 class Runner:
@@ -150,7 +155,7 @@ class Runner:
     def arguments(self, program: Program, data: Mapping[str, Tensor], n: int = 1) -> dict[str, Any]:
         """The arguments of a finished function, read now: networks, scalars and tensors are never copied."""
         like = self._like(data) if program.needs_like else _NOTHING
-        return {identifier: self._read(what, data, n, like) for identifier, what in program.inputs}
+        return {identifier: self._read(kind, name, data, n, like) for identifier, kind, name in program.parts}
 
     def last(self) -> Program | None:
         """The function of means that ran last, or that of another output where there was none."""
@@ -207,7 +212,7 @@ class Runner:
     def _emit(self, data: Mapping[str, Tensor], n: int, output: Output) -> Emission:
         like = self._like(data)
         values = {
-            i: self._read(what, data, n, like)
+            i: self._read(*_parted(what), data, n, like)
             for what, i in self.identifiers.items()
             if not _absent(what, data)
         }
@@ -224,9 +229,8 @@ class Runner:
                 docstring=self.docstring,
             )
 
-    def _read(self, what: str, data: Mapping[str, Tensor], n: int, like: Tensor) -> Any:
+    def _read(self, kind: str, name: str, data: Mapping[str, Tensor], n: int, like: Tensor) -> Any:
         """The value of an input of a function now."""
-        kind, _, name = what.partition(":")
         if kind == "data":
             return data[name]
         if kind == "network":
@@ -261,6 +265,12 @@ def _function(text: str) -> Callable[..., tuple[Tensor, dict[str, Tensor]]]:
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
     weakref.finalize(function, linecache.cache.pop, filename, None).atexit = False
     return function
+
+
+def _parted(what: str) -> tuple[str, str]:
+    """Kind and name of an input: ``("data", "x")``."""
+    kind, _, name = what.partition(":")
+    return kind, name
 
 
 def _absent(what: str, data: Mapping[str, Tensor]) -> bool:

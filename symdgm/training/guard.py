@@ -37,8 +37,8 @@ class Guard(ABC):
         """Called before the backward pass."""
 
     @abstractmethod
-    def gradient(self, attempt: Attempt, loss: Tensor, size: Tensor) -> None:
-        """Called before the step; ``size`` ``[]`` is not finite if some gradient is not."""
+    def gradient(self, attempt: Attempt, loss: Tensor, bad: Tensor) -> None:
+        """Called before the step; ``bad`` ``[]`` is not 0 if some gradient is not finite."""
 
     @abstractmethod
     def settle(self) -> None:
@@ -61,9 +61,9 @@ class ImmediateGuard(Guard):
         if not math.isfinite(loss.item()):
             raise self._trainable.diagnose(attempt.batch, attempt.rng, attempt.player.name)
 
-    def gradient(self, attempt: Attempt, loss: Tensor, size: Tensor) -> None:
+    def gradient(self, attempt: Attempt, loss: Tensor, bad: Tensor) -> None:
         """Raises an error that names the parameters and the term if a gradient is not finite."""
-        if not math.isfinite(size.item()):
+        if bad.item():
             raise explain_gradient(self._trainable, attempt)
 
     def settle(self) -> None:
@@ -92,9 +92,9 @@ class DeferredGuard(Guard):
     def loss(self, attempt: Attempt, loss: Tensor) -> None:
         """The loss is judged together with the gradient."""
 
-    def gradient(self, attempt: Attempt, loss: Tensor, size: Tensor) -> None:
+    def gradient(self, attempt: Attempt, loss: Tensor, bad: Tensor) -> None:
         """Raises the flag on the device."""
-        self._bad.logical_or_(~torch.isfinite(loss.detach() + size))
+        self._bad.logical_or_(bad).logical_or_(~torch.isfinite(loss.detach()))
         attempt.player.optimizer.found_inf = self._bad  # type: ignore[attr-defined]
         attempt.player.optimizer.grad_scale = None  # type: ignore[attr-defined]
         self._attempts.append(attempt)
