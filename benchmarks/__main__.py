@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -70,26 +71,27 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def run(options: argparse.Namespace) -> Results:
-    """Measures what is asked for, and prints each table as soon as it is there."""
+def run(workloads: Sequence[Workload], options: argparse.Namespace) -> Results:
+    """Measures what is asked for; prints and writes what came out of each workload as soon as it is there."""
     torch.set_num_threads(options.threads)
-    outcomes = {}
-    for workload in chosen(options.names, extra=options.all):
-        outcomes[workload.name] = measure(workload, options)
-        # The words are flushed: a pipe shows them while the next workload runs.
-        print(document({}, {workload.name: outcomes[workload.name]}, options.clock), flush=True)
-    return Results(machine.describe(), options.clock, outcomes)
+    results = Results(machine.describe(), options.clock, {})
+    for workload in workloads:
+        outcome = {workload.name: measure(workload, options)}
+        print(document({}, outcome, options.clock), flush=True)
+        results = replace(results, outcomes={**results.outcomes, **outcome})
+        if options.json:
+            write(results, options.json)
+    return results
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = read_options(arguments)
     try:
-        results = read(options.source) if options.source else run(options)
+        workloads = chosen(options.names, extra=options.all)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
-    if options.json:
-        write(results, options.json)
+    results = read(options.source) if options.source else run(workloads, options)
     if options.table:
         insert(document(results.machine, results.outcomes, results.clock), options.table)
     if options.plot:

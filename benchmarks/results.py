@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,12 @@ class Results:
 
 
 def write(results: Results, path: Path) -> None:
-    """As JSON, its folder made where it is not there."""
+    """As JSON; what a file has of other workloads stays if it is of the same machine and clock."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        before = read(path)
+        if (before.machine, before.clock) == (results.machine, results.clock):
+            results = replace(results, outcomes={**before.outcomes, **results.outcomes})
     content = {"format": FORMAT, **_rounded(dataclasses.asdict(results))}
     path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

@@ -15,14 +15,14 @@ from benchmarks.ours import forms, own_loop, train_step
 from benchmarks.variants import Agreement, Run, Unavailable, Variant, parameters_of, trained
 
 
-def numbers(terms: int) -> list[tuple[float, float]]:
-    """Weight and frequency of each term, each of few digits, all different."""
-    return [((1 + i % 7) / 1000, (1 + i) / 64) for i in range(terms)]
+def numbers(terms: int) -> list[tuple[int, int]]:
+    """Weight and frequency of each term: short, for a formula has a greatest length, and all different."""
+    return [(1 + i % 7, 1 + i) for i in range(terms)]
 
 
 def equation(terms: int) -> str:
     """``minimize w_1 E_q(z|x)[<cos(f_1 z), z>] + …``: no closed form, and no term equals another."""
-    parts = [f"{w} E_q(z|x)[<cos({f} z), z>]" for w, f in numbers(terms)]
+    parts = [f"{w} E_q(z|x)[<cos({f} z),z>]" for w, f in numbers(terms)]
     return f"minimize {' + '.join(parts)}"
 
 
@@ -40,7 +40,7 @@ def vectorised(enc: nn.Module, x: Tensor, terms: int) -> Tensor:
     """All terms at once."""
     loc, scale = enc(x)
     z = loc + scale * torch.randn_like(loc)
-    weights, frequencies = torch.tensor(numbers(terms)).unbind(-1)
+    weights, frequencies = torch.tensor(numbers(terms), dtype=x.dtype).unbind(-1)
     each = ((frequencies[:, None, None] * z).cos() * z).sum(-1).mean(-1)
     return weights @ each
 

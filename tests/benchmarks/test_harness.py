@@ -185,6 +185,11 @@ def test_results_are_written_and_read(tmp_path):
     path = tmp_path / "new" / "results.json"
     write(results(), path)
     assert read(path) == results()
+    other = {"gan/1": results().outcomes["vae/1"]}
+    write(replace(results(), outcomes=other), path)
+    assert set(read(path).outcomes) == {"vae/1", "gan/1"}
+    write(replace(results(), outcomes=other, clock="cpu"), path)
+    assert set(read(path).outcomes) == {"gan/1"}
     path.write_text(path.read_text().replace('"format": 1', '"format": 0'))
     with pytest.raises(ValueError, match="has format 0, not 1"):
         read(path)
