@@ -15,7 +15,7 @@ from symdgm.expressions.expectations import Binder
 from symdgm.expressions.node import Node
 from symdgm.parsing import parse, read
 
-OPTIONS = ("samples", "analytic", "validate", "estimators", "divergences")
+OPTIONS = ("samples", "analytic", "validate", "estimators", "divergences", "sharing", "compile")
 """The keywords of an objective that are no names of the formula."""
 
 

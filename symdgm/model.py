@@ -27,7 +27,8 @@ from symdgm.games.unreached import warn_of_unreached
 from symdgm.generation import Generator
 from symdgm.lowering import Option
 from symdgm.objective import Objective, code_of
-from symdgm.parts import Shelf, all_in_mode, all_networks
+from symdgm.options import Options
+from symdgm.parts import Shelf, all_networks, put_in_mode
 from symdgm.report import Report
 from symdgm.runtime import diagnose
 from symdgm.training import Evaluation, History, RandomState, Stepper
@@ -47,6 +48,8 @@ class Model(nn.Module):
         validate: whether values are checked; see `Objective`.
         estimators: how expectations over a variable are estimated; see `Objective`.
         divergences: how divergences of samples are estimated; see `Objective`.
+        sharing: whether networks are called once; see `Objective`.
+        compile: whether evaluations are compiled; see `Objective`.
         players: in a game, what a player owns, where its name does not say so: ``{"G": ["p(x|z)", net]}``,
             names as in the text, networks, distributions or parameters.
         critic: a network, or an `sd.Critic`, that estimates the divergence that needs one, a player of its
@@ -84,6 +87,8 @@ class Model(nn.Module):
         validate: bool = True,
         estimators: Mapping[str, str | Recipe] | None = None,
         divergences: Mapping[str, Option] | None = None,
+        sharing: bool = True,
+        compile: bool | str = False,
         players: Listed | None = None,
         critic: Critics | None = None,
         ema: Ema | None = None,
@@ -91,13 +96,7 @@ class Model(nn.Module):
         **names: Any,
     ) -> None:
         super().__init__()
-        options = {
-            "samples": samples,
-            "analytic": analytic,
-            "validate": validate,
-            "estimators": estimators,
-            "divergences": divergences,
-        }
+        options = vars(Options(samples, analytic, validate, estimators, divergences, sharing, compile))
         assembly = assemble(text, distributions, names, options, players, ema, critic, clip_weights)
         self.text, self.objective, self.sides = assembly.text, assembly.objective, assembly.players
         self.factors = self.objective.factors
@@ -105,10 +104,8 @@ class Model(nn.Module):
         for name, parameter in self.objective.scalars.parameters().items():
             self.register_parameter(f"scalar_{name}", parameter)
         self.baselines = all_baselines(self.sides)
-        self.averages = Shelf({average.name: average.target for average in assembly.kept})
-        self._averages = assembly.averages
-        names_of_data = (name for side in self.sides.values() for name in side.objective.data)
-        self._variables = tuple(dict.fromkeys(names_of_data))
+        self.averages, self._averages = Shelf({a.name: a.target for a in assembly.kept}), assembly.averages
+        self._variables = tuple(dict.fromkeys(x for s in self.sides.values() for x in s.objective.data))
         warn_of_unreached(self, self.sides)
         self._stepper: Stepper | None = None
 
@@ -167,7 +164,7 @@ class Model(nn.Module):
     def forward(
         self, values: object = None, /, *, n: int = 1, player: str | None = None, **data: object
     ) -> Tensor:
-        """The loss, so that ``model(x=batch)`` is a loss like that of any module; see `loss`."""
+        """The loss, so that ``model(x=batch)`` is a loss like that of any module."""
         return self.loss(values, n=n, player=player, **data)
 
     def __repr__(self) -> str:
@@ -338,8 +335,7 @@ class Model(nn.Module):
 
     def train_mode(self, on: bool) -> None:
         """Put all networks into training or evaluation mode."""
-        if not all_in_mode(self, on):
-            self.train(on)
+        put_in_mode(self, on)
 
     def state(self) -> dict[str, Tensor]:
         """All weights and buffers by name."""

@@ -35,6 +35,7 @@ from symdgm.expressions.signature import signature
 from symdgm.inline_laws import InlineLaws
 from symdgm.lowering import Choices, Option, Output, freeze
 from symdgm.measuring import Subject
+from symdgm.options import Options
 from symdgm.parsing import parse
 from symdgm.parts import Shelf, factors_of, networks_of
 from symdgm.report import DRAWS, Report, report
@@ -62,6 +63,10 @@ class Objective(Arithmetic):
             ``{"MMD": sd.divergences.MMD(kernel="imq")}``; see `symdgm.divergences`.
         validate: whether values are checked for their support at every call (on an accelerator, and in
             training steps, at the first of each shape).
+        sharing: whether a network is called once for all occurrences of the same distribution; without, it is
+            called for each, at the same values: the cost that memoisation saves.
+        compile: whether evaluations run through `torch.compile`, from the second of a shape on; a string
+            names its backend. The noise is that of plain PyTorch. The batch's size is dynamic.
         names: networks that the formula applies, scalars (a number, a 0-d tensor, an `nn.Parameter`, or a
             function of the
             training step), distributions under another name, event shapes of variables. A function whose one
@@ -93,6 +98,8 @@ class Objective(Arithmetic):
         validate: bool = True,
         estimators: Mapping[str, str | Recipe] | None = None,
         divergences: Mapping[str, Option] | None = None,
+        sharing: bool = True,
+        compile: bool | str = False,
         **names: Any,
     ) -> None:
         written, distributions, names = unpacked(equation, distributions, names)
@@ -100,66 +107,47 @@ class Objective(Arithmetic):
         declared = [(declared_node(d, parse), d) for d in distributions_of(distributions)]
         environment = classify([statement_of(reading.expression).body], declared, names, parse, OPTIONS)
         environment.inline = InlineLaws(reading)
-        self._build(reading, environment, samples, analytic, validate, estimators, divergences)
+        options = Options(samples, analytic, validate, estimators, divergences, sharing, compile)
+        self._build(reading, environment, options)
         refuse_unknown_keywords(self.bound, names)
 
     @classmethod
-    def over(
-        cls,
-        reading: Written,
-        environment: Environment,
-        *,
-        samples: int | Mapping[str, int] = 1,
-        analytic: bool = True,
-        validate: bool = True,
-        estimators: Mapping[str, str | Recipe] | None = None,
-        divergences: Mapping[str, Option] | None = None,
-    ) -> Self:
+    def over(cls, reading: Written, environment: Environment, **options: Any) -> Self:
         """The objective of a formula in an environment that stands already; models are built by it.
 
         Args:
             reading: the formula.
             environment: what its names are bound to.
-            samples: see `Objective`.
-            analytic: see `Objective`.
-            validate: see `Objective`.
-            estimators: see `Objective`.
-            divergences: see `Objective`.
+            options: see `Options`.
         """
         objective = cls.__new__(cls)
-        objective._build(reading, environment, samples, analytic, validate, estimators, divergences)
+        objective._build(reading, environment, Options(**options))
         return objective
 
-    def _build(
-        self,
-        reading: Written,
-        environment: Environment,
-        samples: int | Mapping[str, int],
-        analytic: bool,
-        validate: bool,
-        estimators: Mapping[str, str | Recipe] | None,
-        divergences: Mapping[str, Option] | None,
-    ) -> None:
+    def _build(self, reading: Written, environment: Environment, options: Options) -> None:
         self.expression: Basic = reading.expression
         statement = statement_of(self.expression)
         self.label, self.direction, body = statement.label, statement.direction, statement.body
         self.bound: Bound = bind(body, environment, reading)
-        self.validate = validate
-        choices = Choices(read_estimators(estimators, drawn_variables(self.bound)))
+        self.validate = options.validate
+        choices = Choices(read_estimators(options.estimators, drawn_variables(self.bound)))
         unclosed = uses_no_closed_form(choices.recipes)
         self.facts = facts = BoundFacts(
             environment, self.bound.expression, drawn=choices.recipes, unclosed=unclosed
         )
-        rewriting = derive(self.bound.expression, facts, analytic=analytic)
-        compared = read_divergences(divergences)
+        rewriting = derive(self.bound.expression, facts, analytic=options.analytic)
+        compared = read_divergences(options.divergences)
         bind_kernels(self.bound, compared)
-        self._draws = counts_of(samples, self.bound)
+        self._draws = counts_of(options.samples, self.bound)
         frozen = freeze(self.bound, rewriting, facts, self._draws, compared, choices)
         self.term_names = term_names(self.bound, [t.name for t in rewriting.terms])
         self.rewriting, self._many = rewriting, 0
         self.factors, self.networks = factors_of(self.bound), networks_of(self.bound)
         self.baselines = Shelf(choices.modules)
-        self.runner = Runner(frozen, self.term_names, str(body), self._anchor)
+        sharing, backend = options.sharing, options.backend
+        self.runner = Runner(
+            frozen, self.term_names, str(body), self._anchor, sharing=sharing, backend=backend
+        )
         self.derivation: Derivation = self._derived()
         warn_of_direction(self)
 

@@ -9,6 +9,7 @@ from symdgm.lowering.expectations import Estimate
 from symdgm.lowering.freeze import Frozen, freeze
 from symdgm.lowering.ranges import LabelRange, ParameterRange
 from symdgm.lowering.statements import Statement, compiled, environment
+from symdgm.lowering.unshare import unshare
 
 __all__ = [
     "Choices",
@@ -27,4 +28,5 @@ __all__ = [
     "emit",
     "environment",
     "freeze",
+    "unshare",
 ]

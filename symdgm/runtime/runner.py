@@ -26,8 +26,10 @@ from symdgm.lowering import (
     TooManyStates,
     compiled,
     emit,
+    unshare,
 )
 from symdgm.lowering.naming import Names, identifier
+from symdgm.runtime.compiling import Compiled
 
 MAX_PROGRAMS = 32
 """Finished functions that an objective keeps; the one that was made first is dropped first."""
@@ -84,15 +86,25 @@ class Runner:
         names: how each term is called.
         docstring: one line for the generated function.
         anchor: a tensor whose dtype and device new tensors take, or None for torch's default.
+        sharing: whether a network is called once for all occurrences of the same distribution.
+        backend: of `torch.compile`, or None for plain PyTorch.
     """
 
     def __init__(
-        self, frozen: Frozen, names: list[str], docstring: str, anchor: Callable[[], Tensor | None]
+        self,
+        frozen: Frozen,
+        names: list[str],
+        docstring: str,
+        anchor: Callable[[], Tensor | None],
+        *,
+        sharing: bool = True,
+        backend: str | None = None,
     ) -> None:
         self.frozen = frozen
         self.names = names
         self.docstring = docstring
         self.anchor = anchor
+        self.sharing, self.backend = sharing, backend
         self.programs: dict[Hashable, Program] = {}
         self.latest: dict[Output, Program] = {}
         self.events: dict[str, torch.Size] = {}
@@ -126,6 +138,10 @@ class Runner:
         except (RuntimeError, IndexError) as error:
             self._explain(program, data, error)
             raise
+
+    def of(self, frozen: Frozen, names: list[str]) -> Runner:
+        """A runner of another plan that runs it in the same way."""
+        return Runner(frozen, names, self.docstring, self.anchor, sharing=self.sharing, backend=self.backend)
 
     def _told(self, result: Result) -> Result:
         """A result that a derivative has tracked though nobody asked for gradients, without its graph."""
@@ -173,7 +189,7 @@ class Runner:
         self.events.update(emission.events)
         self.programs[key] = Program(
             emission.text,
-            _function(emission.text),
+            self._callable(emission.text),
             inputs,
             emission.statements,
             emission.labels,
@@ -181,6 +197,13 @@ class Runner:
         )
         self.latest[output] = self.programs[key]
         return self._told(emission.result)
+
+    def _callable(self, text: str) -> Callable[..., Result]:
+        function = _function(text)
+        if self.backend is None:
+            return function
+        data = [i for what, i in self.identifiers.items() if what.startswith("data:")]
+        return Compiled(function, self.backend, data)
 
     def _explain(self, program: Program, data: Mapping[str, Tensor], error: Exception) -> None:
         """Raise what is wrong with the labels, if that is why PyTorch failed.
@@ -220,7 +243,7 @@ class Runner:
         size = self.identifiers["n"] if first is None else f"{self.identifiers[f'data:{first}']}.shape[0]"
         with torch.set_grad_enabled(self.frozen.differentiates or torch.is_grad_enabled()):
             return emit(
-                self.frozen,
+                self.frozen if self.sharing else unshare(self.frozen),
                 values,
                 arguments=self.identifiers,
                 names=self.names,

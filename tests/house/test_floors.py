@@ -14,7 +14,7 @@ FACE = (
     "objective", "model", "block", "statement", "formula", "families", "written_factors", "parts",
     "derivation", "generation", "games", "inline_laws", "divergences", "estimators",
     "algebra", "expression", "equations", "bounding", "measuring", "verification", "equivalence",
-    "numeric_witness", "report", "better_estimators",
+    "numeric_witness", "options", "report", "better_estimators",
 )  # fmt: skip
 BELOW_THE_FACE = (
     "errors", "names", "expressions", "distributions", "parsing", "display", "rewriting", "binding",
