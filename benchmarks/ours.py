@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import shutil
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -35,21 +37,21 @@ def forms(build: Callable[..., Run], agreement: Agreement) -> list[Variant]:
     """
     return [
         Variant("symdgm", build, agreement),
-        Variant("symdgm, no sharing", partial(_with, build, sharing=False), agreement),
-        Variant("symdgm, compiled", partial(_with, build, compile=True), compiles=True),
+        Variant("symdgm, no sharing", partial(build, sharing=False), agreement),
+        Variant("symdgm, compiled", partial(_compiled, build), agreement, compiles=True),
         Variant("symdgm, captured", partial(_captured, build)),
     ]
 
 
-def _with(build: Callable[..., Run], **options: bool) -> Run:
-    known = inspect.signature(sd.Model.__init__).parameters
-    for name in options:
-        if name not in known:
-            raise Unavailable(f"this version of symdgm has no `{name}=`")
-    return build(**options)
+def _compiled(build: Callable[..., Run]) -> Run:
+    if shutil.which("c++") is None and shutil.which("g++") is None:
+        raise Unavailable("there is no C++ compiler")
+    return replace(build(compile=True), countable=False)
 
 
 def _captured(build: Callable[..., Run]) -> Run:
     if not torch.cuda.is_available():
         raise Unavailable("there is no CUDA device")
-    return _with(build, capture=True)
+    if "capture" not in inspect.signature(sd.Model.__init__).parameters:
+        raise Unavailable("this version of symdgm has no `capture=`")
+    return replace(build(capture=True), countable=False)

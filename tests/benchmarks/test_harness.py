@@ -209,6 +209,7 @@ def test_the_command_checks_and_fails_on_a_regression(tmp_path, capsys):
 def test_the_command_measures_and_writes(tmp_path, capsys):
     files = {name: tmp_path / name for name in ("r.json", "r.md", "r.png")}
     words = ["vimco", "--tiny", "--steps", "2", "--threads", str(torch.get_num_threads()), "--only", "symdgm"]
+    words.append("--no-compile")
     flags = ("--json", "--table", "--plot")
     paths = [word for pair in zip(flags, map(str, files.values()), strict=True) for word in pair]
     assert command.main([*words, *paths]) == 0
