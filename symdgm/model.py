@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, final
 
 import torch
@@ -19,14 +20,14 @@ from symdgm.estimators import Recipe
 from symdgm.expressions.node import Node
 from symdgm.expressions.notation import latex, unicode
 from symdgm.games.assembly import assemble
-from symdgm.games.averages import Ema, clip
+from symdgm.games.averages import Ema
 from symdgm.games.critics import Critics
-from symdgm.games.game import all_baselines, find_player, read_batch, split_batch
+from symdgm.games.game import after_move, all_baselines, find_player, read_batch, signed, split_batch
 from symdgm.games.players import Listed, Player
 from symdgm.games.unreached import warn_of_unreached
 from symdgm.generation import Generator
 from symdgm.lowering import Option
-from symdgm.objective import Objective, code_of
+from symdgm.objective import code_of
 from symdgm.options import Options
 from symdgm.parts import Shelf, all_networks, put_in_mode
 from symdgm.report import Report
@@ -159,7 +160,7 @@ class Model(nn.Module):
             data: see `Objective.__call__`.
         """
         objective = self.player(player).objective
-        return _signed(objective, objective(values, n=n, **data))
+        return signed(objective, objective(values, n=n, **data))
 
     def forward(
         self, values: object = None, /, *, n: int = 1, player: str | None = None, **data: object
@@ -307,11 +308,19 @@ class Model(nn.Module):
         objective = self.sides[player].objective
         data, n = split_batch(objective, batch)
         value, terms = objective.evaluate(data, n=n)
-        return Evaluation(_signed(objective, value), value, terms)
+        return Evaluation(signed(objective, value), value, terms)
 
     def schedule(self, step: int) -> None:
         """Set the scheduled scalars."""
         self.objective.scalars.advance(step)
+
+    def pinned(self) -> AbstractContextManager[None]:
+        """Inside, scalars are read from tensors that stay where they are."""
+        return self.scalars.pinned()
+
+    def refill(self) -> Hashable:
+        """Bring those tensors up to date; what else a recorded step depends on."""
+        return self.scalars.refill(self.objective.bound.environment.sizes)
 
     def check(self, data: Mapping[str, Tensor]) -> None:
         """Check a whole data set; see `Objective.check`."""
@@ -320,12 +329,7 @@ class Model(nn.Module):
 
     def moved(self, player: str) -> None:
         """A player's weights have moved: clip them, and let averages follow."""
-        side = self.sides[player]
-        if side.clip is not None:
-            clip(side.parameters, side.clip)
-        for average in self._averages:
-            if not player or not {*side.parameters}.isdisjoint(average.source.parameters()):
-                average.follow()
+        after_move(self.sides[player], self._averages)
 
     def diagnose(self, batch: Mapping[str, Tensor], rng: RandomState, player: str = "") -> SymdgmError:
         """The error that names the bad term, the first bad intermediate and its variable."""
@@ -344,7 +348,3 @@ class Model(nn.Module):
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Copy weights and buffers back."""
         self.load_state_dict(dict(state))
-
-
-def _signed(objective: Objective, value: Tensor) -> Tensor:
-    return -value if objective.direction == "maximize" else value

@@ -13,6 +13,7 @@ from torch import Tensor
 from symdgm.binding import Environment, Excerpt, Written
 from symdgm.binding.observations import check_draws
 from symdgm.errors import OptionError, suggest
+from symdgm.games.averages import Average, clip
 from symdgm.games.critics import Critics, estimate_divergences, record, with_critics
 from symdgm.games.players import Listed, Player, make_players
 from symdgm.games.sides import has_players, is_game, only_side, sides_of
@@ -125,6 +126,20 @@ def split_batch(objective: Objective, batch: Mapping[str, Tensor]) -> tuple[dict
     """The data of one objective from a batch, and how many are drawn where it has none."""
     data = {name: batch[name] for name in objective.data}
     return data, 1 if data else len(next(iter(batch.values())))
+
+
+def after_move(player: Player, averages: Sequence[Average]) -> None:
+    """Clip the weights of a player who has moved, and let the averages of them follow."""
+    if player.clip is not None:
+        clip(player.parameters, player.clip)
+    for average in averages:
+        if not player.name or not {*player.parameters}.isdisjoint(average.source.parameters()):
+            average.follow()
+
+
+def signed(objective: Objective, value: Tensor) -> Tensor:
+    """What is minimised."""
+    return -value if objective.direction == "maximize" else value
 
 
 def all_baselines(players: Mapping[str, Player]) -> Shelf:

@@ -8,6 +8,7 @@ from typing import Any, final
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from symdgm.errors import SymdgmWarning
 
@@ -39,7 +40,8 @@ class Compiled:
 
     def __call__(self, **arguments: Any) -> Result:
         """The function's result."""
-        if self.why:
+        # A mode that looks at every operation, such as a counter, sees none in a graph.
+        if self.why or is_in_torch_dispatch_mode():
             return self.plain(**arguments)
         if self._fast is None:
             self._prepare()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from symdgm.errors import OptionError, ParameterError
+from symdgm.training.capture import Recorder, obstacle, wanted
 from symdgm.training.finiteness import Finiteness
 from symdgm.training.guard import Attempt, make_guard
 from symdgm.training.optimizers import OptimizerSpec, Player, make_players
@@ -34,6 +35,8 @@ class Stepper:
             on every fifth (Goodfellow et al. 2014, Algorithm 1).
         clip_norm: the largest Euclidean norm of a player's whole gradient (Pascanu et al. 2013, Algorithm 1).
         clip_value: the largest absolute entry of a gradient; before the norm is taken.
+        capture: whether steps are recorded as CUDA graphs and replayed; ``"auto"``: on a GPU, wherever it can
+            be. The first steps are made one kernel at a time, and the first replay is compared with one.
 
     Raises:
         OptionError: for a limit that is not positive, and as `make_players` does.
@@ -48,6 +51,7 @@ class Stepper:
         steps: Mapping[str, int] | None = None,
         clip_norm: float | None = None,
         clip_value: float | None = None,
+        capture: bool | str = "auto",
     ) -> None:
         rates = [("lr", rate) for rate in (lr.values() if isinstance(lr, Mapping) else [lr])]
         for name, value in [*rates, ("clip_norm", clip_norm), ("clip_value", clip_value)]:
@@ -64,6 +68,7 @@ class Stepper:
         self._device = self.players[0].parameters[0].device
         self._guard = make_guard(trainable, self.players, self._device)
         self._bad_entries = Finiteness(self._device)
+        self._recorder = self._made_recorder(capture)
 
     def __call__(self, batch: Mapping[str, Tensor]) -> dict[str, Evaluation]:
         """Makes one step of every player whose turn it is on a batch that is already on the device.
@@ -92,8 +97,25 @@ class Stepper:
         """Leaves the optimisers as they were found; the last call to a stepper."""
         self._guard.release()
 
+    def _made_recorder(self, capture: bool | str) -> Recorder | None:
+        why = obstacle(self.players, self._device)
+        if not wanted(capture, why):
+            return None
+        return Recorder(self.trainable, self._device, self._made, self._guard.flags)
+
     def _move(self, player: Player, batch: Mapping[str, Tensor]) -> Evaluation:
         attempt = Attempt(player, batch, RandomState.capture(self._device))
+        recorder = self._recorder
+        evaluation = self._attempted(attempt) if recorder is None else recorder(player, batch)
+        self._guard.done(attempt)
+        return evaluation
+
+    def _made(self, player: Player, batch: Mapping[str, Tensor]) -> Evaluation:
+        """A move that may be recorded: nothing in it asks for the state of the generators."""
+        return self._attempted(Attempt(player, batch, None))
+
+    def _attempted(self, attempt: Attempt) -> Evaluation:
+        player, batch = attempt.player, attempt.batch
         evaluation = self.trainable.evaluate(batch, player.name)
         self._guard.loss(attempt, evaluation.loss)
         if not evaluation.loss.requires_grad:

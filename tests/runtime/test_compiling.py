@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch._dynamo.utils import counters
 from torch.nn.functional import softplus
+from torch.utils.flop_counter import FlopCounterMode
 
 import symdgm as sd
 from symdgm.errors import OptionError, ShapeError, SymdgmWarning
@@ -113,6 +114,16 @@ def test_without_a_compiler_it_says_so() -> None:
     function = Compiled(lambda x: (x.sum(), {}), failing, ["x"])
     with pytest.warns(SymdgmWarning, match="there is no working C\\+\\+ compiler"):
         assert function(x=torch.ones(3))[0] == 3
+
+
+def test_a_mode_that_counts_operations_sees_them() -> None:
+    model = vae(compile="aot_eager")
+    for _ in range(2):
+        model.train_step(x=X)
+    with FlopCounterMode(display=False) as counter:
+        model.train_step(x=X)
+    model.train_step(x=X)
+    assert counter.get_total_flops() > 0 and graphs() == 1
 
 
 def test_an_error_is_that_of_plain_pytorch() -> None:
