@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 from sympy import Basic
 
@@ -12,30 +12,10 @@ from symdgm.binding import Bound, Excerpt, Written
 from symdgm.binding.classify import refuse_unused
 from symdgm.distributions import Distribution, Joint
 from symdgm.errors import OptionError, suggest
-from symdgm.estimators import Recipe
 from symdgm.expressions.expectations import Binder
 from symdgm.expressions.node import Node
-from symdgm.lowering import Option, Segments, segments
+from symdgm.options import Options
 from symdgm.parsing import parse, read
-
-
-@dataclass(frozen=True)
-class Options:
-    """How an objective is computed; `symdgm.objective.Objective` says what each is."""
-
-    samples: int | Mapping[str, int] = 1
-    analytic: bool = True
-    validate: bool = True
-    estimators: Mapping[str, str | Recipe] | None = None
-    divergences: Mapping[str, Option] | None = None
-    truncate: int | None = None
-    checkpoint: int | None = None
-
-    @property
-    def segments(self) -> Segments:
-        """What loops over time do every so many steps."""
-        return segments(self.truncate, self.checkpoint)
-
 
 OPTIONS = tuple(option.name for option in fields(Options))
 """The keywords of an objective that are no names of the formula."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, final
 
 from torch import Tensor, nn
@@ -18,14 +19,15 @@ from symdgm.estimators import Recipe
 from symdgm.expressions.node import Node
 from symdgm.expressions.notation import latex, unicode
 from symdgm.games.assembly import assemble
-from symdgm.games.averages import Ema, clip
+from symdgm.games.averages import Ema
 from symdgm.games.critics import Critics
-from symdgm.games.game import all_baselines, find_player, read_batch, split_batch
+from symdgm.games.game import after_move, all_baselines, find_player, read_batch, signed, split_batch
 from symdgm.games.players import Listed, Player
 from symdgm.games.unreached import warn_of_unreached
 from symdgm.lowering import Option
-from symdgm.objective import Objective, code_of
-from symdgm.parts import Shelf, all_networks
+from symdgm.objective import code_of
+from symdgm.options import Options
+from symdgm.parts import Shelf, all_networks, put_in_mode
 from symdgm.report import Report
 from symdgm.runtime import diagnose
 from symdgm.training import Evaluation, History, RandomState, Stepper
@@ -44,6 +46,8 @@ class Model(nn.Module):
         validate: whether values are checked; see `Objective`.
         estimators: how expectations over a variable are estimated; see `Objective`.
         divergences: how divergences of samples are estimated; see `Objective`.
+        sharing: whether networks are called once; see `Objective`.
+        compile: whether evaluations are compiled; see `Objective`.
         players: in a game, what a player owns, where its name does not say so: ``{"G": ["p(x|z)", net]}``,
             names as in the text, networks, distributions or parameters.
         critic: a network, or an `sd.Critic`, that estimates the divergence that needs one, a player of its
@@ -83,6 +87,8 @@ class Model(nn.Module):
         validate: bool = True,
         estimators: Mapping[str, str | Recipe] | None = None,
         divergences: Mapping[str, Option] | None = None,
+        sharing: bool = True,
+        compile: bool | str = False,
         players: Listed | None = None,
         critic: Critics | None = None,
         ema: Ema | None = None,
@@ -92,15 +98,18 @@ class Model(nn.Module):
         **names: Any,
     ) -> None:
         super().__init__()
-        options = {
-            "samples": samples,
-            "analytic": analytic,
-            "validate": validate,
-            "estimators": estimators,
-            "divergences": divergences,
-            "truncate": truncate,
-            "checkpoint": checkpoint,
-        }
+        chosen = (
+            samples,
+            analytic,
+            validate,
+            estimators,
+            divergences,
+            sharing,
+            compile,
+            truncate,
+            checkpoint,
+        )
+        options = vars(Options(*chosen))
         assembly = assemble(text, distributions, names, options, players, ema, critic, clip_weights)
         self.text, self.objective, self.sides = assembly.text, assembly.objective, assembly.players
         self.factors = self.objective.factors
@@ -110,8 +119,8 @@ class Model(nn.Module):
         for name, parameter in self.objective.bound.initial.items():
             self.register_parameter(f"initial_{name}", parameter)
         self.baselines = all_baselines(self.sides)
-        self.averages = Shelf({average.name: average.target for average in assembly.kept})
-        self._averages = assembly.averages
+        self.averages, self._averages = Shelf({a.name: a.target for a in assembly.kept}), assembly.averages
+        self._variables = tuple(dict.fromkeys(x for s in self.sides.values() for x in s.objective.data))
         warn_of_unreached(self, self.sides)
         self._stepper: Stepper | None = None
 
@@ -165,12 +174,12 @@ class Model(nn.Module):
             data: see `Objective.__call__`.
         """
         objective = self.player(player).objective
-        return _signed(objective, objective(values, n=n, **data))
+        return signed(objective, objective(values, n=n, **data))
 
     def forward(
         self, values: object = None, /, *, n: int = 1, player: str | None = None, **data: object
     ) -> Tensor:
-        """The loss, so that ``model(x=batch)`` is a loss like that of any module; see `loss`."""
+        """The loss, so that ``model(x=batch)`` is a loss like that of any module."""
         return self.loss(values, n=n, player=player, **data)
 
     def __repr__(self) -> str:
@@ -204,7 +213,8 @@ class Model(nn.Module):
     ) -> Evaluation | dict[str, Evaluation]:
         """One step on a batch, for a loop of one's own; the evaluation is that from before the step.
 
-        The networks are put into training mode, and stay in it.
+        The networks are put into training mode, and stay in it. Values are checked for their support in the
+        first batch of each shape; names and shapes are checked in every one.
 
         Args:
             values: see `Objective.__call__`, whose errors it raises.
@@ -281,7 +291,7 @@ class Model(nn.Module):
     @property
     def variables(self) -> tuple[str, ...]:
         """The names of the data."""
-        return tuple(dict.fromkeys(name for side in self.sides.values() for name in side.objective.data))
+        return self._variables
 
     @property
     def ragged(self) -> Mapping[str, Sequence[str]]:
@@ -307,11 +317,19 @@ class Model(nn.Module):
         objective = self.sides[player].objective
         data, n = split_batch(objective, batch)
         value, terms = objective.evaluate(data, n=n)
-        return Evaluation(_signed(objective, value), value, terms)
+        return Evaluation(signed(objective, value), value, terms)
 
     def schedule(self, step: int) -> None:
         """Set the scheduled scalars."""
         self.objective.scalars.advance(step)
+
+    def pinned(self) -> AbstractContextManager[None]:
+        """Inside, scalars are read from tensors that stay where they are."""
+        return self.scalars.pinned()
+
+    def refill(self) -> Hashable:
+        """Bring those tensors up to date; what else a recorded step depends on."""
+        return self.scalars.refill(self.objective.bound.environment.sizes)
 
     def check(self, data: Mapping[str, Tensor]) -> None:
         """Check a whole data set; see `Objective.check`."""
@@ -320,12 +338,7 @@ class Model(nn.Module):
 
     def moved(self, player: str) -> None:
         """A player's weights have moved: clip them, and let averages follow."""
-        side = self.sides[player]
-        if side.clip is not None:
-            clip(side.parameters, side.clip)
-        for average in self._averages:
-            if not player or not {*side.parameters}.isdisjoint(average.source.parameters()):
-                average.follow()
+        after_move(self.sides[player], self._averages)
 
     def diagnose(self, batch: Mapping[str, Tensor], rng: RandomState, player: str = "") -> SymdgmError:
         """The error that names the bad term, the first bad intermediate and its variable."""
@@ -335,7 +348,7 @@ class Model(nn.Module):
 
     def train_mode(self, on: bool) -> None:
         """Put all networks into training or evaluation mode."""
-        self.train(on)
+        put_in_mode(self, on)
 
     def state(self) -> dict[str, Tensor]:
         """All weights and buffers by name."""
@@ -344,7 +357,3 @@ class Model(nn.Module):
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Copy weights and buffers back."""
         self.load_state_dict(dict(state))
-
-
-def _signed(objective: Objective, value: Tensor) -> Tensor:
-    return -value if objective.direction == "maximize" else value

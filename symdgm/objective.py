@@ -19,7 +19,6 @@ from symdgm.distributions import Distribution
 from symdgm.divergences import bind_kernels, read_divergences
 from symdgm.equations import (
     OPTIONS,
-    Options,
     counts_of,
     distributions_of,
     drawn_variables,
@@ -27,15 +26,16 @@ from symdgm.equations import (
     refuse_unknown_keywords,
     term_names,
 )
-from symdgm.errors import SymdgmError
 from symdgm.estimators import Recipe, read_estimators, uses_no_closed_form
 from symdgm.expression import Arithmetic, Expression, bindings, unpacked
 from symdgm.expressions.node import Node
 from symdgm.expressions.notation import latex, unicode
 from symdgm.expressions.signature import signature
+from symdgm.generated import code_of
 from symdgm.inline_laws import InlineLaws
 from symdgm.lowering import Choices, Option, Output, freeze
 from symdgm.measuring import Subject
+from symdgm.options import Options
 from symdgm.parsing import parse
 from symdgm.parts import Shelf, factors_of, networks_of
 from symdgm.report import DRAWS, Report, report
@@ -61,8 +61,12 @@ class Objective(Arithmetic):
             `symdgm.estimators`. What is not named has an unbiased estimator, which the derivation names.
         divergences: how divergences of samples are estimated, such as
             ``{"MMD": sd.divergences.MMD(kernel="imq")}``; see `symdgm.divergences`.
-        validate: whether values are checked for their support at every call (on an accelerator, at the
-            first).
+        validate: whether values are checked for their support at every call (on an accelerator, and in
+            training steps, at the first of each shape).
+        sharing: whether a network is called once for all occurrences of the same distribution; without, it is
+            called for each, at the same values: the cost that memoisation saves.
+        compile: whether evaluations run through `torch.compile`, from the second of a shape on; a string
+            names its backend. The noise is that of plain PyTorch. The batch's size is dynamic.
         truncate: after how many steps of a sequence gradients stop; by default they never do.
         checkpoint: how many steps of a loop over time are computed anew together for the gradient, to save
             memory.
@@ -97,6 +101,8 @@ class Objective(Arithmetic):
         validate: bool = True,
         estimators: Mapping[str, str | Recipe] | None = None,
         divergences: Mapping[str, Option] | None = None,
+        sharing: bool = True,
+        compile: bool | str = False,
         truncate: int | None = None,
         checkpoint: int | None = None,
         **names: Any,
@@ -106,7 +112,9 @@ class Objective(Arithmetic):
         declared = [(declared_node(d, parse), d) for d in distributions_of(distributions)]
         environment = classify([statement_of(reading.expression).body], declared, names, parse, OPTIONS)
         environment.inline = InlineLaws(reading)
-        options = Options(samples, analytic, validate, estimators, divergences, truncate, checkpoint)
+        options = Options(
+            samples, analytic, validate, estimators, divergences, sharing, compile, truncate, checkpoint
+        )
         self._build(reading, environment, options)
         refuse_unknown_keywords(self.bound, names)
 
@@ -117,7 +125,7 @@ class Objective(Arithmetic):
         Args:
             reading: the formula.
             environment: what its names are bound to.
-            options: those of `symdgm.equations.Options`.
+            options: see `Options`.
         """
         objective = cls.__new__(cls)
         objective._build(reading, environment, Options(**options))
@@ -143,7 +151,10 @@ class Objective(Arithmetic):
         self.rewriting, self._many = rewriting, 0
         self.factors, self.networks = factors_of(self.bound), networks_of(self.bound)
         self.baselines = Shelf(choices.modules)
-        self.runner = Runner(frozen, self.term_names, str(body), self._anchor)
+        sharing, backend = options.sharing, options.backend
+        self.runner = Runner(
+            frozen, self.term_names, str(body), self._anchor, sharing=sharing, backend=backend
+        )
         self.derivation: Derivation = self._derived()
         warn_of_direction(self)
 
@@ -232,27 +243,33 @@ class Objective(Arithmetic):
             self.derivation, self._many = self._derived(), len(self.runner.frozen.choices.many)
         return result
 
-    def read(self, values: Mapping[str, object]) -> dict[str, Tensor]:
-        """The data as checked tensors; on an accelerator, values are looked at the first time only."""
-        anchor = self._anchor()
-        data = self._tensors(values, anchor)
+    def read(self, values: Mapping[str, object], *, each: bool = True) -> dict[str, Tensor]:
+        """The data as checked tensors.
+
+        Args:
+            values: by name.
+            each: whether values are looked at every time, or the first of each shape only; on an
+                accelerator, which would have to be waited for, it is always the latter.
+        """
+        data = self._tensors(values)
         if self.validate and (
-            _on_cpu(data) or self.runner.key(data, Output.MEAN) not in self.runner.programs
+            (each and _on_cpu(data)) or self.runner.key(data, Output.MEAN) not in self.runner.programs
         ):
-            check_values(self.bound.environment, data, anchor)
+            check_values(self.bound.environment, data, self._anchor())
         return data
 
-    def _tensors(self, values: Mapping[str, object], anchor: Tensor | None) -> dict[str, Tensor]:
+    def _tensors(self, values: Mapping[str, object]) -> dict[str, Tensor]:
         optional = self.accepted[len(self.data) :]
-        data = read_data(respelled(values, self.accepted, parse), self.data, anchor, optional)
+        # The usual case first: a step pays for every dict that is built.
+        known = values if values.keys() == set(self.data) else respelled(values, self.accepted, parse)
+        data = read_data(known, self.data, self._anchor, optional)
         check_batch(data)
         return data
 
     def check(self, values: Mapping[str, object]) -> None:
         """Check names, batch sizes, dtypes and supports of data; see `__call__` for the errors."""
-        anchor = self._anchor()
-        data = self._tensors(values, anchor)
-        check_values(self.bound.environment, data, anchor)
+        data = self._tensors(values)
+        check_values(self.bound.environment, data, self._anchor())
 
     def inputs(self, values: object = None, /, *, n: int = 1, **data: object) -> dict[str, Any]:
         """The arguments with which `code` repeats an evaluation: ``exec(code)``, ``objective(**inputs)``.
@@ -326,18 +343,6 @@ class Objective(Arithmetic):
 
     def _device(self, data: Mapping[str, Tensor]) -> torch.device:
         return next((t.device for t in (*data.values(), *self.parameters())), torch.device("cpu"))
-
-
-def code_of(objective: Objective, called: str) -> str:
-    """The code that an objective ran last; ``called`` is what a first evaluation is asked of."""
-    program = objective.runner.last()
-    if program is None:
-        example = ", ".join(f"{name}=batch" for name in objective.data) or "n=64"
-        raise SymdgmError(
-            "the code depends on shapes, which no evaluation has shown yet",
-            hint=f"evaluate once: `{called}({example})`",
-        )
-    return program.text
 
 
 def _on_cpu(data: Mapping[str, Tensor]) -> bool:

@@ -81,7 +81,7 @@ def rollout(
     like = next((p for p in parameters if p.is_floating_point()), None)
     generator = Generator(environment, {}, _outcomes(declared))
     with torch.no_grad(), seeded(seed, torch.device("cpu") if like is None else like.device):
-        return sample(generator, n, steps, read_data(data, tuple(data), like), mean=mean)
+        return sample(generator, n, steps, read_data(data, tuple(data), lambda: like), mean=mean)
 
 
 def _is_step(variable: Basic, time: Basic) -> bool:

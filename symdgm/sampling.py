@@ -24,7 +24,7 @@ def sample(
     """Draws from the generative model; see `symdgm.model.Model.sample`."""
     length = model.objective.bound.lengths
     values = {name: value for name, value in given.items() if name != length}
-    fixed = read_data(values, tuple(values), next(model.parameters(), None))
+    fixed = read_data(values, tuple(values), lambda: next(model.parameters(), None))
     with torch.no_grad(), seeded(seed, _device(model)):
         if length is not None:
             return forecasting.sample(_generator(model), n, given.get(length), fixed, mean=mean)

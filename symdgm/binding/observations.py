@@ -79,7 +79,7 @@ def _spelling(name: str, read: Callable[[str], Basic]) -> str:
 def read_data(
     values: Mapping[str, object],
     wanted: Sequence[str],
-    like: Tensor | None = None,
+    like: Callable[[], Tensor | None],
     optional: Sequence[str] = (),
 ) -> dict[str, Tensor]:
     """Observed values as tensors, in the order of the formula.
@@ -91,7 +91,7 @@ def read_data(
     Args:
         values: by name.
         wanted: the names, in the order of the formula.
-        like: a weight of the networks, if there is one.
+        like: finds a weight of the networks, if there is one.
         optional: names that may be left out, such as the lengths of sequences.
 
     Raises:
@@ -136,7 +136,7 @@ def check_draws(n: int, data: Mapping[str, Tensor]) -> int:
     return n
 
 
-def _tensor(name: str, value: object, like: Tensor | None) -> Tensor:
+def _tensor(name: str, value: object, find: Callable[[], Tensor | None]) -> Tensor:
     if isinstance(value, Tensor):
         return value
     if value is None or isinstance(value, str | bytes | Number | Mapping):
@@ -150,6 +150,7 @@ def _tensor(name: str, value: object, like: Tensor | None) -> Tensor:
         raise DataError(
             f"`{name}` cannot be read as a tensor: {error}", hint="pass a tensor or a numeric array"
         ) from error
+    like = find()
     if like is None:
         return tensor
     return tensor.to(like) if tensor.is_floating_point() else tensor.to(like.device)

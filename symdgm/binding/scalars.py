@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from numbers import Real
 
 import torch
@@ -46,6 +47,8 @@ class Scalars(MutableMapping[str, float | Tensor]):
         self._values: dict[str, float | Tensor] = {}
         self._schedules: dict[str, Schedule] = {}
         self._tensors: dict[str, tuple[float, Tensor]] = {}
+        self._pins: dict[tuple[str, torch.dtype, torch.device], tuple[float, Tensor]] = {}
+        self._pinning = False
         self._step = 0
         for name, value in values.items():
             self._put(name, value)
@@ -61,12 +64,46 @@ class Scalars(MutableMapping[str, float | Tensor]):
         value = self._values[name]
         if isinstance(value, Tensor):
             return value
+        if self._pinning:
+            return self._pin(name, value, like)
         known = self._tensors.get(name)
         if known is not None and _fits(known, value, like):
             return known[1]
         made = torch.tensor(value, dtype=like.dtype, device=like.device)
         self._tensors[name] = (value, made)
         return made
+
+    @contextmanager
+    def pinned(self) -> Iterator[None]:
+        """Inside, numbers are read from tensors of their own, which stay where they are; see `refill`."""
+        self._pinning = True
+        try:
+            yield
+        finally:
+            self._pinning = False
+
+    def refill(self, sizes: Iterable[str] = ()) -> tuple[object, ...]:
+        """Bring pinned tensors up to date.
+
+        Args:
+            sizes: the scalars that are whole numbers in the code.
+
+        Returns:
+            What is not pinned: which tensors are bound, and the sizes.
+        """
+        for key, (known, tensor) in self._pins.items():
+            value = self._values[key[0]]
+            if not isinstance(value, Tensor) and value != known:
+                tensor.fill_(value)
+                self._pins[key] = (value, tensor)
+        bound = ((name, id(value)) for name, value in self._values.items() if isinstance(value, Tensor))
+        return *bound, *((name, self.size(name)) for name in sizes)
+
+    def _pin(self, name: str, value: float, like: Tensor) -> Tensor:
+        key = (name, like.dtype, like.device)
+        if key not in self._pins:
+            self._pins[key] = (value, torch.full((), value, dtype=like.dtype, device=like.device))
+        return self._pins[key][1]
 
     def add(self, name: str, value: object) -> None:
         """One more scalar, which the formula does not name; see the class for what it may be."""

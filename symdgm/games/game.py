@@ -13,6 +13,7 @@ from torch import Tensor
 from symdgm.binding import Environment, Excerpt, Written
 from symdgm.binding.observations import check_draws
 from symdgm.errors import OptionError, suggest
+from symdgm.games.averages import Average, clip
 from symdgm.games.critics import Critics, estimate_divergences, record, with_critics
 from symdgm.games.players import Listed, Player, make_players
 from symdgm.games.sides import has_players, is_game, only_side, sides_of
@@ -97,21 +98,48 @@ def find_player(players: Mapping[str, Player], name: str | None) -> Player:
 
 
 def read_batch(players: Mapping[str, Player], values: Mapping[str, object], n: int) -> dict[str, Tensor]:
-    """What a step was given as checked tensors; without data, one that says how many are drawn."""
+    """What a step was given as checked tensors; without data, one that says how many are drawn.
+
+    Values are looked at in the first batch of each shape: a step would pay a tenth of its time for it.
+    """
+    batch = _read_alone(players, values) if len(players) == 1 else _read_together(players, values)
+    check_draws(n, batch)
+    return batch or {"": torch.empty(n, 0)}
+
+
+def _read_alone(players: Mapping[str, Player], values: Mapping[str, object]) -> dict[str, Tensor]:
+    (player,) = players.values()
+    return player.objective.read(values, each=False)
+
+
+def _read_together(players: Mapping[str, Player], values: Mapping[str, object]) -> dict[str, Tensor]:
     known = {name for player in players.values() for name in player.objective.data}
     batch: dict[str, Tensor] = {}
     for player in players.values():
-        objective = player.objective
-        others = known - set(objective.data)
-        batch |= objective.read({name: value for name, value in values.items() if name not in others})
-    check_draws(n, batch)
-    return batch or {"": torch.empty(n, 0)}
+        others = known - set(player.objective.data)
+        own = {name: value for name, value in values.items() if name not in others}
+        batch |= player.objective.read(own, each=False)
+    return batch
 
 
 def split_batch(objective: Objective, batch: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], int]:
     """The data of one objective from a batch, and how many are drawn where it has none."""
     data = {name: batch[name] for name in objective.accepted if name in batch}
     return data, 1 if data else len(next(iter(batch.values())))
+
+
+def after_move(player: Player, averages: Sequence[Average]) -> None:
+    """Clip the weights of a player who has moved, and let the averages of them follow."""
+    if player.clip is not None:
+        clip(player.parameters, player.clip)
+    for average in averages:
+        if not player.name or not {*player.parameters}.isdisjoint(average.source.parameters()):
+            average.follow()
+
+
+def signed(objective: Objective, value: Tensor) -> Tensor:
+    """What is minimised."""
+    return -value if objective.direction == "maximize" else value
 
 
 def all_baselines(players: Mapping[str, Player]) -> Shelf:

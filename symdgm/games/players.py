@@ -18,7 +18,6 @@ from symdgm.games.sides import Side
 from symdgm.lowering.reach import is_number, parameters_of, reached
 from symdgm.objective import Objective
 from symdgm.rewriting import Change, Kind, Step
-from symdgm.runtime import Runner
 
 Listed = Mapping[str, object]
 """Player → what it owns: names, networks, distributions or parameters."""
@@ -113,7 +112,7 @@ def restricted(objective: Objective, name: str, own: Sequence[nn.Parameter]) -> 
     side.rewriting = replace(objective.rewriting, terms=tuple(objective.rewriting.terms[i] for i in kept))
     roots = tuple(frozen.roots[i] for i in kept)
     runner = objective.runner
-    side.runner = Runner(replace(frozen, roots=roots), side.term_names, runner.docstring, runner.anchor)
+    side.runner = runner.of(replace(frozen, roots=roots), side.term_names)
     note = f"does not depend on what `{name}` moves"
     changes = tuple(Change(frozen.roots[i].term.name, Integer(0), note) for i in left)
     why = f"what does not depend on the parameters of {name} has no gradient by them, and is not computed"

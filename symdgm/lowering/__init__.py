@@ -10,6 +10,7 @@ from symdgm.lowering.freeze import Frozen, freeze
 from symdgm.lowering.ranges import LabelRange, ParameterRange
 from symdgm.lowering.statements import Statement, compiled, environment
 from symdgm.lowering.time.segments import Segments, segments
+from symdgm.lowering.unshare import unshare
 
 __all__ = [
     "FUNCTION",
@@ -30,4 +31,5 @@ __all__ = [
     "environment",
     "freeze",
     "segments",
+    "unshare",
 ]

@@ -26,8 +26,10 @@ from symdgm.lowering import (
     TooManyStates,
     compiled,
     emit,
+    unshare,
 )
 from symdgm.lowering.naming import Names, identifier
+from symdgm.runtime.compiling import Compiled
 
 MAX_PROGRAMS = 32
 """Finished functions that an objective keeps; the one that was made first is dropped first."""
@@ -65,7 +67,12 @@ class Program:
     @cached_property
     def needs_like(self) -> bool:
         """Whether an argument takes its dtype or device from the networks: a scalar, or a new tensor."""
-        return any(what.partition(":")[0] in ("scalar", "dtype", "device") for _, what in self.inputs)
+        return any(kind in ("scalar", "dtype", "device") for _, kind, _ in self.parts)
+
+    @cached_property
+    def parts(self) -> tuple[tuple[str, str, str], ...]:
+        """Identifier, kind and name of each argument: ``("x", "data", "x")``."""
+        return tuple((identifier, *_parted(what)) for identifier, what in self.inputs)
 
 
 class Runner:
@@ -79,15 +86,25 @@ class Runner:
         names: how each term is called.
         docstring: one line for the generated function.
         anchor: a tensor whose dtype and device new tensors take, or None for torch's default.
+        sharing: whether a network is called once for all occurrences of the same distribution.
+        backend: of `torch.compile`, or None for plain PyTorch.
     """
 
     def __init__(
-        self, frozen: Frozen, names: list[str], docstring: str, anchor: Callable[[], Tensor | None]
+        self,
+        frozen: Frozen,
+        names: list[str],
+        docstring: str,
+        anchor: Callable[[], Tensor | None],
+        *,
+        sharing: bool = True,
+        backend: str | None = None,
     ) -> None:
         self.frozen = frozen
         self.names = names
         self.docstring = docstring
         self.anchor = anchor
+        self.sharing, self.backend = sharing, backend
         self.programs: dict[Hashable, Program] = {}
         self.latest: dict[Output, Program] = {}
         self.events: dict[str, torch.Size] = {}
@@ -122,6 +139,10 @@ class Runner:
             self._explain(program, data, error)
             raise
 
+    def of(self, frozen: Frozen, names: list[str]) -> Runner:
+        """A runner of another plan that runs it in the same way."""
+        return Runner(frozen, names, self.docstring, self.anchor, sharing=self.sharing, backend=self.backend)
+
     def _told(self, result: Result) -> Result:
         """A result that a derivative has tracked though nobody asked for gradients, without its graph."""
         if not self.frozen.differentiates or torch.is_grad_enabled():
@@ -154,7 +175,7 @@ class Runner:
     def arguments(self, program: Program, data: Mapping[str, Tensor], n: int = 1) -> dict[str, Any]:
         """The arguments of a finished function, read now: networks, scalars and tensors are never copied."""
         like = self._like(data) if program.needs_like else _NOTHING
-        return {identifier: self._read(what, data, n, like) for identifier, what in program.inputs}
+        return {identifier: self._read(kind, name, data, n, like) for identifier, kind, name in program.parts}
 
     def last(self) -> Program | None:
         """The function of means that ran last, or that of another output where there was none."""
@@ -172,7 +193,7 @@ class Runner:
         self.events.update(emission.events)
         self.programs[key] = Program(
             emission.text,
-            _function(emission.text),
+            self._callable(emission.text),
             inputs,
             emission.statements,
             emission.labels,
@@ -180,6 +201,13 @@ class Runner:
         )
         self.latest[output] = self.programs[key]
         return self._told(emission.result)
+
+    def _callable(self, text: str) -> Callable[..., Result]:
+        function = _function(text)
+        if self.backend is None:
+            return function
+        data = [i for what, i in self.identifiers.items() if what.startswith("data:")]
+        return Compiled(function, self.backend, data)
 
     def _explain(self, program: Program, data: Mapping[str, Tensor], error: Exception) -> None:
         """Raise what is wrong with the labels, if that is why PyTorch failed.
@@ -211,7 +239,7 @@ class Runner:
     def _emit(self, data: Mapping[str, Tensor], n: int, output: Output) -> Emission:
         like = self._like(data)
         values = {
-            i: self._read(what, data, n, like)
+            i: self._read(*_parted(what), data, n, like)
             for what, i in self.identifiers.items()
             if not _absent(what, data)
         }
@@ -219,7 +247,7 @@ class Runner:
         size = self.identifiers["n"] if first is None else f"{self.identifiers[f'data:{first}']}.shape[0]"
         with torch.set_grad_enabled(self.frozen.differentiates or torch.is_grad_enabled()):
             return emit(
-                self.frozen,
+                self.frozen if self.sharing else unshare(self.frozen),
                 values,
                 arguments=self.identifiers,
                 names=self.names,
@@ -228,9 +256,8 @@ class Runner:
                 docstring=self.docstring,
             )
 
-    def _read(self, what: str, data: Mapping[str, Tensor], n: int, like: Tensor) -> Any:
+    def _read(self, kind: str, name: str, data: Mapping[str, Tensor], n: int, like: Tensor) -> Any:
         """The value of an input of a function now."""
-        kind, _, name = what.partition(":")
         if kind == "data":
             return data[name]
         if kind == "network":
@@ -270,6 +297,12 @@ def _function(text: str) -> Callable[..., tuple[Tensor, dict[str, Tensor]]]:
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
     weakref.finalize(function, linecache.cache.pop, filename, None).atexit = False
     return function
+
+
+def _parted(what: str) -> tuple[str, str]:
+    """Kind and name of an input: ``("data", "x")``."""
+    kind, _, name = what.partition(":")
+    return kind, name
 
 
 def _absent(what: str, data: Mapping[str, Tensor]) -> bool:

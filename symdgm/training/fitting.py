@@ -45,6 +45,7 @@ def fit(
     callbacks: Sequence[Callback] = (),
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
+    capture: bool | str = "auto",
     **unknown: object,
 ) -> History:
     """Trains a model on data.
@@ -87,6 +88,7 @@ def fit(
         checkpoint: a file which is replaced, whole, after each epoch and on an interruption.
         resume: goes on from ``checkpoint``, if it exists, as if there had been no break; ``epochs`` counts
             from the very beginning, and the optimiser keeps the state that it had.
+        capture: whether steps are recorded as CUDA graphs and replayed, see `Stepper`; ``"auto"``: on a GPU.
         unknown: refused, with the nearest known option.
 
     Returns:
@@ -106,7 +108,13 @@ def fit(
     _check_resume(checkpoint, resume)
     _check_draws(trainable, data, steps=count, n=n)
     stepper = Stepper(
-        trainable, optimizer=optimizer, lr=lr, steps=turns, clip_norm=clip_norm, clip_value=clip_value
+        trainable,
+        optimizer=optimizer,
+        lr=lr,
+        steps=turns,
+        clip_norm=clip_norm,
+        clip_value=clip_value,
+        capture=capture,
     )
     device = stepper.players[0].parameters[0].device
     layout = _layout(stepper, batch_size=n or batch_size, shuffle=shuffle, drop_last=drop_last)

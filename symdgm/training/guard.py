@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import final
 
@@ -22,11 +23,21 @@ PENDING = 64
 
 @dataclass(frozen=True, eq=False)
 class Attempt:
-    """All that is needed to make one evaluation again: who, on what, with which noise."""
+    """All that is needed to make one evaluation again: who, on what, with which noise.
+
+    Args:
+        player: whose move it was.
+        batch: the data.
+        rng: the random streams before it; None where it is recorded, and never judged on the spot.
+    """
 
     player: Player
     batch: Mapping[str, Tensor]
-    rng: RandomState
+    rng: RandomState | None
+
+    def replayed(self) -> AbstractContextManager[None]:
+        """Inside, the noise of the attempt is drawn again."""
+        return nullcontext() if self.rng is None else self.rng.replayed()
 
 
 class Guard(ABC):
@@ -37,8 +48,17 @@ class Guard(ABC):
         """Called before the backward pass."""
 
     @abstractmethod
-    def gradient(self, attempt: Attempt, loss: Tensor, size: Tensor) -> None:
-        """Called before the step; ``size`` ``[]`` is not finite if some gradient is not."""
+    def gradient(self, attempt: Attempt, loss: Tensor, bad: Tensor) -> None:
+        """Called before the step; ``bad`` ``[]`` is not 0 if some gradient is not finite."""
+
+    @abstractmethod
+    def done(self, attempt: Attempt) -> None:
+        """Called after the step, on the host only: recorded steps call it at every replay."""
+
+    @property
+    @abstractmethod
+    def flags(self) -> tuple[Tensor, ...]:
+        """What it keeps on the device."""
 
     @abstractmethod
     def settle(self) -> None:
@@ -61,10 +81,18 @@ class ImmediateGuard(Guard):
         if not math.isfinite(loss.item()):
             raise self._trainable.diagnose(attempt.batch, attempt.rng, attempt.player.name)
 
-    def gradient(self, attempt: Attempt, loss: Tensor, size: Tensor) -> None:
+    def gradient(self, attempt: Attempt, loss: Tensor, bad: Tensor) -> None:
         """Raises an error that names the parameters and the term if a gradient is not finite."""
-        if not math.isfinite(size.item()):
+        if bad.item():
             raise explain_gradient(self._trainable, attempt)
+
+    def done(self, attempt: Attempt) -> None:
+        """All was decided before the step."""
+
+    @property
+    def flags(self) -> tuple[Tensor, ...]:
+        """Nothing."""
+        return ()
 
     def settle(self) -> None:
         """Nothing is ever undecided."""
@@ -79,36 +107,43 @@ class DeferredGuard(Guard):
 
     Fused optimisers make no step while their ``found_inf`` is 1 (the mechanism of gradient scaling). The flag
     stays up once it is up, so that the weights remain those of the first bad step until the host looks, and
-    the step can be made again to explain it. No step waits for the device.
+    the step can be made again to explain it. No step waits for the device, so that it can be recorded.
     """
 
     def __init__(self, trainable: Trainable, players: Sequence[Player], device: torch.device) -> None:
         self._trainable = trainable
         self._players = players
         self._bad = torch.zeros((), device=device)
+        self._good = torch.zeros((), device=device)
         self._attempts: list[Attempt] = []
-        self._flags: list[Tensor] = []
 
     def loss(self, attempt: Attempt, loss: Tensor) -> None:
         """The loss is judged together with the gradient."""
 
-    def gradient(self, attempt: Attempt, loss: Tensor, size: Tensor) -> None:
-        """Raises the flag on the device."""
-        self._bad.logical_or_(~torch.isfinite(loss.detach() + size))
+    def gradient(self, attempt: Attempt, loss: Tensor, bad: Tensor) -> None:
+        """Raises the flag on the device, and counts the steps until it was raised."""
+        self._bad.logical_or_(bad).logical_or_(~torch.isfinite(loss.detach()))
+        self._good.add_(1 - self._bad)
         attempt.player.optimizer.found_inf = self._bad  # type: ignore[attr-defined]
         attempt.player.optimizer.grad_scale = None  # type: ignore[attr-defined]
+
+    def done(self, attempt: Attempt) -> None:
+        """Remembers how the step could be made again, until the flag is looked at."""
         self._attempts.append(attempt)
-        self._flags.append(self._bad.clone())
-        if len(self._flags) >= PENDING:
+        if len(self._attempts) >= PENDING:
             self.settle()
 
+    @property
+    def flags(self) -> tuple[Tensor, ...]:
+        """Whether a step was bad, and how many were good before it."""
+        return self._bad, self._good
+
     def settle(self) -> None:
-        """Looks at the flags; waits for the device."""
-        flags, attempts = self._flags, self._attempts
-        if flags and bool(self._bad):
-            first = int(torch.stack(flags).argmax())
-            raise _explain(self._trainable, attempts[first])
-        self._flags, self._attempts = [], []
+        """Looks at the flag; waits for the device."""
+        if self._attempts and bool(self._bad):
+            raise _explain(self._trainable, self._attempts[int(self._good)])
+        self._attempts.clear()
+        self._good.zero_()
 
     def release(self) -> None:
         """Takes the flag off the optimisers."""
@@ -126,7 +161,7 @@ def make_guard(trainable: Trainable, players: Sequence[Player], device: torch.de
 
 
 def _explain(trainable: Trainable, attempt: Attempt) -> SymdgmError:
-    with attempt.rng.replayed():
+    with attempt.replayed():
         loss = trainable.evaluate(attempt.batch, attempt.player.name).loss
     if not math.isfinite(loss.item()):
         return trainable.diagnose(attempt.batch, attempt.rng, attempt.player.name)
@@ -135,7 +170,7 @@ def _explain(trainable: Trainable, attempt: Attempt) -> SymdgmError:
 
 def explain_gradient(trainable: Trainable, attempt: Attempt) -> NonFiniteError:
     """The error for a finite loss with a gradient that is not: which parameters, and through which terms."""
-    with attempt.rng.replayed():
+    with attempt.replayed():
         evaluation = trainable.evaluate(attempt.batch, attempt.player.name)
     parameters = attempt.player.parameters
     terms = [name for name, term in evaluation.terms.items() if _is_bad(_gradients(term, parameters))]

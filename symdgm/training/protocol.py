@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -65,6 +66,12 @@ class Trainable(Protocol):
             rng: a `RandomState`; ``with rng.replayed():`` draws the very noise of that evaluation again.
             player: whose loss it was.
         """
+
+    def pinned(self) -> AbstractContextManager[None]:
+        """Inside, numbers that change between steps are read from tensors that stay where they are."""
+
+    def refill(self) -> Hashable:
+        """Brings those tensors up to date; returns what else a recorded step depends on."""
 
     def moved(self, player: str) -> None:
         """Called after each step of a player's optimiser: moving averages, clipped weights."""

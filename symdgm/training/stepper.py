@@ -9,10 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from symdgm.errors import OptionError, ParameterError
+from symdgm.training.capture import Recorder, obstacle, wanted
+from symdgm.training.finiteness import Finiteness
 from symdgm.training.guard import Attempt, make_guard
 from symdgm.training.optimizers import OptimizerSpec, Player, make_players
 from symdgm.training.protocol import Evaluation, Trainable
 from symdgm.training.randomness import RandomState
+from symdgm.training.update import update
 
 
 @final
@@ -32,6 +35,8 @@ class Stepper:
             on every fifth (Goodfellow et al. 2014, Algorithm 1).
         clip_norm: the largest Euclidean norm of a player's whole gradient (Pascanu et al. 2013, Algorithm 1).
         clip_value: the largest absolute entry of a gradient; before the norm is taken.
+        capture: whether steps are recorded as CUDA graphs and replayed; ``"auto"``: on a GPU, wherever it can
+            be. The first steps are made one kernel at a time, and the first replay is compared with one.
 
     Raises:
         OptionError: for a limit that is not positive, and as `make_players` does.
@@ -46,6 +51,7 @@ class Stepper:
         steps: Mapping[str, int] | None = None,
         clip_norm: float | None = None,
         clip_value: float | None = None,
+        capture: bool | str = "auto",
     ) -> None:
         rates = [("lr", rate) for rate in (lr.values() if isinstance(lr, Mapping) else [lr])]
         for name, value in [*rates, ("clip_norm", clip_norm), ("clip_value", clip_value)]:
@@ -53,12 +59,16 @@ class Stepper:
                 raise OptionError(f"`{name}` must be positive, not {value}")
         self.trainable = trainable
         self.players: list[Player] = make_players(trainable.players, optimizer, lr, steps)
+        # Then autograd need not search for what leads to these parameters; it is everything.
+        self._owns_all = len(self.players) == 1 and _holds(self.players[0], trainable)
         self._round = max(player.steps for player in self.players)
         self.step = 0
         self._clip_norm = clip_norm
         self._clip_value = clip_value
         self._device = self.players[0].parameters[0].device
         self._guard = make_guard(trainable, self.players, self._device)
+        self._bad_entries = Finiteness(self._device)
+        self._recorder = self._made_recorder(capture)
 
     def __call__(self, batch: Mapping[str, Tensor]) -> dict[str, Evaluation]:
         """Makes one step of every player whose turn it is on a batch that is already on the device.
@@ -87,8 +97,25 @@ class Stepper:
         """Leaves the optimisers as they were found; the last call to a stepper."""
         self._guard.release()
 
+    def _made_recorder(self, capture: bool | str) -> Recorder | None:
+        why = obstacle(self.players, self._device)
+        if not wanted(capture, why):
+            return None
+        return Recorder(self.trainable, self._device, self._made, self._guard.flags)
+
     def _move(self, player: Player, batch: Mapping[str, Tensor]) -> Evaluation:
         attempt = Attempt(player, batch, RandomState.capture(self._device))
+        recorder = self._recorder
+        evaluation = self._attempted(attempt) if recorder is None else recorder(player, batch)
+        self._guard.done(attempt)
+        return evaluation
+
+    def _made(self, player: Player, batch: Mapping[str, Tensor]) -> Evaluation:
+        """A move that may be recorded: nothing in it asks for the state of the generators."""
+        return self._attempted(Attempt(player, batch, None))
+
+    def _attempted(self, attempt: Attempt) -> Evaluation:
+        player, batch = attempt.player, attempt.batch
         evaluation = self.trainable.evaluate(batch, player.name)
         self._guard.loss(attempt, evaluation.loss)
         if not evaluation.loss.requires_grad:
@@ -99,36 +126,30 @@ class Stepper:
             )
         for parameter in player.parameters:
             parameter.grad = None
-        # Only this player's own gradients are formed: nobody else's weights, and no more work than that.
-        torch.autograd.backward(evaluation.loss, inputs=player.parameters)
+        if self._owns_all and not any(value.requires_grad for value in batch.values()):
+            torch.autograd.backward(evaluation.loss)
+        else:
+            # Only this player's own gradients are formed: nobody else's weights, and no more work than that.
+            torch.autograd.backward(evaluation.loss, inputs=player.parameters)
         self._guard.gradient(attempt, evaluation.loss, self._clip(player.parameters))
-        player.optimizer.step()
+        update(player.optimizer)
         self.trainable.moved(player.name)
         return evaluation
 
     def _clip(self, parameters: Sequence[nn.Parameter]) -> Tensor:
-        """Clips in place; a scalar that is not finite if some gradient was not."""
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        if self._clip_value is None and self._clip_norm is None:
-            return gradient_size(gradients)
-        size = torch.zeros((), device=self._device)
+        """Clips in place; a flag which is not 0 if some gradient was not finite."""
+        # Before anything is clipped: clipping an infinite entry would hide it.
+        bad = self._bad_entries([p.grad for p in parameters if p.grad is not None])
         if self._clip_value is not None:
-            # Clipping an infinite entry would hide it.
-            size = size + gradient_size(gradients)
             nn.utils.clip_grad_value_(parameters, self._clip_value)
         if self._clip_norm is not None:
-            size = size + nn.utils.clip_grad_norm_(parameters, self._clip_norm)
-        return size
+            size = nn.utils.clip_grad_norm_(parameters, self._clip_norm)
+            # Finite entries can have an infinite norm, by which all would become 0.
+            bad = bad.logical_or_(~torch.isfinite(size))
+        return bad
 
 
-def gradient_size(gradients: Sequence[Tensor]) -> Tensor:
-    """A scalar that is not finite if some entry of the gradients is not.
-
-    On the CPU the plain sum (NaN and infinity survive it), which costs half of a norm; on an accelerator the
-    norm, which is two kernels for all tensors together.
-    """
-    if not gradients:
-        return torch.zeros(())
-    if gradients[0].device.type == "cpu":
-        return torch.stack([gradient.sum() for gradient in gradients]).sum()
-    return nn.utils.get_total_norm(gradients)
+def _holds(player: Player, trainable: Trainable) -> bool:
+    """Whether the optimiser of a player has all that is trained."""
+    own = {id(parameter) for parameter in player.parameters}
+    return all(id(p) in own for parameters in trainable.players.values() for p in parameters)

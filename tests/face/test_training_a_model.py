@@ -19,6 +19,7 @@ from symdgm.errors import (
     NotSupportedError,
     OptionError,
     ParameterError,
+    SupportError,
     SymdgmError,
 )
 from symdgm.training.randomness import draw_seed
@@ -286,3 +287,30 @@ def test_a_model_says_which_way() -> None:
     minimised = sd.Model("J(x) = minimize ||f(x)||^2", f=nn.Linear(2, 2))
     x = torch.ones(3, 2)
     assert minimised.loss(x=x) == minimised.objective(x=x)
+
+
+def test_a_step_looks_at_values_in_the_first_batch_of_each_shape() -> None:
+    model, x = by_objects(), images()
+    with pytest.raises(SupportError):
+        model.train_step(x=x + 0.5)
+    model.train_step(x=x)
+    model.train_step(x=x + 0.5)
+    with pytest.raises(SupportError):
+        model.objective(x=x + 0.5)
+    with pytest.raises(DataError, match="no data `y`"):
+        model.train_step(y=x)
+
+
+def test_a_step_puts_a_network_that_was_set_apart_into_training_mode() -> None:
+    model, x = by_objects(), images()
+    model.train_step(x=x)
+    inner = next(m for m in model.modules() if isinstance(m, torch.nn.Linear))
+    inner.eval()
+    model.train_step(x=x)
+    assert all(m.training for m in model.modules())
+
+
+def test_a_step_forms_no_gradient_of_data() -> None:
+    model, x = by_objects(), images().requires_grad_()
+    model.train_step(x=x)
+    assert x.grad is None

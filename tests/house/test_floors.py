@@ -14,7 +14,7 @@ FACE = (
     "objective", "chain", "model", "block", "statement", "formula", "families", "written_factors", "parts",
     "blocks", "derivation", "generation", "games", "inline_laws", "divergences", "estimators",
     "algebra", "expression", "equations", "bounding", "measuring", "verification", "equivalence",
-    "numeric_witness", "report", "better_estimators", "forecasting", "sampling", "unrolling",
+    "numeric_witness", "options", "generated", "report", "better_estimators", "forecasting", "sampling", "unrolling",
     "roles", "rollouts",
 )  # fmt: skip
 BELOW_THE_FACE = (

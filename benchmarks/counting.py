@@ -1,0 +1,38 @@
+"""What a step dispatches, which does not depend on the machine's mood."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, final
+
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Operators that one step dispatches, and the operations of its matrix products in units of 1e9."""
+
+    operators: int | None = None
+    gflop: float | None = None
+
+
+@final
+class _Counter(TorchDispatchMode):
+    def __init__(self) -> None:
+        super().__init__()
+        self.operators = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.operators += 1
+        return func(*args, **(kwargs or {}))
+
+
+def count(step: Callable[[], object]) -> Counts:
+    """Counts of one step, forward, backward and optimiser."""
+    with _Counter() as counter:
+        step()
+    with FlopCounterMode(display=False) as flops:
+        step()
+    return Counts(counter.operators, flops.get_total_flops() / 1e9)

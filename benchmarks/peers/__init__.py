@@ -1,0 +1,1 @@
+"""The same objectives in other libraries; each module needs its library, and nothing else imports it."""

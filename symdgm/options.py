@@ -1,0 +1,48 @@
+"""The options of an objective: how it is estimated, checked and run; none of them changes what it means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from symdgm.errors import OptionError
+from symdgm.estimators import Recipe
+from symdgm.lowering import Option, Segments, segments
+
+
+@dataclass(frozen=True)
+class Options:
+    """See `Objective`, whose keywords these are.
+
+    Raises:
+        OptionError: ``compile`` is neither True, False nor the name of a backend.
+    """
+
+    samples: int | Mapping[str, int] = 1
+    analytic: bool = True
+    validate: bool = True
+    estimators: Mapping[str, str | Recipe] | None = None
+    divergences: Mapping[str, Option] | None = None
+    sharing: bool = True
+    compile: bool | str = False
+    truncate: int | None = None
+    checkpoint: int | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.compile, bool | str):
+            raise OptionError(
+                f"`compile` is {self.compile!r}",
+                hint='write True, False, or a backend of `torch.compile`, such as "aot_eager"',
+            )
+
+    @property
+    def segments(self) -> Segments:
+        """What loops over time do every so many steps."""
+        return segments(self.truncate, self.checkpoint)
+
+    @property
+    def backend(self) -> str | None:
+        """What `torch.compile` is to use, or None for plain PyTorch."""
+        if isinstance(self.compile, str):
+            return self.compile
+        return "inductor" if self.compile else None

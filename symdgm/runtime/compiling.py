@@ -1,0 +1,90 @@
+"""A generated function through `torch.compile`, or as it is where that cannot be."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, final
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
+
+from symdgm.errors import SymdgmWarning
+
+Result = tuple[Tensor, dict[str, Tensor]]
+"""The value and the terms."""
+
+
+@final
+class Compiled:
+    """A function that is compiled as one graph when it is called first.
+
+    The batch's size is dynamic from the beginning, so that a smaller last batch compiles nothing; scalars are
+    tensors, whose values are no part of the graph; noise is drawn as plain PyTorch draws it, so that a seed
+    gives the same numbers. What cannot be compiled runs as it is, and a warning says why, once.
+
+    Args:
+        function: a generated function.
+        backend: of `torch.compile`, such as ``"inductor"``.
+        data: which of its arguments have the batch as their first axis.
+    """
+
+    def __init__(self, function: Callable[..., Result], backend: str, data: Sequence[str]) -> None:
+        self.plain = function
+        self.why = ""
+        self._backend = backend
+        self._data = tuple(data)
+        self._fast: Callable[..., Result] | None = None
+        self._mark: Callable[[Tensor, int], None] = _unmarked
+
+    def __call__(self, **arguments: Any) -> Result:
+        """The function's result."""
+        # A mode that looks at every operation, such as a counter, sees none in a graph.
+        if self.why or is_in_torch_dispatch_mode():
+            return self.plain(**arguments)
+        if self._fast is None:
+            self._prepare()
+        for name in self._data:
+            if name in arguments:
+                self._mark(arguments[name], 0)
+        return self._tried(arguments)
+
+    def _prepare(self) -> None:
+        # Its import takes a second, which only those pay who compile.
+        from torch._dynamo import maybe_mark_dynamic
+
+        self._mark = maybe_mark_dynamic
+        options: Any = {"fallback_random": True} if self._backend == "inductor" else None
+        self._fast = torch.compile(self.plain, fullgraph=True, backend=self._backend, options=options)
+
+    def _tried(self, arguments: dict[str, Any]) -> Result:
+        from torch._dynamo.exc import TorchDynamoException
+
+        assert self._fast is not None
+        try:
+            return self._fast(**arguments)
+        except TorchDynamoException as error:
+            # What is wrong with the evaluation itself is said by plain PyTorch, in its own words.
+            result = self.plain(**arguments)
+            self.why = _reason(error)
+        self._fast = None
+        warnings.warn(
+            f"`compile` has no effect here, and plain PyTorch runs instead: {self.why}",
+            SymdgmWarning,
+            stacklevel=2,
+        )
+        return result
+
+
+def _unmarked(tensor: Tensor, axis: int) -> None:
+    """Before anything is compiled."""
+
+
+def _reason(error: Exception) -> str:
+    """What a failure of the compiler says in its first lines."""
+    text = str(error)
+    if "compiler" in text.lower() and ("InvalidCxxCompiler" in text or "No working C++" in text):
+        return "there is no working C++ compiler"
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return f"{type(error).__name__}: {' '.join(lines[:3])}"

@@ -1,0 +1,63 @@
+"""Every model of the zoo compiles to one graph, and its steps are those of plain PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+from torch._dynamo.utils import counters
+from torch.nn.functional import one_hot
+
+from symdgm import zoo
+from symdgm.model import Model
+
+X = (torch.arange(72).view(6, 12) % 5 < 2).float()
+LABELS = torch.arange(6) % 3
+Y = one_hot(LABELS, 3).float()
+IMAGES = (torch.arange(384.0).view(6, 1, 8, 8) % 17).contiguous()
+POINTS = torch.linspace(-1, 1, 12).view(6, 2)
+SMALL = {"latent": 3, "hidden": 7}
+
+CASES: dict[str, tuple[Callable[[], Model], dict[str, Tensor | int]]] = {
+    "vae": (lambda: zoo.vae(12, **SMALL), {"x": X}),
+    "conditional_vae": (lambda: zoo.conditional_vae(12, 3, **SMALL), {"x": X, "y": Y}),
+    "hierarchical": (lambda: zoo.hierarchical(12, latents=(3, 2), hidden=7), {"x": X}),
+    "jmvae": (lambda: zoo.jmvae(12, 3, **SMALL), {"x": X, "y": Y}),
+    "jmvae_poe": (lambda: zoo.jmvae_poe(12, 3, **SMALL), {"x": X, "y": Y}),
+    "mvae": (lambda: zoo.mvae(12, 3, **SMALL), {"x": X, "y": Y}),
+    "gaussian_mixture": (lambda: zoo.gaussian_mixture(POINTS[:3], torch.ones(3, 2)), {"x": POINTS}),
+    "real_nvp": (lambda: zoo.real_nvp(2, couplings=2, hidden=5), {"x": POINTS}),
+    "image_real_nvp": (lambda: zoo.image_real_nvp(8, levels=17, hidden=4), {"x": IMAGES}),
+    "glow": (lambda: zoo.glow(8, levels=17, depth=1, hidden=4), {"x": IMAGES}),
+    "planar_posterior": (lambda: zoo.planar_posterior(lambda z: (z**2).sum(-1), 2, length=2), {"n": 6}),
+    "classifier": (lambda: zoo.classifier(12, 3, hidden=7), {"x": X, "y": LABELS}),
+}
+HELPERS = {"Beside", "GaussianNetwork", "expectation_maximisation", "network"}
+
+
+def test_no_model_is_left_out() -> None:
+    assert set(CASES) == set(zoo.__all__) - HELPERS
+
+
+def steps(build: Callable[[], Model], data: dict[str, Tensor | int], backend: str | None) -> list[object]:
+    torch.manual_seed(0)
+    model = build()
+    for player in model.sides.values():
+        player.objective.runner.backend = backend
+    torch.manual_seed(1)
+    losses: list[object] = [model.train_step(**data).loss.item() for _ in range(3)]
+    return [*losses, *(p.detach() for p in model.parameters())]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("name", CASES)
+def test_the_steps_are_the_same(name: str) -> None:
+    build, data = CASES[name]
+    torch._dynamo.reset()
+    counters.clear()
+    found, plain = steps(build, data, "aot_eager"), steps(build, data, None)
+    assert counters["stats"]["unique_graphs"] == 1 and not counters["graph_break"]
+    for a, b in zip(found, plain, strict=True):
+        torch.testing.assert_close(a, b)
