@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import final
 
@@ -12,13 +13,16 @@ ONE_CALL = frozenset({"cpu", "cuda"})
 """Where torch's gradient scaler looks at all tensors in one call, and no sum of them can overflow."""
 
 
+LARGE = 2**20
+"""Entries from which a gradient on the CPU is read only, by its norm: what is written back costs as much."""
+
+
 @final
 class Finiteness:
     """Says whether gradients are finite, by a flag that stays on their device.
 
     The kernel of gradient scaling is used with the scale 1: it takes one call for all tensors, which is a
-    fifth of the price of their sums where they are small and half of it where they are large. What it
-    multiplies by 1 stays as it is.
+    fifth of the price of their sums where they are small. What it multiplies by 1 stays as it is.
 
     Args:
         device: where the gradients are.
@@ -36,15 +40,22 @@ class Finiteness:
     def __call__(self, gradients: Sequence[Tensor]) -> Tensor:
         """1 if an entry of the gradients is not finite, else 0, ``[]``; the next call overwrites it."""
         self._found.zero_()
-        together = [g for g in gradients if self._in_one_call(g)]
+        together = [g for g in gradients if self._in_one_call(g) and not _is_plainly_finite(g)]
         if together:
             torch._amp_foreach_non_finite_check_and_unscale_(together, self._found, self._one)
-        if len(together) < len(gradients):
-            alone = [g.sum() for g in gradients if not self._in_one_call(g)]
-            for total in alone:
-                self._found.logical_or_(~torch.isfinite(total).to(self._found.device))
+        for gradient in gradients:
+            if not self._in_one_call(gradient):
+                finite = torch.isfinite(gradient.sum())
+                self._found.logical_or_(~finite.to(self._found.device))
         return self._found
 
     def _in_one_call(self, gradient: Tensor) -> bool:
         plain = gradient.layout is torch.strided and gradient.is_floating_point()
         return plain and gradient.device == self._found.device and gradient.device.type in ONE_CALL
+
+
+def _is_plainly_finite(gradient: Tensor) -> bool:
+    """Whether a large gradient is finite by its norm; one whose norm overflows may be so, too."""
+    if gradient.numel() < LARGE or gradient.device.type != "cpu":
+        return False
+    return math.isfinite(torch.linalg.vector_norm(gradient).item())

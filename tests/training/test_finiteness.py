@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from symdgm.training.finiteness import Finiteness
+from symdgm.training.finiteness import LARGE, Finiteness
 
 CPU = torch.device("cpu")
 
@@ -34,3 +34,12 @@ def test_other_layouts_and_dtypes(value):
     assert look([torch.ones(2), dense.to_sparse()]) == bad
     assert look([torch.ones(2), dense.to(torch.complex64)]) == bad
     assert look([]) == 0
+
+
+@pytest.mark.parametrize(("value", "bad"), [(1.0, 0), (1e30, 0), (math.nan, 1), (-math.inf, 1)])
+def test_large_tensors_are_only_read(value, bad):
+    large = torch.zeros(LARGE)
+    large[-1] = value
+    version = large._version
+    assert Finiteness(CPU)([large, torch.ones(2)]) == bad
+    assert value != 1.0 or large._version == version
