@@ -24,8 +24,8 @@ from symdgm.games.critics import Critics
 from symdgm.games.game import after_move, all_baselines, find_player, read_batch, signed, split_batch
 from symdgm.games.players import Listed, Player
 from symdgm.games.unreached import warn_of_unreached
+from symdgm.generated import code_of
 from symdgm.lowering import Option
-from symdgm.objective import code_of
 from symdgm.options import Options
 from symdgm.parts import Shelf, all_networks, put_in_mode
 from symdgm.report import Report
@@ -258,14 +258,12 @@ class Model(nn.Module):
                 ``[n, steps, *event]``: latent steps there are inferred, and the rest is generated.
 
         Returns:
-            Variable → ``[n, *event]``, latent and given variables included; sequence →
-            ``[n, steps, *event]``.
+            Variable → ``[n, *event]``, latent and given variables included; sequence → ``[n, steps, *event]``.
 
         Raises:
             DataError: a variable that the model does not have, or a value that is no tensor.
-            OptionError: ``n`` is no whole number from 1.
             NameResolutionError: no factor, or more than one, generates a variable.
-            ShapeError: the numbers of rows do not agree, or the event shape of a variable is not known yet.
+            ShapeError: the numbers of rows do not agree, or an event shape is not known yet.
         """
         return sampling.sample(self, n, given, mean=mean, seed=seed)
 
@@ -279,10 +277,6 @@ class Model(nn.Module):
             mean: whether the mean is returned instead of a draw.
             seed: makes it repeatable.
             given: the other observed variables, and the lengths of sequences.
-
-        Raises:
-            NameResolutionError: no factor, or more than one, infers a latent variable.
-            NotSupportedError: the objective has no data.
         """
         return sampling.reconstruct(self, x, given, mean=mean, seed=seed)
 

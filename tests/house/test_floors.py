@@ -14,8 +14,8 @@ FACE = (
     "objective", "chain", "model", "block", "statement", "formula", "families", "written_factors", "parts",
     "blocks", "derivation", "generation", "games", "inline_laws", "divergences", "estimators",
     "algebra", "expression", "equations", "bounding", "measuring", "verification", "equivalence",
-    "numeric_witness", "options", "generated", "report", "better_estimators", "forecasting", "sampling", "unrolling",
-    "roles", "rollouts",
+    "numeric_witness", "options", "generated", "report", "better_estimators", "forecasting", "sampling",
+    "unrolling", "roles", "rollouts",
 )  # fmt: skip
 BELOW_THE_FACE = (
     "errors", "names", "expressions", "distributions", "parsing", "display", "rewriting", "binding",
