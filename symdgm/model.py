@@ -124,8 +124,6 @@ class Model(nn.Module):
         warn_of_unreached(self, self.sides)
         self._stepper: Stepper | None = None
 
-    # Looking.
-
     @property
     def derivation(self) -> Derivation:
         """How the equation became one that can be computed; of a game, that of the player who moves first."""
@@ -190,8 +188,6 @@ class Model(nn.Module):
     def _repr_latex_(self) -> str:
         return f"$\\displaystyle {latex(self.text)}$"
 
-    # Training.
-
     def fit(self, data: object = None, **options: Any) -> History:
         """Train on data, or without on draws; all options are those of `symdgm.training.fit`.
 
@@ -242,8 +238,6 @@ class Model(nn.Module):
         """
         training.load(path, self)
 
-    # Generating.
-
     def sample(
         self, n: int | None = None, *, mean: bool = False, seed: int | None = None, **given: object
     ) -> dict[str, Tensor]:
@@ -258,7 +252,7 @@ class Model(nn.Module):
                 ``[n, steps, *event]``: latent steps there are inferred, and the rest is generated.
 
         Returns:
-            Variable → ``[n, *event]``, latent and given variables included; sequence → ``[n, steps, *event]``.
+            Variable → ``[n, *event]``, latent and given ones included; sequence → ``[n, steps, *event]``.
 
         Raises:
             DataError: a variable that the model does not have, or a value that is no tensor.
@@ -279,8 +273,6 @@ class Model(nn.Module):
             given: the other observed variables, and the lengths of sequences.
         """
         return sampling.reconstruct(self, x, given, mean=mean, seed=seed)
-
-    # What `fit` asks for.
 
     @property
     def variables(self) -> tuple[str, ...]:
