@@ -125,7 +125,7 @@ def measured(table: Tensor, exact: Tensor) -> Measured:
 def draw(found: dict[str, list[Measured]]) -> None:
     """Variances by epoch on the left, biases after the last on the right."""
     figure = Figure(figsize=(11.0, 4.2), facecolor="white", layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=(3, 2))
+    left, right = figure.subplots(1, 2, width_ratios=(5, 3))
     for curve in CURVES:
         variances = [point.variance for point in found[curve.name]]
         left.plot(EPOCHS, variances, curve.style, color=curve.colour, marker="o", ms=4, label=curve.name)
@@ -134,7 +134,8 @@ def draw(found: dict[str, list[Measured]]) -> None:
     left.set_yscale("log")
     left.set_xlabel("epochs of training", color=INK)
     left.set_title("variance of the gradient / squared norm of the exact one", fontsize=11, color=INK)
-    left.legend(fontsize=7.5, frameon=False)
+    left.set_ylim(top=1e8)
+    left.legend(fontsize=7.5, frameon=False, ncols=2, loc="upper left")
     for i, curve in enumerate(CURVES):
         last = found[curve.name][-1]
         if last.bias > last.seen:
@@ -142,11 +143,14 @@ def draw(found: dict[str, list[Measured]]) -> None:
         else:
             right.plot(last.seen, i, marker=4, color=curve.colour)
     right.set_xscale("log")
+    right.set_xlim(0.08, 4)
+    ticks = (0.1, 0.2, 0.5, 1, 2)
+    right.set_xticks(ticks, [str(tick) for tick in ticks])
+    right.minorticks_off()
     right.set_yticks(range(len(CURVES)), [curve.name for curve in CURVES], fontsize=7.5)
     right.invert_yaxis()
     right.set_title(
-        f"norm of the bias / that of the gradient, after {EPOCHS[-1]} epochs\n"
-        "(arrows: none seen, and less than this)",
+        f"norm of the bias / that of the gradient,\nafter {EPOCHS[-1]} epochs (arrows: less than this)",
         fontsize=11,
         color=INK,
     )
