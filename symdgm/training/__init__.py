@@ -18,7 +18,7 @@ Example:
     >>> import torch
     >>> from symdgm.errors import SymdgmError
     >>> class Mean:
-    ...     variables = ("x",)
+    ...     variables, ragged = ("x",), {}
     ...     identity = {"equation": "log N(x; mu, 1)", "digest": "mean"}
     ...     def __init__(self):
     ...         self.mu = torch.nn.Parameter(torch.zeros(1))

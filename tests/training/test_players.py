@@ -1,6 +1,8 @@
 """Players: an optimiser, a step size and a number of steps of their own; and steps without data."""
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import pytest
 import torch
@@ -19,6 +21,7 @@ class Mean:
     """The mean of draws from N(mu, 1), without data."""
 
     variables = ()
+    ragged: ClassVar[Mapping[str, Sequence[str]]] = {}
 
     def __init__(self):
         self.mu = nn.Parameter(torch.tensor(3.0))
