@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -23,23 +22,31 @@ def own_loop(model: sd.Model, data: Data, parameters: Sequence[nn.Parameter], **
     return trained(lambda: model.loss(data), parameters, **options)
 
 
-def train_step(model: sd.Model, data: Data, parameters: Sequence[nn.Parameter], **options: Any) -> Run:
-    """`Model.train_step` as it is."""
-    return Run(lambda: model.train_step(data), lambda: model.loss(data), parameters, **options)
+def train_step(
+    model: sd.Model,
+    data: Data,
+    parameters: Sequence[nn.Parameter],
+    *,
+    player: str | None = None,
+    capture: bool | str = "auto",
+) -> Run:
+    """`Model.train_step`; of a game, ``player`` says whose loss is compared."""
+    model.configure(capture=capture)
+    return Run(lambda: model.train_step(data), lambda: model.loss(data, player=player), parameters)
 
 
 def forms(build: Callable[..., Run], agreement: Agreement) -> list[Variant]:
     """`Model.train_step` as it comes, and with the options that concern speed.
 
     Args:
-        build: makes the run; options of `sd.Model` are handed to it.
+        build: makes the run, by `train_step` unless another way is given; options are those of `sd.Model`.
         agreement: of these with the reference.
     """
     return [
         Variant("symdgm", build, agreement),
         Variant("symdgm, no sharing", partial(build, sharing=False), agreement),
         Variant("symdgm, compiled", partial(_compiled, build), agreement, compiles=True),
-        Variant("symdgm, captured", partial(_captured, build)),
+        Variant("symdgm, not captured", partial(_uncaptured, build), agreement),
     ]
 
 
@@ -49,9 +56,7 @@ def _compiled(build: Callable[..., Run]) -> Run:
     return replace(build(compile=True), countable=False)
 
 
-def _captured(build: Callable[..., Run]) -> Run:
+def _uncaptured(build: Callable[..., Run]) -> Run:
     if not torch.cuda.is_available():
-        raise Unavailable("there is no CUDA device")
-    if "capture" not in inspect.signature(sd.Model.__init__).parameters:
-        raise Unavailable("this version of symdgm has no `capture=`")
-    return replace(build(capture=True), countable=False)
+        raise Unavailable("nothing is captured without a CUDA device")
+    return build(partial(train_step, capture=False))

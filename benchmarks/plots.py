@@ -46,7 +46,8 @@ def _bars(axes: object, name: str, outcome: Outcome) -> None:
         axes.plot([row.ratio_low, row.ratio_high], [i, i], color="black", linewidth=1)
     axes.axvline(1, color="black", linewidth=0.5)
     axes.set_xscale("log")
-    axes.set_title(f"{name}: time of a step, relative to the first")
+    axes.set_title(name)
+    axes.set_xlabel("time of a step, relative to the first")
 
 
 def _colour(variant: str) -> str:

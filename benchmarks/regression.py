@@ -16,9 +16,9 @@ OURS = "symdgm"
 
 
 def regressions(now: Results, recorded: Results, tolerance: float = TOLERANCE) -> list[str]:
-    """A sentence for each of symdgm's variants that has become slower, or is gone.
+    """A sentence for each of symdgm's variants that has become slower, or cannot run any more.
 
-    Only ratios to the reference of the same run are compared, and only of workloads that both have.
+    Only ratios to the reference of the same run are compared, and only of what both have measured.
 
     Args:
         now: what was just measured.
@@ -31,10 +31,9 @@ def regressions(now: Results, recorded: Results, tolerance: float = TOLERANCE) -
         if workload not in now.outcomes:
             continue
         row = now.outcomes[workload].rows.get(variant)
-        if row is None:
-            why = now.outcomes[workload].skipped.get(variant, "it was not measured")
-            found.append(f"{workload}, {variant}: gone ({why})")
-        else:
+        if variant in now.outcomes[workload].skipped:
+            found.append(f"{workload}, {variant}: gone ({now.outcomes[workload].skipped[variant]})")
+        elif row is not None:
             then = then if same_torch else replace(then, operators=None)
             found += [f"{workload}, {variant}: {words}" for words in _slower(row, then, tolerance)]
     return found

@@ -25,7 +25,7 @@ def flow(nets: tuple[nn.Module, ...], x: Tensor, bounded: Callable[[Tensor], Ten
         return shift_and_log_scale
 
     def loss() -> Tensor:
-        base = dist.Normal(torch.zeros(2 * half), torch.ones(2 * half)).to_event(1)
+        base = dist.Normal(x.new_zeros(2 * half), x.new_ones(2 * half)).to_event(1)
         # A new view each time: Pyro's transforms remember the last tensor, with the graph of the step before.
         return -dist.TransformedDistribution(base, steps).log_prob(x.view_as(x)).mean()
 

@@ -38,7 +38,7 @@ def hidden(net: DMM, x: Tensor, lengths: Tensor) -> Tensor:
 
 def expert(net: DMM, x: Tensor, lengths: Tensor) -> Tensor:
     """The loop over time; what is long is unbound once."""
-    valid = (torch.arange(x.shape[1]) < lengths[:, None]).to(x.dtype).unbind(1)
+    valid = (torch.arange(x.shape[1], device=x.device) < lengths[:, None]).to(x.dtype).unbind(1)
     z, total = net.z_0.expand(len(x), -1), x.new_zeros(len(x))
     for x_t, h_t, valid_t in zip(x.unbind(1), hidden(net, x, lengths).unbind(1), valid, strict=True):
         q, p = net.combine(z, h_t), net.transition(z)
@@ -50,7 +50,7 @@ def expert(net: DMM, x: Tensor, lengths: Tensor) -> Tensor:
 def textbook(net: DMM, x: Tensor, lengths: Tensor) -> Tensor:
     """The same, but long tensors are sliced within the loop."""
     h = hidden(net, x, lengths)
-    valid = (torch.arange(x.shape[1]) < lengths[:, None]).to(x.dtype)
+    valid = (torch.arange(x.shape[1], device=x.device) < lengths[:, None]).to(x.dtype)
     z, total = net.z_0.expand(len(x), -1), x.new_zeros(len(x))
     for t in range(x.shape[1]):
         q, p = net.combine(z, h[:, t]), net.transition(z)
@@ -72,7 +72,7 @@ def fission(net: DMM, x: Tensor, lengths: Tensor) -> Tensor:
     path = torch.stack(draws, 1)
     q = torch.stack(locs, 1), torch.stack(scales, 1)
     each = misfit(net.emit(path[:, 1:]), x) + kl(q, net.transition(path[:, :-1]))
-    return (each * (torch.arange(x.shape[1]) < lengths[:, None])).sum(1).mean()
+    return (each * (torch.arange(x.shape[1], device=x.device) < lengths[:, None])).sum(1).mean()
 
 
 def model(net: DMM, **options: Any) -> sd.Model:
@@ -96,7 +96,7 @@ def dmm(latent: int, rows: int, longest: int = 129, **sizes: int) -> list[Varian
         (own,) = copies((net,))
         return trained(lambda: loss(own, x, lengths), list(own.parameters()), fused=fused)
 
-    def ours(way: Any, **options: Any) -> Run:
+    def ours(way: Any = train_step, **options: Any) -> Run:
         (own,) = copies((net,))
         try:
             built = model(own, **options)
@@ -122,5 +122,5 @@ def dmm(latent: int, rows: int, longest: int = 129, **sizes: int) -> list[Varian
         Variant("Pixyz, analytic KL", pixyz),
         Variant("Pixyz, analytic KL, no cache", partial(pixyz, cache=False)),
         Variant("symdgm, own loop, Adam", partial(ours, own_loop)),
-        *forms(partial(ours, train_step), Agreement.EXPECTATION),
+        *forms(ours, Agreement.EXPECTATION),
     ]

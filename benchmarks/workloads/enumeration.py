@@ -55,7 +55,7 @@ def expert(nets: Networks, x: Tensor, classes: int) -> Tensor:
     """All classes along a leading axis, so that what depends on x alone is computed once."""
     classify, posterior, picture = nets
     log_q = classify(x).log_softmax(-1).t()
-    y = torch.eye(classes)[:, None]
+    y = torch.eye(classes, device=x.device)[:, None]
     loc, scale = posterior(x, y)
     z = loc + scale * torch.randn_like(loc)
     logits = picture(y, z)
@@ -69,7 +69,7 @@ def textbook(nets: Networks, x: Tensor, classes: int) -> Tensor:
     classify, posterior, picture = nets
     log_q, total = classify(x).log_softmax(-1), x.new_zeros(len(x))
     for k in range(classes):
-        y = torch.eye(classes)[k].expand(len(x), -1)
+        y = torch.eye(classes, device=x.device)[k].expand(len(x), -1)
         loc, scale = posterior(x, y)
         z = loc + scale * torch.randn_like(loc)
         misfit = binary_cross_entropy_with_logits(picture(y, z), x, reduction="none").sum(-1)
@@ -80,7 +80,7 @@ def textbook(nets: Networks, x: Tensor, classes: int) -> Tensor:
 
 def by_distributions(nets: Networks, x: Tensor, classes: int) -> Tensor:
     classify, posterior, picture = nets
-    q_y, y = Categorical(logits=classify(x)), torch.eye(classes)[:, None]
+    q_y, y = Categorical(logits=classify(x)), torch.eye(classes, device=x.device)[:, None]
     prior_y = Categorical(logits=torch.zeros_like(q_y.logits))
     q_z = Normal(*posterior(x, y))
     log_p = Bernoulli(logits=picture(y, q_z.rsample())).log_prob(x).sum(-1)
@@ -114,7 +114,7 @@ def enumeration(data: int, hidden: int, latent: int, classes: int, batch: int) -
         own = copies(networks)
         return trained(lambda: loss(own, x, classes), parameters_of(*own), fused=fused)
 
-    def ours(way: Callable[..., Run], **options: Any) -> Run:
+    def ours(way: Callable[..., Run] = train_step, **options: Any) -> Run:
         own = copies(networks)
         return way(model(own, classes, latent, **options), {"x": x}, parameters_of(*own))
 
@@ -132,5 +132,5 @@ def enumeration(data: int, hidden: int, latent: int, classes: int, batch: int) -
         Variant("Pyro TraceEnum_ELBO", pyro),
         Variant("Pixyz", pixyz),
         Variant("symdgm, own loop, Adam", partial(ours, own_loop)),
-        *forms(partial(ours, train_step), Agreement.EXPECTATION),
+        *forms(ours, Agreement.EXPECTATION),
     ]

@@ -50,7 +50,7 @@ def textbook(nets: Nets, x: Tensor) -> Tensor:
     """Masks, and networks over the whole vector."""
     log_slope = x.new_zeros(len(x))
     for i, net in enumerate(nets):
-        mask = (torch.arange(x.shape[-1]) < x.shape[-1] // 2).to(x.dtype)
+        mask = (torch.arange(x.shape[-1], device=x.device) < x.shape[-1] // 2).to(x.dtype)
         mask = 1 - mask if i % 2 else mask
         raw, shift = net(mask * x).chunk(2, -1)
         log_scale = (1 - mask) * bounded(raw)
@@ -90,7 +90,8 @@ class Halves(Transform):
 
 
 def by_distributions(nets: Nets, x: Tensor) -> Tensor:
-    base = Independent(Normal(torch.zeros(x.shape[-1]), torch.ones(x.shape[-1])), 1)
+    zeros = x.new_zeros(x.shape[-1])
+    base = Independent(Normal(zeros, zeros + 1), 1)
     steps = [Halves(net, flip=bool(i % 2)) for i, net in enumerate(nets)]
     return -TransformedDistribution(base, steps[::-1]).log_prob(x).mean()
 
@@ -135,7 +136,7 @@ def flow(features: int, hidden: int, couplings: int, batch: int) -> list[Variant
         # The wide networks have other parameters: their gradients are not those of the reference.
         return run if nets is networks else Run(run.step, run.loss)
 
-    def ours(way: Callable[..., Run], **options: Any) -> Run:
+    def ours(way: Callable[..., Run] = train_step, **options: Any) -> Run:
         built = model(copies(wide), features, **options)
         run = way(built, {"x": x}, list(built.parameters()))
         return Run(run.step, run.loss)
@@ -156,5 +157,5 @@ def flow(features: int, hidden: int, couplings: int, batch: int) -> list[Variant
         Variant("Pyro", pyro, same),
         Variant("Pixyz", pixyz, same),
         Variant("symdgm, own loop, Adam", partial(ours, own_loop), same),
-        *forms(partial(ours, train_step), same),
+        *forms(ours, same),
     ]

@@ -12,7 +12,7 @@ from torch.nn.functional import binary_cross_entropy, binary_cross_entropy_with_
 
 import symdgm as sd
 from benchmarks.networks import binary, copies
-from benchmarks.ours import forms
+from benchmarks.ours import forms, train_step
 from benchmarks.variants import Agreement, Run, Unavailable, Variant, adam, parameters_of, peer
 
 GAME = "min_G max_D E_data(x)[log sigmoid(D(x))] + E_p(z)[log(1 - sigmoid(D(G(z))))]"
@@ -47,7 +47,7 @@ def game(
 
     def loss() -> Tensor:
         with torch.no_grad():
-            fake = g(torch.randn(len(x), latent))
+            fake = g(torch.randn(len(x), latent, device=x.device))
         return criticise(d(x), d(fake))
 
     def step() -> Tensor:
@@ -57,7 +57,7 @@ def game(
         of_d.step()
         of_g.zero_grad()
         d.requires_grad_(False)
-        deceive(d(g(torch.randn(len(x), latent)))).backward()
+        deceive(d(g(torch.randn(len(x), latent, device=x.device)))).backward()
         d.requires_grad_(True)
         of_g.step()
         return value
@@ -76,11 +76,11 @@ def gan(data: int, hidden: int, latent: int, batch: int) -> list[Variant]:
     def by_hand(criticise: Criticise, deceive: Deceive, *, fused: bool = False) -> Run:
         return game(*copies(networks), x, latent, criticise, deceive, fused)
 
-    def ours(**options: Any) -> Run:
+    def ours(way: Callable[..., Run] = train_step, **options: Any) -> Run:
         g, d = copies(networks)
         prior = sd.Normal("p(z)", loc=0.0, scale=1.0, event_shape=latent)
         model = sd.Model(GAME, prior, G=g, D=d, **options)
-        return Run(lambda: model.train_step(x=x), lambda: model.loss(x=x, player="D"), parameters_of(d))
+        return way(model, {"x": x}, parameters_of(d), player="D")
 
     def pyro() -> Run:
         raise Unavailable("Pyro has no games")

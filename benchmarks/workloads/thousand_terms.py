@@ -40,7 +40,7 @@ def vectorised(enc: nn.Module, x: Tensor, terms: int) -> Tensor:
     """All terms at once."""
     loc, scale = enc(x)
     z = loc + scale * torch.randn_like(loc)
-    weights, frequencies = torch.tensor(numbers(terms), dtype=x.dtype).unbind(-1)
+    weights, frequencies = torch.tensor(numbers(terms), dtype=x.dtype, device=x.device).unbind(-1)
     each = ((frequencies[:, None, None] * z).cos() * z).sum(-1).mean(-1)
     return weights @ each
 
@@ -54,7 +54,7 @@ def thousand_terms(terms: int, data: int, hidden: int, latent: int, batch: int) 
         (enc,) = copies(networks)
         return trained(lambda: loss(enc, x, terms), parameters_of(enc), fused=fused)
 
-    def ours(way: Callable[..., Run], **options: Any) -> Run:
+    def ours(way: Callable[..., Run] = train_step, **options: Any) -> Run:
         (enc,) = copies(networks)
         model = sd.Model(equation(terms), sd.Normal("q(z|x)", enc), **options)
         return way(model, {"x": x}, parameters_of(enc))
@@ -74,5 +74,5 @@ def thousand_terms(terms: int, data: int, hidden: int, latent: int, batch: int) 
         Variant("Pixyz", pixyz),
         Variant("symdgm, own loop, Adam", partial(ours, own_loop), same),
         # Compiling twenty thousand operators takes minutes.
-        *(v for v in forms(partial(ours, train_step), same) if not v.compiles),
+        *(v for v in forms(ours, same) if not v.compiles),
     ]

@@ -27,7 +27,7 @@ def surrogate(log_weights: Tensor, log_q: Tensor) -> Tensor:
     total = fixed.logsumexp(0)
     left_out = (fixed.sum(0) - fixed) / (draws - 1)
     others = fixed.expand(draws, *fixed.shape).clone()
-    index = torch.arange(draws)
+    index = torch.arange(draws, device=fixed.device)
     others[index, index] = left_out
     signal = total - others.logsumexp(1)
     value = log_weights.logsumexp(0) - math.log(draws)
@@ -68,7 +68,7 @@ def vimco(data: int, hidden: int, latent: int, batch: int, draws: int) -> list[V
         enc, dec = copies(networks)
         return trained(lambda: loss(enc, dec, x, draws), parameters_of(enc, dec), fused=fused)
 
-    def ours(way: Callable[..., Run], **options: Any) -> Run:
+    def ours(way: Callable[..., Run] = train_step, **options: Any) -> Run:
         enc, dec = copies(networks)
         return way(model(enc, dec, latent, draws, **options), {"x": x}, parameters_of(enc, dec))
 
@@ -82,5 +82,5 @@ def vimco(data: int, hidden: int, latent: int, batch: int, draws: int) -> list[V
         Variant("Pyro", partial(absent, "Pyro")),
         Variant("Pixyz", partial(absent, "Pixyz")),
         Variant("symdgm, own loop, Adam", partial(ours, own_loop)),
-        *forms(partial(ours, train_step), Agreement.EXPECTATION),
+        *forms(ours, Agreement.EXPECTATION),
     ]
