@@ -9,7 +9,6 @@ from typing import Any, final
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-
 STEPS = 3
 
 
