@@ -11,17 +11,19 @@ from torch import Tensor
 
 from symdgm.binding import Environment, Excerpt, Factor, Written, bind
 from symdgm.binding.classify import classify, is_shape
-from symdgm.binding.factors import givens_of, values_of
+from symdgm.binding.factors import ATOMS, givens_of, values_of
+from symdgm.binding.timeline import Timeline
 from symdgm.blocks.custom import Custom
 from symdgm.blocks.experts import experts
+from symdgm.blocks.factorisations import check_factorisation
 from symdgm.blocks.statements import Statements, sort
+from symdgm.blocks.steps import beginning, over_time, state
 from symdgm.blocks.sums import Mixer, Sum, indexed
 from symdgm.blocks.values import certain, flow_of, transformed
 from symdgm.distributions import Distribution
 from symdgm.errors import NameResolutionError, SymdgmError
-from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.macros import in_order
-from symdgm.expressions.names import Name, Subscripted, spelled
+from symdgm.expressions.names import Name, Subscripted, base, spelled
 from symdgm.expressions.scope import replace as replaced
 from symdgm.expressions.statements import Definition
 from symdgm.families import parameters_of
@@ -72,6 +74,7 @@ class _Build:
         heads = {node.args[0] for node, _ in declared}
         heads |= {parse(k) for k, (_, value) in self.names.items() if isinstance(value, Distribution)}
         self._check_abbreviations(statements)
+        statements, self.time = over_time(statements, [node for node, _ in declared], reading)
         self.statements: Statements = statements.written_out(frozenset(heads), reading)
         self.shapes: dict[str, object] = {}
         self.tensors: dict[str, Tensor] = {}
@@ -79,6 +82,7 @@ class _Build:
     def run(self) -> tuple[list[Written], Environment]:
         self._check_once()
         environment = self._environment()
+        time, environment = environment.time, replace(environment, time=None)
         for definition in self.statements.factors:
             built = self._builder(environment).build(definition)
             environment = _with(environment, (definition.args[0], built))
@@ -86,8 +90,11 @@ class _Build:
         environment = self._shaped(environment)
         for name, formula in self.statements.values.items():
             environment = self._certain(name, formula, environment)
+        for name, formula in self.statements.states.items():
+            environment = self._state(name, formula, environment)
+        environment = replace(environment, time=self._begun(time))
         for factorisation in self.statements.factorisations:
-            _check_factorisation(factorisation, environment, self.reading)
+            self._check_factorisation(factorisation, environment)
         environment = replace(environment, inline=InlineLaws(self.reading))
         completed = [self._completed(o, environment) for o in self.statements.objectives]
         return [Excerpt(o, self.reading) for o in completed], environment
@@ -131,11 +138,12 @@ class _Build:
         }
         _check_tables({k: v for k, (name, v) in self.names.items() if name in tables}, tensors)
         self.tensors = {self.names[k][0]: v for k, v in tensors.items()}
-        taken = {*self.shapes, *tensors}
+        begun = {spelled(f) for f in self.statements.beginnings.values() if isinstance(f, ATOMS)}
+        taken = {*self.shapes, *tensors, *(k for k, (name, _) in self.names.items() if name in begun)}
         others = {k: v for k, (_, v) in self.names.items() if k not in taken}
         objectives = [statement_of(o).body for o in self.statements.objectives]
         used = [*objectives, *formulas, *self._right_sides()]
-        return classify(used, self.declared, others, parse, self.options)
+        return classify(used, self.declared, others, parse, self.options, self.time)
 
     def _formulas(self) -> list[Basic]:
         """The parameters of all families."""
@@ -144,19 +152,23 @@ class _Build:
     def _right_sides(self) -> list[Basic]:
         found = self.statements
         equations = [*found.densities, *(s for s, _ in found.sums), *found.flows]
-        return [*(e.args[1] for e in equations), *found.values.values()]
+        return [*(e.args[1] for e in equations), *found.values.values(), *found.states.values()]
 
     def _variables(self) -> set[str]:
         found = {spelled(v) for left in self.statements.lefts for v in (*values_of(left), *givens_of(left))}
         flows = {spelled(n) for s in self.statements.flows for n in (s.args[0], *s.args[1].args[1:])}
-        return found | flows | {spelled(name) for name in self.statements.values}
+        steps = self.time.sequences if self.time is not None else ()
+        return found | flows | {spelled(name) for name in (*self.statements.values, *steps)}
 
     def _builder(self, environment: Environment) -> Builder:
         return Builder(self.reading, environment, self._declared(), self.tensors)
 
     def _declared(self) -> dict[str, object]:
-        """The event shapes of variables."""
-        return {self.names[k][0]: v for k, v in self.shapes.items()}
+        """The event shapes of variables; that of a sequence is that of its steps."""
+        declared = {self.names[k][0]: v for k, v in self.shapes.items()}
+        time, values = self.time, [v for left in self.statements.lefts for v in values_of(left)]
+        steps = [v for v in values if time is not None and time.covers(v)]
+        return {spelled(v): declared[n] for v in steps if (n := spelled(base(v))) in declared} | declared
 
     # The densities.
 
@@ -243,9 +255,35 @@ class _Build:
     def _shaped(self, environment: Environment) -> Environment:
         """With the event shapes of variables, and no factor bound twice."""
         factors = [(f.node, f.distribution) for f in environment.factors]
-        shaped = classify([], factors, self.shapes, parse, self.options)
+        shaped = classify([], factors, self.shapes, parse, self.options, self.time)
         shapes = {**environment.shapes, **shaped.shapes}
         return replace(environment, factors=shaped.factors, shapes=shapes)
+
+    def _state(self, name: Basic, formula: Basic, environment: Environment) -> Environment:
+        """With ``h(h_t|x_t, h_{t-1})`` of ``h_t = rnn(x_t, h_{t-1})``."""
+        try:
+            self._check_value(name, environment)
+            return _with(environment, state(name, formula, environment, self.reading))
+        except SymdgmError as error:
+            raise self._at(error, Definition(name, formula)) from error.__cause__
+
+    def _begun(self, time: Timeline | None) -> Timeline | None:
+        """Time with the values before the first step that statements give."""
+        if time is None:
+            return None
+        begun = dict(time.initial)
+        for name, formula in self.statements.beginnings.items():
+            try:
+                begun[base(name)] = beginning(name, formula, self.values)
+            except SymdgmError as error:
+                raise self._at(error, Definition(name, formula)) from error.__cause__
+        return replace(time, initial=begun)
+
+    def _check_factorisation(self, statement: Basic, environment: Environment) -> None:
+        try:
+            check_factorisation(statement, environment)
+        except SymdgmError as error:
+            raise self._at(error, statement) from error.__cause__
 
     def _certain(self, name: Basic, formula: Basic, environment: Environment) -> Environment:
         """With ``p(h|x)`` of ``h = f(x)``."""
@@ -306,17 +344,3 @@ def _with(environment: Environment, made: Node, *, derived: bool = False) -> Env
     node, distribution = made
     factor = Factor(len(environment.factors), node, distribution, derived)
     return replace(environment, factors=(*environment.factors, factor))
-
-
-def _check_factorisation(statement: Basic, environment: Environment, reading: Written) -> None:
-    """Refuse a factorisation that is not the chain rule of the factors that are bound."""
-    joint, product = statement.args
-    matches = [environment.match(f) for f in product.args if isinstance(f, Apply | Density)]
-    written = sorted(m.factor.index for m in matches if m is not None)
-    bound = sorted(f.index for f in environment.joint(joint) or ())
-    if written != bound or len(written) != len(product.args):
-        listed = ", ".join(f"`{f.node}`" for f in environment.named(joint.args[0])) or "none"
-        raise NameResolutionError(
-            f"`{joint}` is not the product of the factors that are bound: {listed}",
-            hint="bind every factor of the product, and no other of that name over these variables",
-        ).at(reading.source, reading.spans.get(statement))

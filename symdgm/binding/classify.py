@@ -37,6 +37,7 @@ def classify(
     names: Mapping[str, object],
     read: Read,
     options: Sequence[str] = (),
+    time: Timeline | None = None,
 ) -> Environment:
     """The environment of a formula.
 
@@ -50,6 +51,7 @@ def classify(
         names: keyword → value; a distribution here is bound under the keyword as its name.
         read: text → name node.
         options: keywords that are no names, to suggest for a misspelt one.
+        time: the sequences of the formulas, where they are known already.
 
     Raises:
         OptionError: a keyword that the formula does not use, or a value that can be none of these.
@@ -58,8 +60,7 @@ def classify(
     applied = _called(expressions)
     mentioned = applied | {spelled(n) for e in expressions for n in free_names(e)}
     factors = [*declared]
-    computed = [node for node, d in declared if isinstance(d, Deterministic)]
-    time = timeline_of(expressions, [node for node, _ in declared], computed)
+    time = time or _time(expressions, declared, names, read)
     initial: dict[Basic, float | Tensor] = {}
     networks: dict[str, Callable[..., object]] = {}
     scalars: dict[str, object] = {}
@@ -73,8 +74,7 @@ def classify(
         if time is not None and is_initial(time, node):
             initial[base(node)] = initial_value(keyword, value)
         elif isinstance(value, Distribution):
-            parts = value.factors if isinstance(value, Joint) else (value,)
-            factors += [(_renamed(node, declared_node(part, read)), part) for part in parts]
+            factors += [(_renamed(node, declared_node(part, read)), part) for part in _parts(value)]
         elif is_shape(value) and (over := _over(node, time, [f for f, _ in factors], inline)):
             shapes |= dict.fromkeys(over, torch.Size((value,) if isinstance(value, int) else value))  # type: ignore[arg-type]
         elif name in indexed and is_table(value) and (name not in mentioned or isinstance(value, LISTS)):
@@ -100,8 +100,24 @@ def classify(
     numbered = tuple(Factor(i, node, d) for i, (node, d) in enumerate(factors))
     _refuse_duplicates(numbered)
     if time is not None:
-        time = replace(time, initial=initial)
+        own = {base(v) for node, _ in factors for v in values_of(node)}
+        sequences = frozenset(s for s in time.sequences if s in own or spelled(s) not in tables)
+        time = replace(time, initial=initial, sequences=sequences)
     return Environment(numbered, networks, Scalars(scalars), shapes, tables, time=time)
+
+
+def _time(
+    expressions: Sequence[Basic], declared: Declared, names: Mapping[str, object], read: Read
+) -> Timeline | None:
+    """The sequences of formulas and of all that is declared, by keyword too."""
+    others = [part for value in names.values() if isinstance(value, Distribution) for part in _parts(value)]
+    nodes = [*declared, *((declared_node(part, read), part) for part in others)]
+    computed = [node for node, d in nodes if isinstance(d, Deterministic)]
+    return timeline_of(expressions, [node for node, _ in nodes], computed)
+
+
+def _parts(distribution: Distribution) -> Sequence[Distribution]:
+    return distribution.factors if isinstance(distribution, Joint) else (distribution,)
 
 
 def _drawn_in_place(expressions: Iterable[Basic]) -> set[Basic]:

@@ -69,7 +69,7 @@ class Reader:
         """The node with its names resolved; an error gets a caret under it."""
         self.path.append(node)
         try:
-            if not self.is_step(node):
+            if not self._is_declared(node):
                 refuse(node)
             reader = self.readers.get(type(node))
             result = reader(self, node, scope) if reader else self._children(node, scope)
@@ -85,6 +85,10 @@ class Reader:
         """Whether a name is a step, a slice or the whole of a sequence."""
         time = self.environment.time
         return time is not None and time.covers(node)
+
+    def _is_declared(self, node: Basic) -> bool:
+        """Whether a name is a step, or a variable that is told to be observed, such as ``z_{t-1}``."""
+        return self.is_step(node) or (isinstance(node, ATOMS) and spelled(node) in self.observed)
 
     def pointed(self, error: SymdgmError, node: Basic) -> SymdgmError:
         """The error with a caret under a node on the way to the one that is read now."""

@@ -38,6 +38,8 @@ class Statements:
         factorisations: joints as products of factors.
         values: the values of formulas, by name; they are abbreviations too.
         macros: abbreviations.
+        states: the values of each step of a sequence, ``h_t = rnn(x_t, h_{t-1})``, by name.
+        beginnings: the values before the first step, ``h_0 = 0``, by name.
         objectives: what is optimised.
         places: the statement of each abbreviation, value or function.
     """
@@ -49,6 +51,8 @@ class Statements:
     factorisations: list[Basic] = field(default_factory=list)
     values: dict[Basic, Basic] = field(default_factory=dict)
     macros: Macros = field(default_factory=Macros)
+    states: dict[Basic, Basic] = field(default_factory=dict)
+    beginnings: dict[Basic, Basic] = field(default_factory=dict)
     objectives: list[Basic] = field(default_factory=list)
     places: dict[Basic, Basic] = field(default_factory=dict)
 
@@ -97,6 +101,7 @@ class Statements:
                 Proportional(d.args[0], _within(macros, d.args[0])(d.args[1])) for d in self.densities
             ],
             values={name: macros.names[name] for name in self.values},
+            states={name: out(formula) for name, formula in self.states.items()},
             macros=macros,
             objectives=[out(o) for o in self.objectives],
         )
@@ -182,10 +187,10 @@ def _put_value(statement: Basic, found: Statements, is_flow: Callable[[Basic], b
     free = free_names(formula)
     earlier = [n for n in free if isinstance(n, Subscripted) and base(n) == base(name) and n != name]
     if isinstance(name, Subscripted) and earlier:
-        raise NotSupportedError(
-            f"`{name}` is defined by `{earlier[0]}`, a recurrence, which this version cannot compute yet",
-            hint="write a network that runs over all steps, as in `h = rnn(x)`",
-        )
+        if name in found.states:
+            raise GrammarError(f"`{name}` is defined twice", hint="leave one of the lines out")
+        found.states[name] = formula
+        return
     if name in free:
         raise NameResolutionError(
             f"`{name}` is defined by itself", hint="give the new value another name, as in `x' = f(x)`"
@@ -197,18 +202,24 @@ def _put_value(statement: Basic, found: Statements, is_flow: Callable[[Basic], b
 def _put_equation(statement: Basic, found: Statements) -> None:
     """``p(x, z) = p(x|z) p(z)``, ``p(x) = sum_k ...`` or ``L(x) = ...``."""
     left, right = statement.args
-    if isinstance(right, Aggregate) and right.kind == "prod" and isinstance(right.body, Apply | Density):
-        raise NotSupportedError(
-            f"`{left}` is a product over an index, which this version cannot build a density of yet",
-            hint="write one factor over the whole event, which is a product over its elements",
-        )
     mixed = sum_of(left, right)
     if mixed is not None:
         found.sums.append((statement, mixed))
-    elif _is_factorisation(left, right):
+    elif is_product_over_index(right) or _is_factorisation(left, right):
         found.factorisations.append(statement)
     else:
         _abbreviate(statement, found)
+
+
+def is_product_over_index(node: Basic) -> bool:
+    """Whether a right side is a product of densities over an index, or has such a factor."""
+    parts = node.args if isinstance(node, Times) else (node,)
+    return any(isinstance(p, Aggregate) and p.kind == "prod" and _is_of_densities(p.body) for p in parts)
+
+
+def _is_of_densities(node: Basic) -> bool:
+    parts = node.args if isinstance(node, Times) else (node,)
+    return all(isinstance(p, Apply | Density) for p in parts)
 
 
 def _is_factorisation(left: Basic, right: Basic) -> bool:

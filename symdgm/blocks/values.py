@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from sympy import Basic, preorder_traversal
 from torch.distributions import Transform
@@ -43,14 +43,26 @@ def certain(
     """
     nodes = list(preorder_traversal(formula))
     named = [n for n in nodes if isinstance(n, Apply) and environment.named(n.args[0])]
-    free = [n for n in dict.fromkeys(nodes) if n in free_names(formula)]
-    given = tuple(n for n in free if environment.scalar(n) is None and n != PI)
+    given = variables_of(formula, environment)
     if named or not given or any(isinstance(n, PIECES) for n in nodes):
         return None
     node = reference(HEAD, (name,), given)
     names = tuple(map(spelled, given))
     network = Formula({spelled(name): formula}, names, environment, reading, f"`{name}` depends")
     return node, Deterministic(str(node), network)
+
+
+def variables_of(formula: Basic, environment: Environment) -> tuple[Basic, ...]:
+    """The variables of a formula in written order: its free names that are no scalars, and no indices."""
+    free = free_names(formula)
+    named = [n for n in dict.fromkeys(_outside_indices(formula)) if n in free]
+    return tuple(n for n in named if environment.scalar(n) is None and n != PI)
+
+
+def _outside_indices(node: Basic) -> Iterator[Basic]:
+    yield node
+    for part in () if isinstance(node, ATOMS) else node.args:
+        yield from _outside_indices(part)
 
 
 def flow_of(formula: Basic, flows: Mapping[str, object]) -> Flow | Transform | None:

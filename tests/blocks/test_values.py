@@ -184,7 +184,6 @@ def test_named_pieces(block: str, value: float) -> None:
 
 REFUSED = [
     ("h = f(h)\nmaximize sum(h)", NameResolutionError, "`h` is defined by itself"),
-    ("h_t = f(h_{t-1})\nmaximize sum(h_t)", NotSupportedError, "a recurrence, which this version cannot"),
     ("h = u\nu = h\nmaximize sum(h)", NameResolutionError, "in a circle"),
     ("h = 1\nh = 2\nmaximize h", GrammarError, "an abbreviation of two things"),
     ("s(x) = x\ns(y) = y\nmaximize sum(s(x))", GrammarError, "an abbreviation of two things"),
