@@ -19,12 +19,15 @@
 | `discrete_vae` | binary latent variables, under any estimator |
 | `wake_sleep`, `reweighted_wake_sleep` | two players, each of whom learns from the other's draws |
 | `gan`, `wgan_gp`, `lsgan` | a generator against a critic |
+| `deep_markov` | sequences with a chain of latent states |
 
-`network`, `critic`, `GaussianNetwork`, `Beside` and `Codebook` are their networks.
+`network`, `critic`, `GaussianNetwork`, `Beside`, `Codebook`, `GatedTransition` and `Combiner` are their
+networks.
 """
 
 from symdgm.zoo.classifier import classifier
 from symdgm.zoo.conditional_vae import conditional_vae
+from symdgm.zoo.deep_markov import Combiner, GatedTransition, deep_markov
 from symdgm.zoo.discrete_vae import discrete_vae
 from symdgm.zoo.disentangling import beta_tcvae, beta_vae, factor_vae
 from symdgm.zoo.flows import glow, image_real_nvp, planar_posterior, real_nvp
@@ -44,6 +47,8 @@ from symdgm.zoo.wake_sleep import reweighted_wake_sleep, wake_sleep
 __all__ = [
     "Beside",
     "Codebook",
+    "Combiner",
+    "GatedTransition",
     "GaussianNetwork",
     "adversarial_autoencoder",
     "beta_tcvae",
@@ -51,6 +56,7 @@ __all__ = [
     "classifier",
     "conditional_vae",
     "critic",
+    "deep_markov",
     "discrete_vae",
     "expectation_maximisation",
     "factor_vae",

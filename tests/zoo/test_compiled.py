@@ -50,9 +50,18 @@ CASES: dict[str, tuple[Callable[[], Model], dict[str, Tensor | int]]] = {
     "gan": (lambda: zoo.gan(12, **SMALL), {"x": X}),
     "lsgan": (lambda: zoo.lsgan(12, **SMALL), {"x": X}),
 }
-HELPERS = {"Beside", "Codebook", "GaussianNetwork", "critic", "expectation_maximisation", "network"}
-UNCOMPILED = {"wgan_gp"}
-"""Its penalty differentiates inside the graph, which `torch.compile` refuses."""
+HELPERS = {
+    "Beside",
+    "Codebook",
+    "Combiner",
+    "GatedTransition",
+    "GaussianNetwork",
+    "critic",
+    "expectation_maximisation",
+    "network",
+}
+UNCOMPILED = {"wgan_gp", "deep_markov"}
+"""A penalty that differentiates inside the graph, and sequences, whose lengths Python reads."""
 
 
 def test_no_model_is_left_out() -> None:

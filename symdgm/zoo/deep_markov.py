@@ -1,0 +1,122 @@
+"""The deep Markov model of sequences."""
+
+from __future__ import annotations
+
+from typing import final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from symdgm.model import Model
+from symdgm.zoo.networks import network
+
+EQUATION = """
+    p(z_t|z_{t-1})      = Normal(z_t; trans(z_{t-1}))
+    p(x_t|z_t)          = Bernoulli(x_t; logits = emit(z_t))
+    h_t                 = rnn(x_t, h_{t+1})
+    q(z_t|z_{t-1}, h_t) = Normal(z_t; comb(z_{t-1}, h_t))
+    maximize E_q(z_{1:T}|x_{1:T})[log p(x_{1:T}|z_{1:T})] - beta KL[q(z_{1:T}|x_{1:T}) || p(z_{1:T})]
+"""
+"""A chain of latent states with a nonlinear transition; inference reads what is still to come."""
+
+
+LEAST = 1e-3
+"""The least standard deviation."""
+
+
+def deep_markov(
+    features: int,
+    *,
+    latent: int = 100,
+    hidden: int = 100,
+    transition: int = 200,
+    recurrent: int = 600,
+    beta: float = 1.0,
+) -> Model:
+    r"""A deep Markov model of binary sequences of different lengths.
+
+    .. math:: \max\; \mathbb{E}_{q(z_{1:T}|x_{1:T})}[\log p(x_{1:T}|z_{1:T})]
+        - \beta D_{\mathrm{KL}}[q(z_{1:T}|x_{1:T}) \| p(z_{1:T})]
+
+    Args:
+        features: the size of a step of ``x``, ``[batch, time, features]`` of zeros and ones; the lengths are
+            data under the name ``T``.
+        latent: the size of the latent state ``z``; its beginning, ``z_0``, is trained.
+        hidden: the size of the two hidden layers of the emission.
+        transition: the size of the hidden layers of the transition.
+        recurrent: the size of the state of the recurrent network, which reads backwards in time.
+        beta: the weight of the divergence, which is raised to 1 in the first epochs.
+
+    Source:
+        R. G. Krishnan, U. Shalit, D. Sontag, "Structured Inference Networks for Nonlinear State Space Models"
+        (2017), eq. 6 and the networks of section 4 and 5.
+
+    Example:
+        >>> import torch
+        >>> model = deep_markov(8, latent=2, hidden=4, transition=4, recurrent=4)
+        >>> list(model.terms(x=torch.ones(3, 5, 8), T=torch.tensor([5, 2, 4])))[0]
+        'E_q(z_{1:T}|x_{1:T})[sum_{t=1}^T log p(x_t|z_t)]'
+    """
+    return Model(
+        EQUATION,
+        trans=GatedTransition(latent, transition),
+        emit=network(latent, hidden, hidden, outputs=features),
+        rnn=nn.RNN(features, recurrent, nonlinearity="relu", batch_first=True),
+        comb=Combiner(latent, recurrent),
+        beta=beta,
+        z_0=nn.Parameter(torch.zeros(latent)),
+    )
+
+
+@final
+class GatedTransition(nn.Module):
+    """The next state: a gate mixes a linear and a nonlinear proposal of its mean.
+
+    Args:
+        latent: the size of a state.
+        hidden: the size of the hidden layers.
+
+    Example:
+        >>> loc, scale = GatedTransition(2, 4)(torch.zeros(3, 2))
+        >>> loc.shape, bool((scale > 0).all())
+        (torch.Size([3, 2]), True)
+    """
+
+    def __init__(self, latent: int, hidden: int) -> None:
+        super().__init__()
+        self.gate = network(latent, hidden, outputs=latent)
+        self.proposal = network(latent, hidden, outputs=latent)
+        self.linear, self.spread = nn.Linear(latent, latent), nn.Linear(latent, latent)
+        nn.init.eye_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """The mean and the standard deviation of the next state."""
+        gate, proposal = self.gate(z).sigmoid(), self.proposal(z)
+        return (1 - gate) * self.linear(z) + gate * proposal, softplus(self.spread(proposal.relu())) + LEAST
+
+
+@final
+class Combiner(nn.Module):
+    """The posterior of a state from the one before and what the recurrent network says.
+
+    Args:
+        latent: the size of a state.
+        recurrent: the size of the state of the recurrent network.
+
+    Example:
+        >>> loc, scale = Combiner(2, 4)(torch.zeros(3, 2), torch.zeros(3, 4))
+        >>> loc.shape
+        torch.Size([3, 2])
+    """
+
+    def __init__(self, latent: int, recurrent: int) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(latent, recurrent)
+        self.loc, self.spread = nn.Linear(recurrent, latent), nn.Linear(recurrent, latent)
+
+    def forward(self, z: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+        """The mean and the standard deviation."""
+        both = (self.hidden(z).tanh() + h) / 2
+        return self.loc(both), softplus(self.spread(both)) + LEAST
