@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sympy import Basic, Number
 
 from symdgm.expressions.applications import Apply, Call, Density
-from symdgm.expressions.arithmetic import Power, Quotient, Times
+from symdgm.expressions.arithmetic import Plus, Power, Quotient, Times
 from symdgm.expressions.expectations import Expect
 from symdgm.expressions.indices import Aggregate
 from symdgm.expressions.names import Name, spelled
@@ -33,7 +33,7 @@ def is_positive(lowering: Lowering, node: Basic) -> bool:
     if isinstance(node, Call):
         stopped = node.function == "sg" and is_positive(lowering, node.args[1])
         return stopped or node.function in POSITIVE
-    if isinstance(node, Times | Quotient):
+    if isinstance(node, Plus | Times | Quotient):
         return all(is_positive(lowering, a) for a in node.args)
     if isinstance(node, Power):
         return is_positive(lowering, node.args[0])

@@ -100,7 +100,9 @@ class _Rewriter:
             for rule in rules:
                 changes: list[Change] = []
                 settled = self.settled.setdefault(rule.name, set())
-                expression = everywhere(expression, partial(self._apply, rule), changes, settled)
+                expression = everywhere(
+                    expression, partial(self._apply, rule), changes, settled, in_logs=rule.in_logs
+                )
                 if changes:
                     steps.append(
                         Step(rule.name, rule.kind, rule.why, tuple(changes), expression, rule.reference)

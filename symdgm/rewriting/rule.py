@@ -45,6 +45,7 @@ class Rule:
         why: the reason, in the words of the field.
         apply: the new form of a node, or None where the rule does not apply.
         reference: where to read about it.
+        in_logs: whether it applies to what a logarithm is taken of.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Rule:
     why: str
     apply: Callable[[Basic, Facts], Basic | None]
     reference: str = ""
+    in_logs: bool = True
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ LINEARITY = Rule(
     Kind.EQUALITY,
     "E[a + c b] = E[a] + c E[b] for a scalar c",
     algebra.linearity,
+    in_logs=False,  # the log of an average over draws is one estimate, whose parts share them
 )
 CONSTANT = Rule(
     "expectation of a constant",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from sympy import Basic
 
-from symdgm.expressions.applications import Apply, Density
+from symdgm.expressions.applications import Apply, Call, Density
 from symdgm.expressions.expectations import Binder, CrossEntropy, DivergenceBetween, Entropy
 from symdgm.expressions.known import KnownIntegral
 from symdgm.rewriting.rule import Change
@@ -16,7 +16,12 @@ LAWS = (Binder, DivergenceBetween, Entropy, CrossEntropy, KnownIntegral, Apply, 
 
 
 def everywhere(
-    expression: Basic, apply: Callable[[Basic], Basic | None], changes: list[Change], settled: set[Basic]
+    expression: Basic,
+    apply: Callable[[Basic], Basic | None],
+    changes: list[Change],
+    settled: set[Basic],
+    *,
+    in_logs: bool = True,
 ) -> Basic:
     """The expression with ``apply`` done at every node.
 
@@ -26,6 +31,7 @@ def everywhere(
         changes: each change is appended.
         settled: expressions in which nothing changes; those that are found are added, and not
             walked again.
+        in_logs: whether ``apply`` is done at what a logarithm is taken of, as a whole.
     """
     known: dict[Basic, Basic] = {}
 
@@ -38,11 +44,16 @@ def everywhere(
                 settled.add(node)
         return known[node]
 
+    def _with_parts(node: Basic) -> Basic:
+        if not node.args or isinstance(node, LAWS):
+            return node
+        logged = not in_logs and isinstance(node, Call) and node.function == "log"
+        arguments = tuple(_with_parts(a) if logged else visit(a) for a in node.args)
+        same = all(a is b for a, b in zip(arguments, node.args, strict=True))
+        return node if same else node.func(*arguments)
+
     def _rewritten(node: Basic) -> Basic:
-        if node.args and not isinstance(node, LAWS):
-            arguments = tuple(visit(a) for a in node.args)
-            if any(a is not b for a, b in zip(arguments, node.args, strict=True)):
-                node = node.func(*arguments)
+        node = _with_parts(node)
         after = apply(node)
         if after is None or after == node:
             return node

@@ -19,6 +19,7 @@ from symdgm.lowering.estimation.estimator import Averages, Binding, Estimator, P
 from symdgm.lowering.estimation.joined import exchanged, is_linear, joined
 from symdgm.lowering.estimation.operations import depends
 from symdgm.lowering.estimation.pathwise import PATHWISE
+from symdgm.lowering.estimation.soundness import scores_linearly
 from symdgm.lowering.plan import Kind as PlanKind
 from symdgm.lowering.plan import PlanNode
 from symdgm.rewriting.rule import Kind
@@ -55,6 +56,9 @@ class StickingTheLanding(Recipe):
         if place.several or (place.log and place.asked > 1):
             why = "the score inside the logarithm of a mean of several draws is not zero in expectation"
             raise place.refuse(name, why, "take `doubly reparameterised`")
+        if not scores_linearly(place, place.node.body):
+            why = "the density of the law enters otherwise than by its logarithm with a constant factor"
+            raise place.refuse(name, why, "take `pathwise`")
         return Estimator(
             name,
             Kind.UNBIASED,

@@ -26,6 +26,7 @@ from symdgm.lowering.estimation.operations import (
 )
 from symdgm.lowering.estimation.relaxations import logits_of
 from symdgm.lowering.estimation.scalars import Scalar, check_positive, check_untrained
+from symdgm.lowering.estimation.soundness import lets_gradients_through
 from symdgm.lowering.plan import Kind as PlanKind
 from symdgm.lowering.plan import PlanNode
 from symdgm.rewriting.rule import Kind
@@ -107,6 +108,9 @@ def _estimator(
     place: Place, name: str, temperature: Scalar, eta: Scalar, control: Network | None, reference: str
 ) -> Estimator:
     check_bernoulli(place, name)
+    if not lets_gradients_through(place.node.body):
+        why = "a part of the body lets no gradient through, which the relaxed draws need"
+        raise place.refuse(name, why, "take `score function` or `DisARM`")
     return Estimator(
         name,
         Kind.UNBIASED,
