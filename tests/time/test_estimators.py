@@ -9,7 +9,7 @@ from torch import nn
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
 import symdgm as sd
-from symdgm.errors import EstimatorError
+from symdgm.errors import EstimatorError, NotSupportedError
 
 WHOLE = "E_q(z_{1:T}|x_{1:T})[log p(x_{1:T}|z_{1:T})] - KL[q(z_{1:T}|x_{1:T})||p(z_{1:T})]"
 STEPS, BOUND = 3, 4.0
@@ -173,3 +173,84 @@ def test_the_number_of_paths_by_the_name_of_a_sequence(name):
     text = "E_q(z_{1:T}|x_{1:T})[sum_{t=1}^T log p(x_t|z_t)]"
     objective = sd.Objective(text, q, emission, samples={name: 7})
     assert "the mean of 7 draws from q(z_{1:T}|x_{1:T})" in repr(objective.derivation)
+
+
+@pytest.mark.parametrize("sort", ["states", "draws"])
+def test_a_path_inside_of_several_values_of_another_variable(sort):
+    torch.manual_seed(0)
+    choose, infer = nn.Linear(1, 2).double(), Gaussian(2 + 1 + 2, 2).double()
+    kinds = {"states": sd.OneHotCategorical("q(c|x_1)", logits=choose), "draws": None}
+    law = kinds[sort] or sd.Normal("q(c|x_1)", loc=choose, scale=1.0)
+    factors = [
+        law,
+        sd.Normal("q(z_t|z_{t-1},x_t,c)", infer),
+        sd.Normal("p(x_t|z_t)", lambda z: (z[:, :1], torch.ones_like(z[:, :1]))),
+    ]
+    text = "E_q(c|x_1) E_q(z_{1:T}|x_{1:T},c)[sum_{t=1}^T log p(x_t|z_t)]"
+    objective = sd.Objective(text, *factors, z_0=0.0, z=2, samples={"c": 3})
+    x = torch.randn(4, 5, 1, dtype=torch.float64)
+    torch.manual_seed(3)
+    found = objective.per_example(x=x)
+    torch.manual_seed(3)
+    if sort == "states":
+        c = torch.eye(2, dtype=torch.float64)[:, None].expand(2, 4, 2)
+        weight = choose(x[:, 0]).softmax(-1).T
+    else:
+        loc = choose(x[:, 0])
+        c, weight = loc + torch.randn(3, 4, 2, dtype=torch.float64), torch.full((3, 4), 1 / 3)
+    z, total = torch.zeros(len(c), 4, 2, dtype=torch.float64), 0.0
+    for t in range(5):
+        mean, scale = infer(z, x[:, t].expand(len(c), 4, 1), c)
+        z = mean + scale * torch.randn_like(mean)
+        total = total + Normal(z[..., :1], 1.0).log_prob(x[:, t]).sum(-1)
+    torch.testing.assert_close(found, (weight * total).sum(0), rtol=1e-6, atol=1e-8)
+
+
+def test_a_first_step_of_its_own_inside_of_several_values_is_refused():
+    factors = [
+        sd.OneHotCategorical("q(c|x_1)", logits=nn.Linear(1, 2)),
+        sd.Normal("q(z_t|z_{t-1},c)", lambda z, c: (z + c, torch.ones_like(z))),
+        sd.Normal("q(z_1)", loc=0.0, scale=1.0, event_shape=2),
+        sd.Normal("p(x_t|z_t)", lambda z: (z[:, :1], torch.ones_like(z[:, :1]))),
+    ]
+    objective = sd.Objective("E_q(c|x_1) E_q(z_{1:T}|c)[sum_{t=1}^T log p(x_t|z_t)]", *factors)
+    with pytest.raises(NotSupportedError, match="has a first step of its own, and stands inside of several"):
+        objective(x=torch.randn(4, 5, 1))
+
+
+def test_paths_are_independent_in_what_is_not_carried_too():
+    factors = [
+        sd.Normal("q(y_t|x_t)", lambda x: (x, torch.ones_like(x))),
+        sd.Normal("q(z_t|z_{t-1},y_t)", lambda z, y: (z + y, torch.ones_like(z))),
+        sd.Normal("p(x_t|z_t,y_t)", lambda z, y: (z + y, torch.ones_like(z))),
+    ]
+    text = "E_q(y_{1:T}, z_{1:T}|x_{1:T})[sum_{t=1}^T sum(y_t)]"
+    objective = sd.Objective(text, *factors, z_0=0.0, z=1, samples=4000)
+    torch.manual_seed(0)
+    found = objective(x=torch.zeros(1, 4, 1))
+    assert abs(found) < BOUND * (4 / 4000) ** 0.5
+
+
+def test_conditions_on_a_step():
+    factors = [sd.Normal("p(x_t|z_t)", lambda z: (z, torch.ones_like(z)))]
+    x, z = torch.randn(2, 3, 5, 1)
+    steps = Normal(z, 1.0).log_prob(x).sum(-1)
+    for condition, first in {"t=1}^T": 0, "t=2}^T": 1, "t > 1}": 1, "t >= 3}": 2, "t}": 0}.items():
+        found = sd.Objective(f"sum_{{{condition} log p(x_t|z_t)", *factors)(x=x, z=z)
+        torch.testing.assert_close(found, steps[:, first:].sum(1).mean())
+    for condition in ("t != 2}", "t < 3}", "t=1}^{T-1}"):
+        with pytest.raises(NotSupportedError, match=r"the range of .* cannot be computed yet"):
+            sd.Objective(f"sum_{{{condition} log p(x_t|z_t)", *factors)
+
+
+def test_sums_from_different_steps_are_no_divergence():
+    torch.manual_seed(0)
+    factors = [
+        sd.Normal("q(z_t|x_t)", lambda x: (x, torch.ones_like(x))),
+        sd.Normal("p(z_t|x_t)", lambda x: (x - 1, torch.ones_like(x))),
+    ]
+    q, x = "E_q(z_{1:T}|x_{1:T})", torch.zeros(1, 3, 1)
+    text = f"{q}[sum_{{t=1}}^T log q(z_t|x_t)] - {q}[sum_{{t=2}}^T log p(z_t|x_t)]"
+    objective = sd.Objective(text, *factors, samples=20_000)
+    log = -0.5 * torch.log(2 * torch.tensor(torch.pi))
+    assert objective(x=x).item() == pytest.approx((3 * (log - 0.5) - 2 * (log - 1)).item(), abs=0.08)
