@@ -254,3 +254,55 @@ def test_sums_from_different_steps_are_no_divergence():
     objective = sd.Objective(text, *factors, samples=20_000)
     log = -0.5 * torch.log(2 * torch.tensor(torch.pi))
     assert objective(x=x).item() == pytest.approx((3 * (log - 0.5) - 2 * (log - 1)).item(), abs=0.08)
+
+
+def finite_step():
+    torch.manual_seed(0)
+    infer, emit = nn.Linear(2, 3).double(), nn.Linear(3, 2).double()
+    q = sd.OneHotCategorical("q(y_t|x_t)", logits=infer)
+    return infer, emit, [q, sd.Bernoulli("p(x_t|y_t)", logits=emit)]
+
+
+def test_a_finite_step_on_which_no_other_depends_is_summed_over():
+    infer, emit, factors = finite_step()
+    prior = sd.OneHotCategorical("p(y_t)", probs=torch.ones(3, dtype=torch.float64) / 3)
+    text = "sum_{t=1}^T (E_q(y_t|x_t)[log p(x_t|y_t)] - KL[q(y_t|x_t)||p(y_t)])"
+    objective = sd.Objective(text, *factors, prior)
+    assert [s.name for s in objective.derivation.steps].count("enumeration") == 1
+    assert "paths" not in repr(objective.derivation)
+    x = torch.bernoulli(torch.full((3, 4, 2), 0.5, dtype=torch.float64))
+    lengths = torch.tensor([4, 1, 3])
+    probs = infer(x).softmax(-1)
+    logs = Bernoulli(logits=emit(torch.eye(3, dtype=torch.float64))).log_prob(x[:, :, None]).sum(-1)
+    steps = (probs * logs).sum(-1) - (probs * (probs * 3).log()).sum(-1)
+    wanted = (steps * (torch.arange(4) < lengths[:, None])).sum(1).mean()
+    found = objective(x=x, T=lengths)
+    torch.testing.assert_close(found, wanted, rtol=1e-12, atol=0)
+    parameters = [*infer.parameters(), *emit.parameters()]
+    for a, b in zip(*(torch.autograd.grad(v, parameters) for v in (found, wanted)), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize("estimator", ["score function", "Gumbel-softmax"])
+def test_another_estimator_of_a_finite_step_may_be_asked_for(estimator):
+    infer, emit, factors = finite_step()
+    text = "sum_{t=1}^T E_q(y_t|x_t)[log p(x_t|y_t)]"
+    exact = sd.Objective(text, *factors)
+    objective = sd.Objective(text, *factors, estimators={"y": estimator})
+    x = torch.bernoulli(torch.full((3, 2), 0.5, dtype=torch.float64))
+    if estimator == "score function":
+        parameters = [*infer.parameters(), *emit.parameters()]
+        assert_unbiased(estimates(objective, x, parameters), exact(x=x[None]), parameters)
+    else:
+        assert objective(x=x[None]).isfinite() and "biased" in repr(objective.derivation)
+
+
+def test_a_finite_step_that_the_next_depends_on_is_drawn_along_its_path():
+    network = nn.Linear(2, 2)
+    factors = [
+        sd.OneHotCategorical("q(y_t|x_t)", logits=network),
+        sd.Normal("p(x_t|y_t,y_{t-1})", lambda y, before: (y + before, torch.ones_like(y))),
+    ]
+    text = "sum_{t=1}^T E_q(y_t|x_t)[log p(x_t|y_t,y_{t-1})]"
+    objective = sd.Objective(text, *factors, y_0=0.0)
+    assert "score function" in repr(objective.derivation) and objective(x=torch.zeros(2, 3, 2)).isfinite()
