@@ -13,6 +13,7 @@ from symdgm.binding.classify import refuse_unused
 from symdgm.distributions import Distribution, Joint
 from symdgm.errors import OptionError, suggest
 from symdgm.expressions.expectations import Binder
+from symdgm.expressions.names import base
 from symdgm.expressions.node import Node
 from symdgm.options import Options
 from symdgm.parsing import parse, read
@@ -43,10 +44,11 @@ def distributions_of(values: tuple[object, ...]) -> list[Distribution]:
 
 
 def drawn_variables(bound: Bound) -> set[str]:
-    """The variables of distributions, and those of expectations."""
-    return {str(v) for f in bound.environment.factors for v in f.variables} | {
-        str(v) for e in bound.expression.atoms(Binder) for v in e.variables
-    }
+    """The variables of distributions, and those of expectations; of a sequence also its own name."""
+    drawn = {v for f in bound.environment.factors for v in f.variables}
+    drawn |= {v for e in bound.expression.atoms(Binder) for v in e.variables}
+    time = bound.environment.time
+    return {str(v) for v in drawn} | {str(base(v)) for v in drawn if time is not None and time.covers(v)}
 
 
 def counts_of(samples: int | Mapping[str, int], bound: Bound) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from sympy import Basic, Tuple, preorder_traversal
@@ -10,11 +10,13 @@ from sympy import Basic, Tuple, preorder_traversal
 from symdgm.binding.environment import Environment
 from symdgm.binding.factors import Factor
 from symdgm.binding.paths import Path, path_of, sequence_factor, step_factor, timeline
+from symdgm.distributions import Deterministic, Family
 from symdgm.errors import NameResolutionError
 from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.expectations import Binder, CrossEntropy, DivergenceBetween, Entropy, Expect
 from symdgm.expressions.indices import Aggregate, Index
 from symdgm.expressions.names import Subscripted, base
+from symdgm.expressions.scope import free_names
 
 if TYPE_CHECKING:
     from symdgm.binding.reader import Reader
@@ -68,7 +70,8 @@ def _makers_givens(environment: Environment, sequence: Basic) -> tuple[Basic, ..
 def read_over_time(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basic:
     """A sum over time; a free earlier step in it is the draw of the step before, along one path."""
     time = timeline(reader.environment)
-    drawn = list(dict.fromkeys(_drawn(reader.environment, node.body, scope)))
+    found = list(dict.fromkeys(_drawn(reader.environment, node.body, scope)))
+    drawn = [f for f in found if not _stands_alone(reader.environment, f, found, node.body)]
     inside = scope | {time.index}
     if not drawn:
         return Aggregate(node.args[0], reader.read(node.body, inside), node.index)
@@ -104,6 +107,18 @@ def _drawn(environment: Environment, body: Basic, scope: frozenset[Basic]) -> It
                 time.offset(v) == 0 and time.whole(base(v)) not in scope for v in match.factor.variables
             ):
                 yield match.factor
+
+
+def _stands_alone(environment: Environment, factor: Factor, drawn: Sequence[Factor], body: Basic) -> bool:
+    """Whether a step of a finite variable is summed over by itself, since no other step depends on it."""
+    distribution, (variable, *others) = factor.distribution, factor.variables
+    if others or not isinstance(distribution, Family) or not distribution.finite:
+        return False
+    if variable in free_names(body):
+        return False
+    states = [f for f in environment.factors if isinstance(f.distribution, Deterministic)]
+    readers = [f for f in (*drawn, *states) if any(base(g) == base(variable) for g in f.givens)]
+    return not readers and _steps(body, {base(variable)}) == {variable}
 
 
 def _steps(body: Basic, sequences: set[Basic]) -> frozenset[Basic]:

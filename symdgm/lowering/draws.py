@@ -35,7 +35,8 @@ def emit_draw(writer: Writer, node: PlanNode) -> Operand:
     """
     law, count = writer.laws[node.args[0]], node.number(2)
     event = _event(writer, node, law)
-    wanted = {*law.axes, *node.args[1:], *own_rows(node, law.axes)}
+    paths = writer.paths if rows_of(node) == ACTIVE else ()
+    wanted = {*law.axes, *node.args[1:], *own_rows(node, law.axes), *paths}
     axes = tuple(a for a in writer.axes if a in wanted)
     if count > 1:
         writer.axes.insert(0, node)

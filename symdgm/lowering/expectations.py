@@ -139,6 +139,10 @@ def _names(lowering: Lowering, law: Law, drawn: tuple[Basic, ...]) -> tuple[str,
     """The names by which a user may mean a variable, its own first."""
     if law.kind == "data":
         return (spelled(drawn[0]),)
+    time = lowering.bound.environment.time
+    if law.kind == "path" and time is not None:
+        steps = [(v, time.step(base(v)), base(v)) for v in drawn]
+        return tuple(spelled(name) for names in steps for name in names)
     formal = lowering.bound.environment.factors[law.identity].variables
     return (spelled(drawn[0]), spelled(formal[0]), spelled(base(drawn[0])))
 

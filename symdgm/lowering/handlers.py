@@ -28,13 +28,12 @@ from symdgm.lowering.indices import (
     lower_entry,
     lower_indexed,
     lower_indicator,
-    lower_own_row,
     lower_relation,
-    lower_row,
 )
 from symdgm.lowering.known_integrals import lower_known
 from symdgm.lowering.lower import Lowering, LowerNode
 from symdgm.lowering.permutations import lower_permuted
+from symdgm.lowering.rows import lower_own_row, lower_row
 from symdgm.lowering.sample_divergences import lower_divergence
 
 LOWERINGS: dict[type, LowerNode] = {

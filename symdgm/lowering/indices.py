@@ -143,7 +143,7 @@ def _indexed(node: Aggregate) -> Iterator[Basic]:
 
 def _taken(lowering: Lowering, node: Aggregate, scope: Scope) -> Iterator[PlanNode]:
     """The axes of indices that the body has besides its own."""
-    for name in _read(lowering, node.body):
+    for name in names_read(lowering, node.body):
         if name == node.index.variable:
             continue
         family = _family_key(name, scope)
@@ -153,7 +153,7 @@ def _taken(lowering: Lowering, node: Aggregate, scope: Scope) -> Iterator[PlanNo
             yield from _axes_below([scope.values[name]])
 
 
-def _read(lowering: Lowering, node: Basic) -> set[Basic]:
+def names_read(lowering: Lowering, node: Basic) -> set[Basic]:
     """The free names of an expression; a parameter of a law stands for what the law is given."""
     found: set[Basic] = set()
     todo = list(free_names(node))
@@ -212,21 +212,10 @@ def along(lowering: Lowering, value: PlanNode, own: PlanNode | str, axis: PlanNo
     return lowering.plan.node(Kind.ALONG, value, axis, *source, detail=(kind,), origin=node)
 
 
-def lower_row(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode:
-    """A value at another example of the batch."""
-    value, index = node.args
-    return along(lowering, lowering.lower(value, scope), "batch", scope.values[index].args[0], node)
-
-
 def lower_component(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode:
     """A component of an event."""
     value, index = node.args
     return along(lowering, lowering.lower(value, scope), "event", scope.values[index].args[0], node)
-
-
-def lower_own_row(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode:
-    """The number of the example itself."""
-    return lowering.plan.node(Kind.POSITION, origin=node)
 
 
 def lower_entry(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode:

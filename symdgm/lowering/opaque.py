@@ -42,7 +42,8 @@ def emit_sample(writer: Writer, node: PlanNode) -> Operand:
     axes = tuple(a for a in writer.axes if a == rows or any(a in o.axes for o in given.values()))
     texts, sample_axes = _named(writer, given, axes)
     options = [] if given else [f"n={writer.size(rows)}"]
-    plates = [a for a in node.args[1:] if a.kind is Kind.INDEX and a not in axes]
+    own = (*(writer.paths if rows == ACTIVE else ()), *(a for a in node.args[1:] if a.kind is Kind.INDEX))
+    plates = [a for a in own if a not in axes]
     sizes = [*([str(count)] if count > 1 else []), *map(writer.size, plates)]
     options += [f"shape=({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"] if sizes else []
     arguments = ", ".join([*([texts] if given else []), *options, *sample_axes, "check=False"])

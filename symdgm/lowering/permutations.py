@@ -9,6 +9,7 @@ from sympy import Basic
 from symdgm.errors import ShapeError
 from symdgm.lowering.operands import ATOM, BATCH, Operand
 from symdgm.lowering.plan import Kind, PlanNode
+from symdgm.lowering.time.sums import refuse_over_time
 
 if TYPE_CHECKING:
     from symdgm.lowering.lower import Lowering, Scope
@@ -25,6 +26,7 @@ PERMUTATION_HELPERS = {"permuted": PERMUTED}
 
 def lower_permuted(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode:
     """A value with its components permuted over the examples."""
+    refuse_over_time(node, scope)
     return lowering.plan.node(Kind.PERMUTED, lowering.lower(node.args[0], scope), origin=node)
 
 

@@ -17,6 +17,7 @@ from symdgm.lowering.divergence_options import MMD, Option, Sinkhorn
 from symdgm.lowering.plan import Kind, PlanNode
 from symdgm.lowering.sample_draws import Side, count_of, draw_side
 from symdgm.lowering.sources import function_source
+from symdgm.lowering.time.sums import refuse_over_time
 
 if TYPE_CHECKING:
     from symdgm.lowering.lower import Lowering, Scope
@@ -55,6 +56,7 @@ def lower_divergence(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode:
     """
     if not isinstance(node, DivergenceBetween) or node.kind not in SAMPLED:
         raise NotSupportedError(f"`{node}` cannot be computed as a number yet")
+    refuse_over_time(node, scope)
     option = lowering.comparisons.option(node, lowering.bound.written.get(node, node))
     laws = [sampled(lowering.bound.environment, law) for law in node.args[1:3]]
     by_example = any(law.givens for law in laws)

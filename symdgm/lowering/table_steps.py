@@ -35,16 +35,34 @@ def emit_table(writer: Writer, node: PlanNode) -> Operand:
         )
     axes: list[Axis] = []
     picks: list[str] = []
+    stepped = [a for a in node.args if a.kind is not Kind.INDEX and writer.operands[a].axes]
+    if stepped and len(node.args) > 1:
+        raise ShapeError(
+            f"`{node.origin}` has several indices, one of them a step, which this version cannot take yet",
+            hint="give a table of steps one index",
+        )
     for place, argument in enumerate(node.args):
         if argument.kind is Kind.INDEX:
             text = _rows(writer, node, argument, text, int(shape[place]), place)
             axes.append(argument)
             picks.append(":")
         else:
+            _check_steps(writer, node, argument, int(shape[place]))
             picks.append(_picked(writer, node, argument, int(shape[place])))
+            axes += writer.operands[argument].axes
     if any(p != ":" for p in picks):
         text = f"{text}[{', '.join(picks)}]"
     return ordered_axes(writer, Operand(text, ATOM, tuple(axes), len(shape) - len(node.args)))
+
+
+def _check_steps(writer: Writer, node: PlanNode, argument: PlanNode, size: int) -> None:
+    """Refuse sequences with more steps than a table of steps has entries."""
+    operand = writer.operands[argument]
+    if operand.axes and (last := int(writer.value(operand).max())) > size:
+        raise ShapeError(
+            f"`{node.origin}` has the indices to {last}, but there are {size} entries",
+            hint="bind a longer table, or a function of the step",
+        )
 
 
 def _rows(writer: Writer, node: PlanNode, index: PlanNode, text: str, size: int, place: int) -> str:
@@ -78,6 +96,9 @@ def _function_of_index(writer: Writer, node: PlanNode, bound: str) -> Operand:
     (argument,) = node.args
     if argument.kind is not Kind.INDEX:
         operand = writer.operands[argument]
+        if operand.axes:
+            text = f"{bound}({operand.text})"
+            return Operand(text, ATOM, operand.axes, int(writer.script.run(text).dim()) - len(operand.axes))
         at = f"torch.tensor([{operand.text}], device={writer.argument('device')})"
         text = f"{bound}({at})[0]"
         return Operand(text, ATOM, (), int(writer.script.run(text).dim()))
@@ -97,6 +118,11 @@ def emit_calls(writer: Writer, node: PlanNode) -> Operand:
     bound = writer.argument(f"table:{node.word()}")
     count = len(writer.inputs[bound])
     operands = [_given(writer, i) for i in inputs]
+    if place.kind is not Kind.INDEX and writer.operands[place].axes:
+        raise ShapeError(
+            f"`{node.origin}` is a network of its own for each step, which this version cannot call yet",
+            hint="write one network, which is given the step: `f(x_t, t)`",
+        )
     if place.kind is not Kind.INDEX:
         return _called(writer, node, f"{bound}[{_picked(writer, node, place, count)}]", operands)
     wanted, first = int(writer.script.run(writer.size(place))), max(first_of(writer, place), 1)

@@ -58,6 +58,7 @@ class Writer:
         self.planned = ordered(nodes)
         self.layout: Layout | None = None
         self.kept: dict[PlanNode, dict[tuple[object, ...], Operand]] = {}
+        self.paths: tuple[PlanNode, ...] = ()
         self.flipped = ""
         self.padded: dict[str, str] = {}
         self.counts, self.scored = uses(nodes), scored_samples(nodes)

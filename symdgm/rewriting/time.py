@@ -74,7 +74,8 @@ def recognise_divergence(node: Basic, facts: Facts) -> Basic | None:
             p = _logged(partner, facts)
             if p is None or terms[j] is None or (other, theirs) != (-sign, scalars):
                 continue
-            if core.binders == partner.binders and _draws(core, q, facts) and _same_step(q, p, facts):
+            together = (core.binders, core.body.index) == (partner.binders, partner.body.index)
+            if together and _draws(core, q, facts) and _same_step(q, p, facts):
                 kl = DivergenceBetween(Str("KL"), q, p)
                 found = Expect(Aggregate(SUM, kl, core.body.index), *core.binders)
                 terms[max(i, j)], terms[min(i, j)] = None, join_coefficient(sign, scalars, found)

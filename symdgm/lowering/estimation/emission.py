@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from symdgm.errors import EstimatorError
-from symdgm.lowering.operands import ATOM, BATCH, SUM, Axis, Operand
+from symdgm.lowering.operands import ATOM, BATCH, STEPS, SUM, Axis, Operand
 from symdgm.lowering.plan import PlanNode
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def emit_leave_one_out(writer: Writer, node: PlanNode) -> Operand:
     """The mean over the other draws, or over the other examples; 0 where the value has neither."""
     value = writer.operands[node.args[0]]
     wanted: Axis = BATCH if node.detail[1:] else node.args[1]
-    axis = wanted if wanted in value.axes else BATCH
+    axis = next((a for a in (wanted, STEPS) if a in value.axes), BATCH)
     if axis not in value.axes:
         return Operand("0", number=True)
     text = f"leave_one_out({value.text}, {value.axes.index(axis)})"

@@ -134,6 +134,8 @@ def leave_one_out(place: Place) -> LeaveOneOut | None:
     """The mean over other draws: of the variable, or of one before that it depends on."""
     if place.asked > 1:
         return LeaveOneOut(multi=place.log)
+    if place.law.kind == "path":
+        return None
     law = place.lowering.law(place.law, place.scope)
     before = next((d for d in reversed(place.scope.draws) if depends(law, d)), None)
     return None if before is None else LeaveOneOut(before, multi=place.log)

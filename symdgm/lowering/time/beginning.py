@@ -37,7 +37,7 @@ def initial(writer: Writer, step: Step, lead: tuple[Axis, ...]) -> Operand:
     if value is None and not isinstance(step.factor.distribution, Deterministic):
         raise no_beginning(step.sequence, step.factor.node)
     counts = layout(writer).counts
-    sizes = [*(str(writer.lengths[a]) for a in lead if isinstance(a, PlanNode)), f"{counts}[0]"]
+    sizes = [*(writer.size(a) for a in lead if isinstance(a, PlanNode)), f"{counts}[0]"]
     event = value.shape if isinstance(value, Tensor) else _event(writer, step)
     shape = ", ".join([*sizes, *map(str, event)])
     if isinstance(value, Tensor):

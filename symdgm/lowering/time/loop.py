@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, final
 
-from symdgm.errors import ShapeError
+from symdgm.errors import NotSupportedError, ShapeError
 from symdgm.expressions.names import spelled
 from symdgm.lowering.opaque import opaque_log_density
 from symdgm.lowering.operands import ACTIVE, ATOM, STEPS, Axis, Operand
@@ -49,7 +49,7 @@ class _Loop:
         self.roots = [n for s in body.steps for n in (s.value, *([s.law] if s.law else []))]
         self.nodes = ordered(self.roots)
         self.inside = _inside(self.nodes)
-        self.lead: tuple[Axis, ...] = (node, ACTIVE) if body.count > 1 else (ACTIVE,)
+        self.lead: tuple[Axis, ...] = ()
         self.kept = Keeper(writer, node)
         self.slices: dict[str, tuple[str, PlanNode]] = {}
         self.carried: dict[PlanNode, Operand] = {}
@@ -71,6 +71,20 @@ class _Loop:
         for leaf in self.nodes:
             if leaf.kind is Kind.LEAF and leaf.word() == "slice":
                 self._slice(leaf)
+        writer.paths = (self.node,) if self.body.count > 1 else ()
+        self.lead = (*self._axes(), ACTIVE)
+
+    def _axes(self) -> list[Axis]:
+        """The axes of draws that carried values have: that of the paths, and those of what the body reads."""
+        read = [n for n in self.nodes if n in self.writer.operands]
+        found = {a for n in read for a in self.writer.operands[n].axes if isinstance(a, PlanNode)}
+        if found and self.started:
+            raise NotSupportedError(
+                f"`{self.node.origin}` has a first step of its own, and stands inside of several draws or "
+                "states of another variable, which this version cannot compute yet",
+                hint="draw that variable once, or begin the sequence by a value, such as `z_0=0.0`",
+            )
+        return [a for a in self.writer.axes if a in found or a in self.writer.paths]
 
     def _slice(self, leaf: PlanNode) -> None:
         """A loop variable that runs over the steps of a sequence from outside."""
@@ -109,7 +123,7 @@ class _Loop:
         writer.write([n for n in self.nodes if n in self.inside])
         for step in self.body.steps:
             self._close(step)
-        writer.script = self.outer
+        writer.script, writer.paths = self.outer, ()
 
     def _close(self, step: Step) -> None:
         """The end of a step: what is kept, and what is carried on."""
@@ -124,6 +138,7 @@ class _Loop:
         start = self.carried.get(step.before)
         if start is None or start.text == value.text:
             return
+        value = self._spread(value)
         if value.rank != start.rank:
             raise ShapeError(
                 f"a step of `{name}` has {value.rank} event axes, but its beginning has {start.rank}",
@@ -131,6 +146,14 @@ class _Loop:
             )
         self.script.record(f"{start.text} = {value.text}", (start.text,))
         self.script.values[start.text] = writer.value(value)
+
+    def _spread(self, value: Operand) -> Operand:
+        """A value with all axes that carried ones have."""
+        if value.axes == self.lead:
+            return value
+        sizes = ", ".join([*map(self.writer.size, self.lead), *["-1"] * value.rank])
+        wide = self.writer.lead(value, self.lead)
+        return Operand(f"{wide.at(ATOM)}.expand({sizes})", ATOM, self.lead, value.rank)
 
     def _keep_law(self, step: Step, law: PlanNode) -> None:
         """Keep the parameters of a law; of one that is computed as a whole, the log-density of its draw."""

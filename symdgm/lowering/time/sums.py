@@ -40,20 +40,44 @@ def lower_over_time(lowering: Lowering, node: Basic, scope: Scope, *, log: bool 
     return lowering.plan.node(Kind.REDUCE, value, detail=(node.kind, "steps", first), origin=node)
 
 
+def refuse_over_time(node: Basic, scope: Scope) -> None:
+    """Refuse what compares examples with each other inside of a sum over time.
+
+    Raises:
+        NotSupportedError: it says so.
+    """
+    if scope.rows != "batch":
+        raise NotSupportedError(
+            f"`{node}` joins the examples of the batch at each step of sequences, which this version cannot "
+            "compute yet",
+            hint="write it outside of the sum over time",
+        )
+
+
 def first_step(lowering: Lowering, node: Basic) -> int:
     """The step from which an aggregate over time runs to the end of each sequence.
 
     Raises:
         NotSupportedError: a range that does not begin at a whole number or does not end with the sequences.
     """
-    index = node.index
-    lower = index.args[1] if len(index.args) == 3 else Integer(1)
     time = lowering.bound.environment.time
     assert time is not None
-    ends = len(index.args) != 3 or index.args[2] == time.length
-    if not ends or not isinstance(lower, Integer) or lower < 1:
+    variable, *bounds = node.index.args
+    if len(bounds) == 1:
+        lower = _after(variable, bounds[0])
+    else:
+        lower = bounds[0] if bounds and bounds[1] == time.length else Integer(0 if bounds else 1)
+    if not isinstance(lower, Integer) or lower < 1:
         raise NotSupportedError(
             f"the range of `{node}` cannot be computed yet",
             hint=f"write a sum from a whole number to `{time.length}`, the end of each sequence",
         )
     return int(lower)
+
+
+def _after(variable: Basic, condition: Basic) -> Basic | None:
+    """The first step of ``t > 1`` or ``t >= 2``; None for any other condition."""
+    operator, left, right = condition.args
+    if left != variable or not isinstance(right, Integer) or operator.name not in (">", ">="):
+        return None
+    return Integer(right + 1) if operator.name == ">" else right
