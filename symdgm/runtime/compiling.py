@@ -60,11 +60,12 @@ class Compiled:
 
     def _tried(self, arguments: dict[str, Any]) -> Result:
         from torch._dynamo.exc import TorchDynamoException
+        from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
         assert self._fast is not None
         try:
             return self._fast(**arguments)
-        except TorchDynamoException as error:
+        except (TorchDynamoException, GuardOnDataDependentSymNode) as error:
             # What is wrong with the evaluation itself is said by plain PyTorch, in its own words.
             result = self.plain(**arguments)
             self.why = _reason(error)

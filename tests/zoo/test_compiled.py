@@ -93,10 +93,21 @@ def test_the_steps_are_the_same(name: str) -> None:
         torch.testing.assert_close(a, b)
 
 
+SEQUENCES = {"x": X.view(3, 2, 12), "T": torch.tensor([2, 1, 2])}
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_penalty_on_gradients_runs_as_it_is() -> None:
+@pytest.mark.parametrize(
+    ("build", "data"),
+    [
+        (lambda: zoo.wgan_gp(12, **SMALL), {"x": X}),
+        (lambda: zoo.deep_markov(12, latent=2, hidden=3, transition=3, recurrent=3), SEQUENCES),
+    ],
+    ids=["a penalty on gradients", "sequences of different lengths"],
+)
+def test_what_is_no_graph_runs_as_it_is(build: Callable[[], Model], data: dict[str, Tensor | int]) -> None:
     torch._dynamo.reset()
     with pytest.warns(SymdgmWarning, match="`compile` has no effect here"):
-        found = steps(lambda: zoo.wgan_gp(12, **SMALL), {"x": X}, "aot_eager")
-    for a, b in zip(found, steps(lambda: zoo.wgan_gp(12, **SMALL), {"x": X}, None), strict=True):
+        found = steps(build, data, "aot_eager")
+    for a, b in zip(found, steps(build, data, None), strict=True):
         torch.testing.assert_close(a, b)
