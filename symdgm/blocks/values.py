@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from sympy import Basic, preorder_traversal
 from torch.distributions import Transform
@@ -53,16 +53,22 @@ def certain(
 
 
 def variables_of(formula: Basic, environment: Environment) -> tuple[Basic, ...]:
-    """The variables of a formula in written order: its free names that are no scalars, and no indices."""
+    """The variables of a formula in written order: its free names that are no scalars.
+
+    An index belongs to its name, ``x_t``; of a table it is what the entry depends on.
+    """
     free = free_names(formula)
-    named = [n for n in dict.fromkeys(_outside_indices(formula)) if n in free]
+    named = [n for n in dict.fromkeys(_names_of(formula, environment.tables)) if n in free]
     return tuple(n for n in named if environment.scalar(n) is None and n != PI)
 
 
-def _outside_indices(node: Basic) -> Iterator[Basic]:
-    yield node
-    for part in () if isinstance(node, ATOMS) else node.args:
-        yield from _outside_indices(part)
+def _names_of(node: Basic, tables: Collection[str]) -> Iterator[Basic]:
+    is_table = isinstance(node, Subscripted) and spelled(node.head) in tables
+    if isinstance(node, ATOMS) and not is_table:
+        yield node
+    else:
+        for part in node.indices if isinstance(node, Subscripted) else node.args:
+            yield from _names_of(part, tables)
 
 
 def flow_of(formula: Basic, flows: Mapping[str, object]) -> Flow | Transform | None:

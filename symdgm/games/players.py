@@ -182,6 +182,8 @@ class _Owning:
             yield self.environment.scalars[spelled(head)]
         if spelled(head) in self.environment.tables:
             yield self.environment.tables[spelled(head)]
+        time = self.environment.time
+        yield from (v for s, v in time.initial.items() if f"{spelled(s)}_0" == spelled(head)) if time else ()
 
     def _candidates(self) -> str:
         names = sorted({spelled(h) for h, bound in self.written.items() if any(map(_is_trained, bound))})

@@ -182,6 +182,22 @@ def test_named_pieces(block: str, value: float) -> None:
     assert model.objective(x=torch.ones(3, 1)).item() == value
 
 
+def test_a_value_with_an_entry_of_a_table():
+    """The noise of a diffusion: the index of the table is what the value depends on, besides its names."""
+    table = torch.linspace(0.9, 0.1, 5)
+    model = sd.Model(
+        "x_t = sqrt(a_t) x + sqrt(1 - a_t) eps\n"
+        "minimize E_{data(x), t ~ Uniform{1..T}, eps ~ N(0, I)}[||f(x_t)||^2]",
+        f=lambda v: 2 * v,
+        a=table,
+        T=5,
+    )
+    x = torch.randn(50_000, 2)
+    wanted = 4 * (table.mean() * (x**2).sum(1).mean() + 2 * (1 - table).mean()).item()
+    torch.manual_seed(0)
+    assert model.loss(x=x).item() == pytest.approx(wanted, rel=0.02)
+
+
 REFUSED = [
     ("h = f(h)\nmaximize sum(h)", NameResolutionError, "`h` is defined by itself"),
     ("h = u\nu = h\nmaximize sum(h)", NameResolutionError, "in a circle"),

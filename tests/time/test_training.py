@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from time_models import DMM, WHOLE, data, spoiled
+from time_models import DMM, WHOLE, Gaussian, data, spoiled
+from torch import nn
 
 import symdgm as sd
 from symdgm.data.sequences import ragged
@@ -70,3 +71,20 @@ def test_models_take_segments(options):
     dmm = DMM()
     trained = sd.Model(f"maximize {WHOLE}", *dmm.factors, z_0=dmm.start, **options)
     assert trained.fit(LIST, epochs=1, progress=False).epochs[0].value < 0
+
+
+def test_a_player_may_own_the_value_before_the_first_step():
+    start = nn.Parameter(torch.zeros(2))
+    game = sd.Model(
+        """
+        loss_d: minimize sum_{t=1}^T E_q(z_t|z_{t-1},x_t)[sum(d(z_t))] over d
+        loss_q: minimize -sum_{t=1}^T E_q(z_t|z_{t-1},x_t)[sum(d(z_t))] over q
+        """,
+        sd.Normal("q(z_t|z_{t-1},x_t)", Gaussian(4, 2)),
+        d=nn.Linear(2, 1),
+        z_0=start,
+        players={"q": ["q(z_t|z_{t-1},x_t)", "z_0"]},
+    )
+    assert {name: len(owned) for name, owned in game.players.items()} == {"d": 2, "q": 3}
+    game.fit({"x": torch.randn(8, 4, 2), "T": torch.arange(8) % 4 + 1}, epochs=1, seed=0, progress=False)
+    assert start.abs().sum() > 0
