@@ -91,3 +91,29 @@ class Beside(nn.Module):
     def forward(self, *values: Tensor) -> object:
         """Vectors ``[batch, features]`` to what the body makes of them."""
         return self.body(torch.cat(values, -1))
+
+
+@final
+class GatedCell(nn.Module):
+    """A step of a gated recurrent unit that reads several vectors through a rectified layer.
+
+    Args:
+        inputs: the size of all that it reads, without the state.
+        hidden: the size of the layer.
+        recurrent: the size of the state, which is the last argument.
+
+    Example:
+        >>> GatedCell(5, 3, 2)(torch.zeros(3, 4), torch.zeros(3, 1), torch.zeros(3, 2)).shape
+        torch.Size([3, 2])
+    """
+
+    def __init__(self, inputs: int, hidden: int, recurrent: int) -> None:
+        super().__init__()
+        self.read, self.cell = nn.Linear(inputs, hidden), nn.GRUCell(hidden, recurrent)
+        self.hidden_size = recurrent
+
+    def forward(self, *values: Tensor) -> Tensor:
+        """Vectors ``[batch, features]`` and the state ``[batch, recurrent]`` to the next state."""
+        *read, state = values
+        after: Tensor = self.cell(self.read(torch.cat(read, -1)).relu(), state)
+        return after
