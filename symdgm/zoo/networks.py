@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from symdgm.errors import OptionError
+
 
 def network(inputs: int, *hidden: int, outputs: int) -> nn.Sequential:
     """A perceptron with rectified hidden layers: ``[batch, inputs]`` to ``[batch, outputs]``.
@@ -17,14 +19,24 @@ def network(inputs: int, *hidden: int, outputs: int) -> nn.Sequential:
         hidden: the sizes of the hidden layers, in order.
         outputs: the size of an output.
 
+    Raises:
+        OptionError: for a size that is no whole number from 1 on.
+
     Example:
         >>> sum(p.numel() for p in network(2, 3, outputs=1).parameters())
         13
     """
+    _check_sizes(inputs, *hidden, outputs)
     layers: list[nn.Module] = []
     for size, following in zip((inputs, *hidden), hidden, strict=False):
         layers += [nn.Linear(size, following), nn.ReLU()]
     return nn.Sequential(*layers, nn.Linear((inputs, *hidden)[-1], outputs))
+
+
+def _check_sizes(*sizes: object) -> None:
+    for size in sizes:
+        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+            raise OptionError(f"the size of a layer is a whole number from 1 on, not {size!r}")
 
 
 def critic(inputs: int, *hidden: int) -> nn.Sequential:
