@@ -114,6 +114,9 @@ class GatedCell(nn.Module):
         hidden: the size of the layer.
         recurrent: the size of the state, which is the last argument.
 
+    Raises:
+        OptionError: for a size that is no whole number from 1 on.
+
     Example:
         >>> GatedCell(5, 3, 2)(torch.zeros(3, 4), torch.zeros(3, 1), torch.zeros(3, 2)).shape
         torch.Size([3, 2])
@@ -121,6 +124,7 @@ class GatedCell(nn.Module):
 
     def __init__(self, inputs: int, hidden: int, recurrent: int) -> None:
         super().__init__()
+        _check_sizes(inputs, hidden, recurrent)
         self.read, self.cell = nn.Linear(inputs, hidden), nn.GRUCell(hidden, recurrent)
         self.hidden_size = recurrent
 

@@ -39,8 +39,8 @@ def vrnn(
         beta: the weight of the divergence, which is raised to 1 in the first epochs.
 
     Source:
-        J. Chung, K. Kastner, L. Dinh, K. Goel, A. Courville, Y. Bengio, "A Recurrent Latent Variable Model for
-        Sequential Data" (2015), eqs. 5, 6, 7, 9 and 11.
+        J. Chung, K. Kastner, L. Dinh, K. Goel, A. Courville, Y. Bengio, "A Recurrent Latent Variable Model
+        for Sequential Data" (2015), eqs. 5, 6, 7, 9 and 11.
 
     Example:
         >>> import torch
