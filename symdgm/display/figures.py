@@ -114,10 +114,14 @@ def curves(
         objective: the name of the objective itself.
         unit: stands at the vertical axis.
     """
-    figure = empty_figure(6.4, 4.0)
+    figure = empty_figure(6.4, 4.2 + 0.35 * len(epochs[-1].terms))
     axes = figure.add_subplot()
     draw_curves(axes, epochs, typeset, objective)
     axes.set_ylabel(unit, color=INK)
+    # Below the lines: formulas are wide, and would stand before them.
+    legend = axes.get_legend()
+    legend.set_loc("upper left")
+    legend.set_bbox_to_anchor((0.0, -0.14), axes.transAxes)
     return Picture(figure)
 
 
