@@ -20,6 +20,7 @@
 | `wake_sleep`, `reweighted_wake_sleep` | two players, each of whom learns from the other's draws |
 | `gan`, `wgan_gp`, `lsgan` | a generator against a critic |
 | `deep_markov` | sequences with a chain of latent states |
+| `world_model` | what is seen and earned in an environment under actions |
 
 `network`, `critic`, `GaussianNetwork`, `Beside`, `Codebook`, `GatedTransition` and `Combiner` are their
 networks.
@@ -43,6 +44,7 @@ from symdgm.zoo.vae import vae
 from symdgm.zoo.vib import vib
 from symdgm.zoo.vq_vae import Codebook, vq_vae
 from symdgm.zoo.wake_sleep import reweighted_wake_sleep, wake_sleep
+from symdgm.zoo.world_model import world_model
 
 __all__ = [
     "Beside",
@@ -82,4 +84,5 @@ __all__ = [
     "wae",
     "wake_sleep",
     "wgan_gp",
+    "world_model",
 ]
