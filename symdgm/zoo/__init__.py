@@ -21,9 +21,10 @@
 | `gan`, `wgan_gp`, `lsgan` | a generator against a critic |
 | `deep_markov` | sequences with a chain of latent states |
 | `world_model` | what is seen and earned in an environment under actions |
+| `vrnn` | sequences with an autoencoder of each step, given all steps before |
 
-`network`, `critic`, `GaussianNetwork`, `Beside`, `Codebook`, `GatedTransition` and `Combiner` are their
-networks.
+`network`, `critic`, `GaussianNetwork`, `Beside`, `GatedCell`, `Codebook`, `GatedTransition` and `Combiner`
+are their networks.
 """
 
 from symdgm.zoo.classifier import classifier
@@ -39,10 +40,11 @@ from symdgm.zoo.iwae import iwae
 from symdgm.zoo.m2 import m2
 from symdgm.zoo.matching import adversarial_autoencoder, info_vae, wae
 from symdgm.zoo.multimodal import jmvae, jmvae_poe, mvae
-from symdgm.zoo.networks import Beside, GaussianNetwork, critic, network
+from symdgm.zoo.networks import Beside, GatedCell, GaussianNetwork, critic, network
 from symdgm.zoo.vae import vae
 from symdgm.zoo.vib import vib
 from symdgm.zoo.vq_vae import Codebook, vq_vae
+from symdgm.zoo.vrnn import vrnn
 from symdgm.zoo.wake_sleep import reweighted_wake_sleep, wake_sleep
 from symdgm.zoo.world_model import world_model
 
@@ -50,6 +52,7 @@ __all__ = [
     "Beside",
     "Codebook",
     "Combiner",
+    "GatedCell",
     "GatedTransition",
     "GaussianNetwork",
     "adversarial_autoencoder",
@@ -81,6 +84,7 @@ __all__ = [
     "vae",
     "vib",
     "vq_vae",
+    "vrnn",
     "wae",
     "wake_sleep",
     "wgan_gp",

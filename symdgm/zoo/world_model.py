@@ -172,7 +172,7 @@ class Numbers(nn.Module):
 
     def __init__(self, inputs: int, width: int, event: tuple[int, ...]) -> None:
         super().__init__()
-        self.body = nn.Sequential(nn.Linear(inputs, width), nn.ELU(), nn.Linear(width, prod(event)))
+        self.body = network(inputs, width, outputs=prod(event))
         self.event = event
 
     def forward(self, *values: Tensor) -> Tensor:

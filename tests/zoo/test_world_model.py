@@ -75,16 +75,16 @@ def test_it_is_the_loop_that_one_would_write(latent: int | tuple[int, int]) -> N
 
 
 @pytest.mark.parametrize(
-    ("latent", "seen", "earned"), [(16, 0.3, 0.5), ((8, 8), 0.8, 0.6)], ids=["normal", "discrete"]
+    ("latent", "seen", "earned"), [(16, 0.5, 0.4), ((8, 8), 0.8, 0.6)], ids=["normal", "discrete"]
 )
 def test_it_forecasts_a_pendulum(latent: int | tuple[int, int], seen: float, earned: float) -> None:
-    """Errors 20 steps on from 10, by those of the last step seen (0.17 and 0.58 measured) and of the mean
-    reward (0.28 and 0.31)."""
+    """Errors 20 steps on from 10, by those of the last step seen (0.23 and 0.36 measured) and of the mean
+    reward (0.14 and 0.19)."""
     train = episodes("Pendulum-v1", 150, steps=STEPS, seed=0)
     test = episodes("Pendulum-v1", 40, steps=STEPS, seed=1)
     torch.manual_seed(0)
-    model = zoo.world_model(3, 1, latent=latent, hidden=48, width=48)
-    model.fit(train._asdict(), epochs=25, batch_size=30, lr=8e-3, clip_norm=100.0, seed=0, progress=False)
+    model = zoo.world_model(3, 1, latent=latent, hidden=64, width=64)
+    model.fit(train._asdict(), epochs=20, batch_size=15, lr=5e-3, clip_norm=100.0, seed=0, progress=False)
     first, actions = (v.repeat_interleave(DRAWS, 0) for v in (test.x[:, :SEEN], test.a))
     drawn = model.sample(x=first, a=actions, mean=True, seed=0)
     x, r = (drawn[name].unflatten(0, (-1, DRAWS)).mean(1)[:, SEEN:] for name in "xr")
