@@ -8,7 +8,7 @@ from typing import Any, final
 
 from sympy import Basic
 
-from symdgm.binding import Bound
+from symdgm.binding import Bound, Environment
 from symdgm.binding.classify import declared_node
 from symdgm.distributions import Distribution, Joint
 from symdgm.errors import NameResolutionError, OptionError, suggest
@@ -223,7 +223,16 @@ def unpacked(
 
 def bindings(bound: Bound, expression: Basic) -> Expression:
     """A bound formula with what it is bound to, so that it can be part of another."""
-    environment = bound.environment
+    environment, found = bound.environment, factor_bindings(bound.environment, expression)
+    names = dict(found.names)
+    names |= {name: environment.networks[name] for name in bound.networks}
+    names |= {name: environment.scalars.binding(name) for name in bound.scalars}
+    names |= environment.tables
+    return Expression(expression, found.distributions, names)
+
+
+def factor_bindings(environment: Environment, expression: Basic) -> Expression:
+    """A formula of factors with these, under the names by which it knows them, and what they begin with."""
     distributions: list[Distribution] = []
     names: dict[str, Any] = {}
     for factor in environment.factors:
@@ -236,8 +245,8 @@ def bindings(bound: Bound, expression: Basic) -> Expression:
             before = names.get(name)
             parts = before.factors if isinstance(before, Joint) else [before] if before is not None else []
             names[name] = Joint([*parts, factor.distribution]) if parts else factor.distribution
-    names |= {name: environment.networks[name] for name in bound.networks}
-    names |= {name: environment.scalars.binding(name) for name in bound.scalars}
+    beginnings = {} if environment.time is None else environment.time.initial
+    names |= {f"{spelled(s)}_0": value for s, value in beginnings.items()}
     names |= {name: tuple(shape) for name, shape in environment.shapes.items()}
     return Expression(expression, distributions, names)
 

@@ -109,6 +109,17 @@ def test_distributions_bound_under_another_name_and_schedules_are_carried():
     assert again(x=images(4)).isfinite()
 
 
+def test_beginnings_and_tables_are_carried():
+    net = nn.Linear(2, 2)
+    step = sd.Normal("p(z_t|z_{t-1})", loc=net, scale=1.0)
+    weights = torch.tensor([1.0, 2.0])
+    whole = sd.Objective(
+        "log p(z_{1:T}) - sum_{k=1}^K w_k", step, z_0=nn.Parameter(torch.ones(2)), w=weights, K=2
+    )
+    z = torch.randn(3, 4, 2)
+    torch.testing.assert_close(sd.Objective(2 * whole)(z=z), 2 * whole(z=z))
+
+
 def test_values_and_formulas_stand_in_for_names():
     elbo = sd.Objective("E_q(z|x)[log p(x|z)] - beta KL[q||p]", q, p, prior, beta=0.5)
     fixed = elbo.subs(beta=2.0)
