@@ -14,7 +14,7 @@ ONE_CALL = frozenset({"cpu", "cuda"})
 
 
 LARGE = 2**15
-"""Entries from which a gradient on the CPU is read only, by its sum: what is written back costs twice that."""
+"""Entries from which a gradient on the CPU is read only, by its sum: writing back costs twice that."""
 
 
 @final

@@ -43,7 +43,7 @@ class Update:
 
     @torch.no_grad()
     def _step(self, group: dict[str, Any]) -> bool:
-        """Steps if every parameter has a gradient and a state, which `Optimizer.step` makes the first time."""
+        """Steps if all parameters have a gradient, and a state, which the optimiser makes the first time."""
         parameters, known = group["params"], self._optimizer.state
         gradients = [p.grad for p in parameters]
         if any(g is None or g.is_sparse or g.is_complex() for g in gradients) or len(known) != len(gradients):
