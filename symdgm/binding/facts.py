@@ -14,6 +14,7 @@ from symdgm.binding.aggregated import data_reference
 from symdgm.binding.chains import Chain
 from symdgm.binding.environment import Environment
 from symdgm.binding.factors import ATOMS, Match, givens_of, product, values_of
+from symdgm.binding.given_the_past import given_the_past
 from symdgm.binding.gradients import is_fixed, is_listed, is_pathwise, is_stratified
 from symdgm.binding.joint_values import joint_at
 from symdgm.binding.known_integrals import is_linear, knows
@@ -72,7 +73,7 @@ class BoundFacts:
             return None
         factors = self.environment.joint(node)
         if not factors:
-            parts = joint_at(self.environment, node)
+            parts = joint_at(self.environment, node) or given_the_past(self.environment, node)
             return tuple(m.node for m in reversed(parts)) if parts else None
         whole = product(factors)
         return (whole,) if isinstance(whole, Apply | Density) else tuple(whole.args)
