@@ -1,4 +1,4 @@
-"""Products that look like applications: in ``1/K (a + b)`` and ``K (a + b)^2`` a bound number ``K`` is a factor."""
+"""Products that look like applications: in ``1/K (a + b)`` and ``K (a + b)^2`` a number ``K`` is a factor."""
 
 from __future__ import annotations
 

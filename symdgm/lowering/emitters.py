@@ -63,7 +63,7 @@ def _apply(writer: Writer, node: PlanNode) -> Operand:
 
 
 def _real(writer: Writer, node: PlanNode) -> Operand:
-    """An operand of arithmetic: the number of a step, which networks get as it is, with the others' precision."""
+    """An operand of arithmetic; the number of a step, which networks get as it is, with full precision."""
     operand, source = writer.operands[node], node
     while source.kind in (Kind.GATHER, Kind.LEAF) and (source.args or source.word() == "slice"):
         inner = source.args[0] if source.args else source.detail[1]
