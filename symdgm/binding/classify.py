@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from symdgm.binding.environment import Environment
 from symdgm.binding.factors import Factor, givens_of, reference, values_of
 from symdgm.binding.scalars import Scalars, is_scalar
+from symdgm.binding.steps_of_factors import of_now
 from symdgm.binding.tables import LISTS, indexed_names, is_table, table
 from symdgm.binding.timeline import Timeline, initial_value, is_initial, timeline_of
 from symdgm.binding.unsupported import LAWS
@@ -97,6 +98,8 @@ def classify(
                 hint="bind a distribution, a network that the formula applies, a number, or the "
                 "event shape of a variable",
             )
+    if time is not None:
+        factors = [of_now(time, *factor) for factor in factors]
     numbered = tuple(Factor(i, node, d) for i, (node, d) in enumerate(factors))
     _refuse_duplicates(numbered)
     if time is not None:

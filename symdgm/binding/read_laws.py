@@ -101,7 +101,7 @@ def _resolved_law(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basic
         for given in law.factor.rows.givens if law.factor.rows else ():
             reader.observe(given, argument=True, row=True)
         check_component(law)
-        own = any(isinstance(v, Component) for v in law.values)
+        own = any(isinstance(v, Component) or reader.is_step(v) for v in law.values)
         return Match(law.factor, law.values if own else law.factor.variables, givens).node
     for given in node.givens if isinstance(node, Density) else ():
         reader.argument(given, scope)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from sympy import Basic, Tuple, preorder_traversal
@@ -10,13 +10,15 @@ from sympy import Basic, Tuple, preorder_traversal
 from symdgm.binding.environment import Environment
 from symdgm.binding.factors import Factor
 from symdgm.binding.paths import Path, path_of, sequence_factor, step_factor, timeline
+from symdgm.binding.timeline import Timeline
 from symdgm.distributions import Deterministic, Family
-from symdgm.errors import NameResolutionError
+from symdgm.errors import NameResolutionError, NotSupportedError
 from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.expectations import Binder, CrossEntropy, DivergenceBetween, Entropy, Expect
 from symdgm.expressions.indices import Aggregate, Index
 from symdgm.expressions.names import Subscripted, base
 from symdgm.expressions.scope import free_names
+from symdgm.expressions.steps import span
 
 if TYPE_CHECKING:
     from symdgm.binding.reader import Reader
@@ -68,10 +70,19 @@ def _makers_givens(environment: Environment, sequence: Basic) -> tuple[Basic, ..
 
 
 def read_over_time(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basic:
-    """A sum over time; a free earlier step in it is the draw of the step before, along one path."""
+    """A sum over time; a free earlier step in it is the draw of the step before, along one path.
+
+    Raises:
+        NotSupportedError: a step after the last.
+    """
     time = timeline(reader.environment)
-    found = list(dict.fromkeys(_drawn(reader.environment, node.body, scope)))
-    drawn = [f for f in found if not _stands_alone(reader.environment, f, found, node.body)]
+    _refuse_later(time, node)
+    found = dict.fromkeys(_drawn(reader.environment, node.body, scope))
+    factors = list(dict.fromkeys(f for f, _ in found))
+    apart = _drawn_apart(reader.environment, found, node.body)
+    drawn = [
+        f for f in factors if f not in apart and not _stands_alone(reader.environment, f, factors, node.body)
+    ]
     inside = scope | {time.index}
     if not drawn:
         return Aggregate(node.args[0], reader.read(node.body, inside), node.index)
@@ -92,8 +103,22 @@ def read_over_time(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basi
     return Expect(Aggregate(node.args[0], body, node.index), Binder(Tuple(), law))
 
 
-def _drawn(environment: Environment, body: Basic, scope: frozenset[Basic]) -> Iterator[Factor]:
-    """The factors over a step of a latent sequence that a sum over time draws from."""
+def _refuse_later(time: Timeline, node: Basic) -> None:
+    """Refuse a step after the last."""
+    bounds = span(node.index)
+    for step in preorder_traversal(node.body) if bounds is not None else ():
+        later = time.offset(step)
+        if later is not None and bounds is not None and later > max(bounds[2], 0):
+            raise NotSupportedError(
+                f"`{step}` is a step after the last, where `{time.index}` runs to the end of the sequence",
+                hint=f"write a sum to `{time.length}-{later}`",
+            )
+
+
+def _drawn(
+    environment: Environment, body: Basic, scope: frozenset[Basic]
+) -> Iterator[tuple[Factor, tuple[Basic, ...]]]:
+    """The factors over a step of a latent sequence that a sum over time draws from, and what they draw."""
     time = timeline(environment)
     for node in preorder_traversal(body):
         laws: tuple[Basic, ...] = ()
@@ -104,9 +129,26 @@ def _drawn(environment: Environment, body: Basic, scope: frozenset[Basic]) -> It
         for law in laws:
             match = environment.match(law) if isinstance(law, Apply | Density) else None
             if match is not None and any(
-                time.offset(v) == 0 and time.whole(base(v)) not in scope for v in match.factor.variables
+                time.offset(v) is not None and time.whole(base(v)) not in scope for v in match.values
             ):
-                yield match.factor
+                yield match.factor, match.values
+
+
+def _drawn_apart(
+    environment: Environment, drawn: Iterable[tuple[Factor, tuple[Basic, ...]]], body: Basic
+) -> set[Factor]:
+    """The factors whose draws belong to one term of the sum alone.
+
+    They are those of sequences that a term draws by several factors or at several steps, and of which nothing
+    else reads a step.
+    """
+    draws: dict[Basic, list[tuple[Factor, tuple[Basic, ...]]]] = {}
+    for factor, values in drawn:
+        for value in values:
+            draws.setdefault(base(value), []).append((factor, values))
+    states = [f for f in environment.factors if isinstance(f.distribution, Deterministic)]
+    read = {base(n) for n in (*free_names(body), *(g for f in states for g in f.givens))}
+    return {f for s, of in draws.items() if len(of) > 1 and s not in read for f, _ in of}
 
 
 def _stands_alone(environment: Environment, factor: Factor, drawn: Sequence[Factor], body: Basic) -> bool:

@@ -9,9 +9,9 @@ from sympy import Basic, Integer, preorder_traversal
 from torch import Tensor
 
 from symdgm.errors import NotSupportedError, OptionError
-from symdgm.expressions.arithmetic import Minus, Plus
 from symdgm.expressions.indices import Aggregate
-from symdgm.expressions.names import IndexRange, Name, Relation, Subscripted, base
+from symdgm.expressions.names import IndexRange, Name, Subscripted, base
+from symdgm.expressions.steps import at_offset, counted_from, offset_of, past_of
 
 ONE = Integer(1)
 LENGTH = Name("T")
@@ -73,11 +73,7 @@ class Timeline:
 
     def step(self, sequence: Basic, offset: int = 0) -> Basic:
         """``z_t`` or ``z_{t-1}`` of a sequence ``z``."""
-        at = self.index
-        if offset:
-            number = Integer(abs(offset))
-            at = Plus(at, Minus(number) if offset < 0 else number)
-        return Subscripted(sequence, at)
+        return Subscripted(sequence, at_offset(self.index, offset))
 
     def first(self, sequence: Basic) -> Basic:
         """``z_1`` of a sequence ``z``."""
@@ -86,31 +82,6 @@ class Timeline:
     def whole(self, sequence: Basic) -> Basic:
         """``z_{1:T}`` of a sequence ``z``."""
         return Subscripted(sequence, IndexRange(ONE, self.length))
-
-
-def offset_of(index: Basic, time: Basic) -> int | None:
-    """``c`` of ``t + c``, or None."""
-    if index == time:
-        return 0
-    if isinstance(index, Plus) and len(index.args) == 2 and index.args[0] == time:
-        step = index.args[1]
-        if isinstance(step, Integer):
-            return int(step)
-        if isinstance(step, Minus) and isinstance(step.args[0], Integer):
-            return -int(step.args[0])
-    return None
-
-
-def past_of(index: Basic, time: Basic) -> int | None:
-    """``c`` of the slices ``1:t-c``, ``<=t-c`` and, one step more, ``<t-c``; None for anything else."""
-    if isinstance(index, IndexRange) and index.args[0] == ONE:
-        end, more = index.args[1], 0
-    elif isinstance(index, Relation) and str(index.args[0]) in ("<", "<="):
-        end, more = index.args[2], int(str(index.args[0]) == "<")
-    else:
-        return None
-    offset = offset_of(end, time)
-    return None if offset is None else more - offset
 
 
 def is_range(node: Basic) -> bool:
@@ -139,9 +110,8 @@ def timeline_of(
     """
     formulas = list(expressions)
     stepped = {(i, base(s)) for node in declared for s in _subscripted(node) for i in _indices(s)}
-    summed = {
-        n.index.variable: n for e in formulas for n in preorder_traversal(e) if isinstance(n, Aggregate)
-    }
+    sums = [n.index for e in formulas for n in preorder_traversal(e) if isinstance(n, Aggregate)]
+    summed = {i.variable for i in sums}
     letters = {i for i, _ in stepped}
     ranges = [
         s
@@ -167,9 +137,10 @@ def timeline_of(
     for node in (*formulas, *declared):
         slices = (s for s in _subscripted(node) if len(s.indices) == 1)
         sequences |= {base(s) for s in slices if past_of(s.indices[0], index) is not None}
-    upper = [n.index.args[2] for i, n in summed.items() if i == index and len(n.index.args) == 3]
+    upper = [i.args[2] for i in sums if i.variable == index and len(i.args) == 3]
     upper += [s.indices[0].args[1] for s in ranges]
-    length = next((u for u in upper if isinstance(u, Name)), LENGTH)
+    named_ends = [u for u in map(counted_from, upper) if isinstance(u, Name)]
+    length = LENGTH if LENGTH in named_ends or not named_ends else named_ends[0]
     places = (s for e in (*formulas, *declared) for s in _subscripted(e) if base(s) in sequences)
     jumps = {i for s in places for i in _names(s)} - {index, length, *summed}
     return Timeline(index, length, frozenset(sequences), jumps=frozenset(jumps))
@@ -226,7 +197,5 @@ def _indices(node: Subscripted) -> list[Basic]:
     """The name that the only index of a variable counts from."""
     if len(node.indices) != 1:
         return []
-    index = node.indices[0]
-    if isinstance(index, Plus) and offset_of(index, index.args[0]) is not None:
-        index = index.args[0]
+    index = counted_from(node.indices[0])
     return [index] if isinstance(index, Name) else []

@@ -78,7 +78,7 @@ def _drawn_and_scored(place: Place) -> Binding:
     plan, node = place.lowering.plan, place.law.node
     total = plan.node(PlanKind.APPLY, *logs, detail=("add",), origin=node) if len(logs) > 1 else logs[0]
     return replace(
-        binding, log_prob=plan.node(PlanKind.REDUCE, total, detail=("sum", "steps", 1), origin=node)
+        binding, log_prob=plan.node(PlanKind.REDUCE, total, detail=("sum", "steps", 1, 0), origin=node)
     )
 
 

@@ -205,6 +205,7 @@ def lower_path(lowering: Lowering, law: Law, scope: Scope, count: int) -> tuple[
     """The scope in which the steps of a path have values, and the loop that draws them."""
     path = lowering.bound.environment.factors[law.identity]
     assert isinstance(path, Path)
+    scope = replace(scope, first=1)
     if is_parallel(lowering, path, count):
         return lower_parallel(lowering, path, scope, count)
     text, written = lowering.bound.text, lowering.bound.written.get(law.node, law.node)
