@@ -59,7 +59,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "lowering": ("sympy", "torch"),
     "runtime": ("torch",),
     "training": ("torch", "numpy", "tqdm", "safetensors"),
-    "data": ("torch", "numpy", "sklearn"),
+    "data": ("torch", "numpy", "sklearn", "gymnasium"),
     **dict.fromkeys(FACE, ("sympy", "torch")),
     "zoo": ("torch",),
     "demo": ("torch",),
