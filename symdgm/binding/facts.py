@@ -51,9 +51,17 @@ class BoundFacts:
     drawn: Collection[str] = ()
     unclosed: Collection[str] = ()
     _given: dict[tuple[int, Basic, str], Basic] = field(default_factory=dict)
+    _laws: dict[tuple[Basic, int], Law | None] = field(default_factory=dict)
 
     def law(self, node: Basic) -> Law | None:
         """The one factor that a reference names."""
+        # A factor that is derived later is one that a reference may name.
+        key = (node, len(self.environment.factors))
+        if key not in self._laws:
+            self._laws[key] = self._law(node)
+        return self._laws[key]
+
+    def _law(self, node: Basic) -> Law | None:
         if isinstance(node, StoppedLaw):
             law = self.law(node.args[0])
             return None if law is None else replace(law, node=node, stopped=True)
