@@ -1,4 +1,4 @@
-"""What papers write but the grammar reads in another way: ``sigma^2(x)``, a normal's identity, ``x_{<=T}``."""
+"""What papers write but the grammar reads in another way: ``sigma^2(x)``, ``I`` of a normal, ``x_{<=T}``."""
 
 from __future__ import annotations
 
