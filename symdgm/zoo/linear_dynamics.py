@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -52,7 +54,7 @@ def linear_dynamics(features: int, *, latent: int = 4, actions: int = 0) -> Mode
         >>> model.sample(x=torch.zeros(4, 2, 3), a=torch.zeros(4, 7, 1))["x"].shape
         torch.Size([4, 7, 3])
     """
-    driven = {"B": nn.Linear(actions, latent, bias=False)} if actions else {}
+    driven: dict[str, Any] = {"B": nn.Linear(actions, latent, bias=False)} if actions else {}
     return Model(
         EQUATION + (DRIVEN if actions else FREE),
         C=nn.Linear(latent, features),
@@ -62,7 +64,7 @@ def linear_dynamics(features: int, *, latent: int = 4, actions: int = 0) -> Mode
     )
 
 
-def chain(latent: int) -> dict[str, nn.Module | nn.Parameter]:
+def chain(latent: int) -> dict[str, Any]:
     """The parts of a chain of states that keep where they are: its matrix, its beginning, its noise."""
     still = nn.Linear(latent, latent)
     nn.init.eye_(still.weight)
