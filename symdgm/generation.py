@@ -107,7 +107,9 @@ class Generator:
             )
         for parent in map(spelled, factor.givens):
             if parent not in values:
-                self._draw(parent, values, n, self._parent(parent, values, factor), mean=False, path=(*path, name))
+                self._draw(
+                    parent, values, n, self._parent(parent, values, factor), mean=False, path=(*path, name)
+                )
         # By place: a distribution and its parsed node may spell one variable in two ways, x_1_2 and x_{1,2}.
         distribution = factor.distribution
         given = {d: values[spelled(v)] for d, v in zip(distribution.given, factor.givens, strict=True)}

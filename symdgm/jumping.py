@@ -61,35 +61,30 @@ class _Jumps:
     def __init__(
         self, generator: Generator, n: int | None, given: Mapping[str, Tensor], *, mean: bool
     ) -> None:
-        self.time, self.mean, self.given = timeline(generator.environment), mean, given
+        self.time, self.mean = timeline(generator.environment), mean
         names = set(map(spelled, self.time.jumps))
-        rows = {name: value for name, value in given.items() if name not in names or value.dim()}
-        self.count = count_of(n, rows)
+        self.count = count_of(n, {k: v for k, v in given.items() if k not in names or v.dim()})
         self.steps = {k: v.expand(self.count) for k, v in given.items() if k in names}
-        self.unrolled = Unrolled(
-            generator, {k: v for k, v in rows.items() if k not in names}, self.count, mean=mean
-        )
-        self.places = dict.fromkeys(
-            v for f in generator.factors for v in (*f.variables, *f.givens) if self.time.jump(v) is not None
-        )
-        self.arrivals = self._arrivals(generator)
+        self.given = {k: v for k, v in given.items() if k not in names}
+        self.unrolled = Unrolled(generator, self.given, self.count, mean=mean)
+        every = dict.fromkeys(v for f in generator.factors for v in (*f.variables, *f.givens))
+        self.used = set(map(spelled, (v for f in generator.factors for v in f.givens)))
+        self.places = {v: at for v in every if (at := self._step_of(v)) is not None}
+        made = {v for f in generator.factors for v in f.variables}
+        self.arrivals = [v for v in self.places if v in made and spelled(base(v)) in generator.observed]
         self.departure, self.arrival = self._ends()
-        names_of = [spelled(v) for v in self.arrivals]
-        self.generator = Generator(generator.environment, generator.events, names_of)
-        self.used = {spelled(v) for f in generator.factors for v in f.givens}
+        self.generator = Generator(
+            generator.environment, generator.events, [spelled(v) for v in self.arrivals]
+        )
 
-    def _arrivals(self, generator: Generator) -> list[Subscripted]:
-        """The observed steps that factors generate, ``x_t2``."""
-        over = (v for f in generator.factors if not f.derived for v in f.variables)
-        return [
-            v
-            for v in dict.fromkeys(over)
-            if isinstance(v, Subscripted) and v in self.places and spelled(base(v)) in generator.observed
-        ]
+    def _step_of(self, variable: Basic) -> Basic | None:
+        """``t1`` of ``z_t1``; None for what is at no such step."""
+        alone = isinstance(variable, Subscripted) and len(variable.indices) == 1
+        return variable.indices[0] if alone and variable.indices[0] in self.time.jumps else None
 
     def _ends(self) -> tuple[Basic, Basic]:
         """The names of the steps from which and to which the model jumps."""
-        to = {v.indices[0] for v in self.arrivals}
+        to = {self.places[v] for v in self.arrivals}
         start = self.time.jumps - to
         if len(to) != 1 or len(start) != 1:
             listed = ", ".join(f"`{s}`" for s in sorted(self.time.jumps, key=str))
@@ -101,37 +96,35 @@ class _Jumps:
 
     def once(self) -> dict[str, Tensor]:
         """One jump."""
-        return {**self.given, **self._drawn(self._departures(), {})}
+        name, start = spelled(self.arrival), self._departures()
+        if name in self.used and name not in self.steps:
+            raise DataError(
+                f"nothing says to which step `{name}` the model jumps",
+                hint=f"pass `{name}=...`, or `{self.time.length}=...` to go on step by step",
+            )
+        return {**self.given, **self.steps, **self._drawn(start, {})}
 
     def along(self, length: int) -> dict[str, Tensor]:
         """A jump to every step after those that are given."""
-        if spelled(self.arrival) in self.steps:
+        for name in self.steps:
             raise OptionError(
-                f"`{self.arrival}` is a step to jump to, and `{self.time.length}` is given too",
-                hint=f"leave `{self.time.length}` out for one jump",
+                f"`{name}` is a step of one jump, and `{self.time.length}` says to go on step by step",
+                hint="leave one of them out",
             )
         start = self._departures()
-        known = int(start.max())
-        later: dict[str, list[Tensor]] = {spelled(base(v)): [] for v in self.arrivals}
-        latent: dict[str, Tensor] = {}
-        for step in range(known + 1, length + 1):
-            self.steps[spelled(self.arrival)] = torch.full_like(start, step)
-            found = self._drawn(torch.full_like(start, step - 1), latent)
+        known, latent = int(start[0]), dict[str, Tensor]()
+        whole = {v: [*self.given[spelled(base(v))].unbind(1)][:length] for v in self.arrivals}
+        for step in range(known, length):
+            self.steps[spelled(self.arrival)] = torch.full_like(start, step + 1)
+            found = self._drawn(torch.full_like(start, step), latent)
+            for variable, steps in whole.items():
+                steps.append(found[spelled(variable)])
             latent = {
-                self._at(v, self.departure): found[spelled(v)]
-                for v in self.places
-                if self.time.jump(v) == self.arrival and spelled(v) in found and v not in self.arrivals
+                spelled(Subscripted(base(v), self.departure)): found[spelled(v)]
+                for v, at in self.places.items()
+                if at == self.arrival and v not in whole and spelled(v) in found
             }
-            for variable in self.arrivals:
-                later[spelled(base(variable))].append(found[spelled(variable)])
-        whole = {name: [self.given[name][:, :length], *self._stacked(steps)] for name, steps in later.items()}
-        return {name: torch.cat(parts, 1) for name, parts in whole.items()}
-
-    def _stacked(self, steps: list[Tensor]) -> list[Tensor]:
-        return [torch.stack(steps, 1)] if steps else []
-
-    def _at(self, variable: Basic, index: Basic) -> str:
-        return spelled(Subscripted(base(variable), index))
+        return {spelled(base(v)): torch.stack(steps, 1) for v, steps in whole.items()}
 
     def _departures(self) -> Tensor:
         """The step from which each sequence jumps."""
@@ -151,26 +144,18 @@ class _Jumps:
         return steps
 
     def _drawn(self, start: Tensor, latent: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """All that one jump draws, given the latent variables from which it starts, or what is believed."""
-        values = dict(self.unrolled.static)
-        for name, steps in {**self.steps, spelled(self.departure): start}.items():
-            if name in self.used:
-                values[name] = steps
-        if latent:
-            values |= latent
-        else:
-            values |= {spelled(v): self._gathered(v, start) for v in self._believed()}
+        """All that one jump draws, from latent variables where it starts, or from what is believed there."""
+        steps = {**self.steps, spelled(self.departure): start}
+        values = {**self.unrolled.static, **{k: v for k, v in steps.items() if k in self.used}}
+        values |= latent or {spelled(v): self._gathered(v, start) for v in self._known()}
         found = self.generator.sample(self.count, values, mean=self.mean)
         return {name: value for name, value in found.items() if name not in values}
 
-    def _believed(self) -> list[Basic]:
-        """What is known at the step from which the model jumps: given steps, and what is computed from them."""
-        here = [v for v in self.places if self.time.jump(v) == self.departure]
-        return [v for v in here if self._is_known(base(v))]
-
-    def _is_known(self, sequence: Basic) -> bool:
-        makers = self.unrolled.roles.over(self.time.step(sequence))
-        return sequence in self.unrolled.given or bool(makers)
+    def _known(self) -> list[Basic]:
+        """Given steps where a jump starts, and what is computed from them."""
+        here = [v for v, at in self.places.items() if at == self.departure]
+        made, given = self.unrolled.roles.over, self.unrolled.given
+        return [v for v in here if base(v) in given or made(self.time.step(base(v)))]
 
     def _gathered(self, variable: Basic, at: Tensor) -> Tensor:
         """A step of each sequence."""

@@ -21,6 +21,7 @@
 | `gan`, `wgan_gp`, `lsgan` | a generator against a critic |
 | `deep_markov` | sequences with a chain of latent states |
 | `srnn` | the same chain on top of a recurrent network, with an inference network that smooths |
+| `td_vae` | jumps from what is believed at one step to a later one |
 | `vrnn` | sequences with an autoencoder of each step, given all steps before |
 | `world_model` | what is seen and earned in an environment under actions |
 
@@ -43,6 +44,7 @@ from symdgm.zoo.matching import adversarial_autoencoder, info_vae, wae
 from symdgm.zoo.multimodal import jmvae, jmvae_poe, mvae
 from symdgm.zoo.networks import Beside, GatedCell, GaussianNetwork, critic, network
 from symdgm.zoo.srnn import srnn
+from symdgm.zoo.td_vae import Jump, td_vae
 from symdgm.zoo.vae import vae
 from symdgm.zoo.vib import vib
 from symdgm.zoo.vq_vae import Codebook, vq_vae
@@ -84,6 +86,7 @@ __all__ = [
     "real_nvp",
     "reweighted_wake_sleep",
     "srnn",
+    "td_vae",
     "vae",
     "vib",
     "vq_vae",
