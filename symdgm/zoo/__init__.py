@@ -25,8 +25,8 @@
 | `vrnn` | sequences with an autoencoder of each step, given all steps before |
 | `world_model` | what is seen and earned in an environment under actions |
 
-`network`, `critic`, `GaussianNetwork`, `Beside`, `GatedCell`, `Codebook`, `GatedTransition` and `Combiner`
-are their networks.
+`network`, `critic`, `GaussianNetwork`, `Beside`, `GatedCell`, `Codebook`, `GatedTransition`, `Combiner` and
+`Jump` are their networks.
 """
 
 from symdgm.zoo.classifier import classifier
@@ -59,6 +59,7 @@ __all__ = [
     "GatedCell",
     "GatedTransition",
     "GaussianNetwork",
+    "Jump",
     "adversarial_autoencoder",
     "beta_tcvae",
     "beta_vae",

@@ -125,9 +125,7 @@ def test_a_model_that_only_believes_does_not_jump():
         maximize E_p_b(z_{t1}|b_{t1})[log p_d(y|z_{t1})]
     """
     model = sd.Model(block, **{k: v for k, v in parts().items() if k in ("rnn", "belief", "decode")})
-    with pytest.raises(
-        NameResolutionError, match="the model does not jump from one step to one other"
-    ):
+    with pytest.raises(NameResolutionError, match="the model does not jump from one step to one other"):
         model.sample(x=data(steps=3), t1=2)
 
 

@@ -57,11 +57,12 @@ HELPERS = {
     "GatedCell",
     "GatedTransition",
     "GaussianNetwork",
+    "Jump",
     "critic",
     "expectation_maximisation",
     "network",
 }
-UNCOMPILED = {"wgan_gp", "deep_markov", "srnn", "vrnn", "world_model"}
+UNCOMPILED = {"wgan_gp", "deep_markov", "srnn", "td_vae", "vrnn", "world_model"}
 """A penalty that differentiates inside the graph, and sequences, whose lengths Python reads."""
 
 
