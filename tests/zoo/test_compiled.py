@@ -62,7 +62,17 @@ HELPERS = {
     "expectation_maximisation",
     "network",
 }
-UNCOMPILED = {"wgan_gp", "deep_markov", "srnn", "td_vae", "vrnn", "world_model"}
+SEQUENTIAL = {
+    "action_markov",
+    "deep_markov",
+    "kalman_vae",
+    "linear_dynamics",
+    "srnn",
+    "td_vae",
+    "vrnn",
+    "world_model",
+}
+UNCOMPILED = {"wgan_gp", *SEQUENTIAL}
 """A penalty that differentiates inside the graph, and sequences, whose lengths Python reads."""
 
 
