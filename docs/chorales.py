@@ -67,7 +67,7 @@ def trained(data: RaggedSplits) -> Model:
 
 
 def draw(model: Model, data: RaggedSplits, options: argparse.Namespace) -> None:
-    """The three rolls below each other; of states that are drawn, the keys that sound more likely than not."""
+    """The three rolls below each other; of drawn states, the keys that sound more likely than not."""
     whole = (data.test.lengths >= STEPS).nonzero()[:, 0]
     real = data.test.steps[whole[options.piece], :STEPS]
     made = model.sample(1, T=STEPS, mean=True, seed=options.seed)["x"][0]
