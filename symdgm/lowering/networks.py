@@ -173,11 +173,11 @@ def _flattened(operand: Operand, axes: tuple[Axis, ...], lead: str, *, once: boo
     if not last:
         return operand.text if operand.axes else f"{operand.text}.expand(*{lead}, *{operand.text}.shape)"
     if operand.axes == axes:
-        return f"rows({operand.text}, {last + 1})" if once else f"{operand.text}.flatten(0, {last})"
+        return f"as_rows({operand.text}, {last + 1})" if once else f"{operand.text}.flatten(0, {last})"
     have = ", ".join(":" if a in operand.axes else "None" for a in axes)
     rest = f"{operand.text}.shape[{len(operand.axes)}:]"
     full = f"{operand.text}[{have}].expand(*{lead}, *{rest})"
-    return f"rows({full}, {last + 1})" if once else f"{full}.flatten(0, {last})"
+    return f"as_rows({full}, {last + 1})" if once else f"{full}.flatten(0, {last})"
 
 
 def run_call(writer: Writer, text: str, inputs: list[Operand]) -> Any:

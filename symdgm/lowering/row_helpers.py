@@ -158,7 +158,7 @@ ASKED = [getattr(torch.Tensor, name) for name in ("shape", "dtype", "device", "n
 ASKED = {attribute.__get__ for attribute in ASKED}
 ASKED |= functions([torch.Tensor], "dim size __len__ is_floating_point".split())
 """
-ROW_HELPERS = {"rows": ROWS}
+ROW_HELPERS = {"as_rows": ROWS}
 """Source by name."""
 
 REPAYS = 2**15

@@ -15,7 +15,7 @@ from symdgm.lowering.statements import environment
 
 STATES, BATCH, WIDE = 3, 4, 5
 HELPERS = environment()
-rows, Rows = HELPERS["rows"], HELPERS["Rows"]
+rows, Rows = HELPERS["as_rows"], HELPERS["Rows"]
 
 
 class Doubled(torch.autograd.Function):
@@ -172,7 +172,7 @@ def test_an_objective_is_the_same_either_way(options: dict, monkeypatch: pytest.
             torch.manual_seed(1)
             value = one(x=x)
         found.append([value, *torch.autograd.grad(value, one.parameters())])
-        codes.append("rows(" in one.code)
+        codes.append("as_rows(" in one.code)
     assert codes == [True, False]
     for a, b in zip(*found, strict=True):
         torch.testing.assert_close(a, b)
