@@ -16,6 +16,7 @@ from symdgm.distributions import Deterministic, Distribution, Family
 from symdgm.errors import DataError, NameResolutionError, ShapeError
 from symdgm.expressions.names import Subscripted, base, spelled
 from symdgm.generation import Generator
+from symdgm.posteriors import latent_steps
 from symdgm.roles import Roles, is_certain
 
 FUSED = (nn.RNN, nn.GRU, nn.LSTM)
@@ -90,10 +91,10 @@ class Unrolled:
                 self._run(whole, sequence, t)
                 return self.steps[sequence, t]
             self._refuse_short(sequence, t)
-            latent = sequence not in self.roles.generated()
-            factor = self.roles.factor(
-                self.time.step(sequence), t, infer=latent and self._must_infer(sequence, t)
-            )
+            infer = sequence not in self.roles.generated() and self._must_infer(sequence, t)
+            if infer and self._drawn_exactly(sequence, t):
+                return self.steps[sequence, t]
+            factor = self.roles.factor(self.time.step(sequence), t, infer=infer)
             recurrent = any(base(g) == sequence for g in factor.givens)
             if recurrent and self._is_fused(factor.distribution):
                 self._recur(factor, sequence, t)
@@ -103,6 +104,19 @@ class Unrolled:
 
     def _must_infer(self, sequence: Basic, t: int) -> bool:
         return self._inferred(t) and not any(is_certain(f) for f in self.roles.over(self.time.step(sequence)))
+
+    def _drawn_exactly(self, sequence: Basic, t: int) -> bool:
+        """Whether a latent step that no factor infers is drawn from the posterior of its chain."""
+        if not self.roles.infers(self.time.step(sequence)):
+            for latent, values in latent_steps(self.roles, self.given, self._first_steps).items():
+                self.steps |= {(latent, s): value for s, value in enumerate(values.unbind(1), 1)}
+        return (sequence, t) in self.steps
+
+    def _first_steps(self, node: Basic, steps: int) -> Tensor:
+        """So many first steps of a whole sequence, or what has no steps."""
+        if not self.time.is_range(node):
+            return self.variable(node)
+        return torch.stack([self.step(base(node), s) for s in range(1, steps + 1)], 1)
 
     def _refuse_short(self, sequence: Basic, t: int) -> None:
         """Refuse a step of a sequence that no factor makes."""
