@@ -69,10 +69,6 @@ class Roles:
             f"{what} at step {t}" if t else what, hint=f"bound: {listed}; or pass `{name}=...`"
         )
 
-    def infers(self, variable: Basic) -> bool:
-        """Whether some factor infers a variable."""
-        return bool(self._chosen(self.over(variable), infer=True))
-
     def _chosen(self, found: list[Factor], *, infer: bool) -> list[Factor]:
         """Of several factors, those that infer, or those that generate."""
         certain = [f for f in found if is_certain(f)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, final
 
 import torch
@@ -11,12 +11,14 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from symdgm.binding import Factor
+from symdgm.binding.chains import Chain
+from symdgm.binding.factors import reference
 from symdgm.binding.paths import sequence_factor, timeline
+from symdgm.chain import posterior_path
 from symdgm.distributions import Deterministic, Distribution, Family
 from symdgm.errors import DataError, NameResolutionError, ShapeError
 from symdgm.expressions.names import Subscripted, base, spelled
 from symdgm.generation import Generator
-from symdgm.posteriors import latent_steps
 from symdgm.roles import Roles, is_certain
 
 FUSED = (nn.RNN, nn.GRU, nn.LSTM)
@@ -53,6 +55,7 @@ class Unrolled:
             self.given[self.names[name]] = value.shape[1]
             self.steps |= {(self.names[name], t + 1): step for t, step in enumerate(value.unbind(1))}
         self.roles = Roles(generator)
+        self.chains = {f.sequence: f for f in self.environment.factors if isinstance(f, Chain)}
 
     # Values.
 
@@ -92,7 +95,8 @@ class Unrolled:
                 return self.steps[sequence, t]
             self._refuse_short(sequence, t)
             infer = sequence not in self.roles.generated() and self._must_infer(sequence, t)
-            if infer and self._drawn_exactly(sequence, t):
+            if infer and sequence in self.chains:
+                self._condition(self.chains[sequence], t)
                 return self.steps[sequence, t]
             factor = self.roles.factor(self.time.step(sequence), t, infer=infer)
             recurrent = any(base(g) == sequence for g in factor.givens)
@@ -104,19 +108,6 @@ class Unrolled:
 
     def _must_infer(self, sequence: Basic, t: int) -> bool:
         return self._inferred(t) and not any(is_certain(f) for f in self.roles.over(self.time.step(sequence)))
-
-    def _drawn_exactly(self, sequence: Basic, t: int) -> bool:
-        """Whether a latent step that no factor infers is drawn from the posterior of its chain."""
-        if not self.roles.infers(self.time.step(sequence)):
-            for latent, values in latent_steps(self.roles, self.given, self._first_steps).items():
-                self.steps |= {(latent, s): value for s, value in enumerate(values.unbind(1), 1)}
-        return (sequence, t) in self.steps
-
-    def _first_steps(self, node: Basic, steps: int) -> Tensor:
-        """So many first steps of a whole sequence, or what has no steps."""
-        if not self.time.is_range(node):
-            return self.variable(node)
-        return torch.stack([self.step(base(node), s) for s in range(1, steps + 1)], 1)
 
     def _refuse_short(self, sequence: Basic, t: int) -> None:
         """Refuse a step of a sequence that no factor makes."""
@@ -130,12 +121,7 @@ class Unrolled:
 
     def _draw(self, factor: Factor, t: int, name: str) -> None:
         """Draw from a factor, after all that it is given."""
-        if (name, t) in self.path:
-            raise NameResolutionError(
-                f"`{name}` depends on itself through `{factor.node}`, where {_listed(self.given)} given",
-                hint="give all that it is inferred from, or nothing of it",
-            )
-        self.path.append((name, t))
+        self._enter(name, t, factor)
         for given in factor.givens:
             if self.time.offset(given) == -1:
                 self._catch_up(base(given), t)
@@ -146,6 +132,15 @@ class Unrolled:
                 self.steps[base(variable), max(t, 1)] = value
             else:
                 self.static[spelled(variable)] = value
+
+    def _enter(self, name: str, t: int, factor: Factor) -> None:
+        """Refuse to make a value on the way to itself."""
+        if (name, t) in self.path:
+            raise NameResolutionError(
+                f"`{name}` depends on itself through `{factor.node}`, where {_listed(self.given)} given",
+                hint="give all that it is inferred from, or nothing of it",
+            )
+        self.path.append((name, t))
 
     def _catch_up(self, sequence: Basic, t: int) -> None:
         """The steps before a step, in order, so that none waits for a long chain of earlier ones."""
@@ -173,6 +168,24 @@ class Unrolled:
             found = self.generator.drawn(factor, given, self.count)
         names = zip(distribution.variables, factor.variables, strict=True)
         return {v: found[d][:, -1] if whole else found[d] for d, v in names}
+
+    def _condition(self, chain: Chain, t: int) -> None:
+        """All steps of a chain that is left out exactly, given all that is known of what it emits."""
+        name, last = spelled(chain.sequence), max(self.given.get(s, 0) for s in self.roles.generated())
+        self._enter(name, t, chain)
+        unknown = [s for s in self.roles.generated() if s not in self.given]
+        known = [v for v in chain.variables if base(v) not in unknown]
+        data = {}
+        for node in (*known, *chain.givens):
+            if self.time.is_range(node):
+                steps = [self.step(base(node), s) for s in range(1, last + 1)]
+                data[spelled(base(node))] = torch.stack(steps, 1)
+            else:
+                data[spelled(node)] = self.variable(node)
+        self.path.pop()
+        drawn = posterior_path(self.environment, reference(chain.head, known, chain.givens), data)
+        for s, value in enumerate(drawn.unbind(1), 1):
+            self.steps[chain.sequence, s] = value
 
     def _upto(self, node: Basic, t: int) -> Tensor:
         """A slice of the past, or a step at all times up to now; what has no steps is repeated."""
@@ -243,7 +256,7 @@ class Unrolled:
         """Steps of a recurrence by a module that keeps its own state, forward or backward in time."""
         backward = self.time.step(sequence, 1) in factor.givens
         inputs = [g for g in factor.givens if base(g) != sequence]
-        last = max(self.extent(base(g)) - (self.time.offset(g) or 0) for g in inputs) if backward else t
+        last = self._end(inputs) if backward else t
         first = t if backward else self._known(sequence) + 1
         if last < t:
             raise DataError(
@@ -255,6 +268,12 @@ class Unrolled:
             value = torch.cat([self.read(g, s) for g in inputs], -1)
             begin = s == (last if backward else 1)
             self.steps[sequence, s] = self._advance(factor, sequence, value, begin=begin)
+
+    def _end(self, inputs: Sequence[Basic]) -> int:
+        """The last step that can be read; what is computed can be made as far as what is given goes."""
+        ends = {g: self.extent(base(g)) - (self.time.offset(g) or 0) for g in inputs}
+        given = [end for g, end in ends.items() if base(g) in self.given]
+        return min(given) if given else max(ends.values())
 
     def _advance(self, factor: Factor, sequence: Basic, value: Tensor, *, begin: bool) -> Tensor:
         """One step of a module that keeps its own state."""

@@ -116,7 +116,7 @@ def _time(
     others = [part for value in names.values() if isinstance(value, Distribution) for part in _parts(value)]
     nodes = [*declared, *((declared_node(part, read), part) for part in others)]
     computed = [node for node, d in nodes if isinstance(d, Deterministic)]
-    return timeline_of(expressions, [node for node, _ in nodes], computed)
+    return timeline_of(expressions, [node for node, _ in nodes], computed, _keys(names, read))
 
 
 def _parts(distribution: Distribution) -> Sequence[Distribution]:

@@ -11,6 +11,7 @@ from symdgm.binding.chains import is_posterior
 from symdgm.binding.derive_law import derive_law
 from symdgm.binding.environment import Environment, is_data_name, listing
 from symdgm.binding.factors import DataLaw, Factor, Match, givens_of, product, reference, values_of
+from symdgm.binding.given_the_past import given_the_past
 from symdgm.binding.joint_values import joint_at
 from symdgm.binding.paths import mentions_time, resolve_path
 from symdgm.binding.unsupported import LAWS
@@ -37,6 +38,9 @@ def resolve(environment: Environment, node: Basic) -> Law:
         return matched
     if is_posterior(environment, node):
         raise _posterior(node)
+    past = given_the_past(environment, node)
+    if past:
+        return past[0] if len(past) == 1 else [match.factor for match in past]
     if mentions_time(environment, node):
         return resolve_path(environment, node)
     factors = environment.joint(node)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sympy import Basic, Integer, preorder_traversal
 from torch import Tensor
 
+from symdgm.binding.sequences_of_data import steps_of_data
 from symdgm.errors import NotSupportedError, OptionError
 from symdgm.expressions.indices import Aggregate
-from symdgm.expressions.names import IndexRange, Name, Subscripted, base
+from symdgm.expressions.names import IndexRange, Name, Relation, Subscripted, base
 from symdgm.expressions.steps import at_offset, counted_from, offset_of, past_of
 
 ONE = Integer(1)
@@ -56,11 +57,10 @@ class Timeline:
         return node.indices[0] if node.indices[0] in self.jumps else None
 
     def past(self, node: Basic) -> int | None:
-        """How many steps before now a slice of the past ends: 0 for ``x_{<=t}``, 1 for ``x_{<t}``."""
+        """How many steps before now a slice ends: 0 for ``x_{<=t}``, 1 for ``x_{<t}``; None for no slice."""
         if not isinstance(node, Subscripted) or base(node) not in self.sequences or len(node.indices) != 1:
             return None
-        lag = past_of(node.indices[0], self.index)
-        return lag if lag is None or lag >= 0 else None
+        return past_of(node.indices[0], self.index)
 
     def is_range(self, node: Basic) -> bool:
         """Whether a name is a whole sequence, ``z_{1:T}``."""
@@ -91,19 +91,29 @@ def is_range(node: Basic) -> bool:
     )
 
 
+def is_past(node: Basic) -> bool:
+    """Whether a name has a bound for its only index, ``x_{<t}``."""
+    return isinstance(node, Subscripted) and len(node.indices) == 1 and isinstance(node.indices[0], Relation)
+
+
 def timeline_of(
-    expressions: Iterable[Basic], declared: Sequence[Basic], computed: Sequence[Basic] = ()
+    expressions: Iterable[Basic],
+    declared: Sequence[Basic],
+    computed: Sequence[Basic] = (),
+    bound: Collection[str] = (),
 ) -> Timeline | None:
     """Time in formulas and declarations, or None where nothing is a sequence.
 
     An index is time where factors are declared over variables with it, and a formula sums over it or names a
     range of such a variable. It is time too where a state is computed from step to step, as ``b_t`` from
-    ``b_{t-1}``, and a formula jumps to some step of it, ``b_{t_1}``.
+    ``b_{t-1}``, and a formula jumps to some step of it, ``b_{t_1}``; and in sums over data alone, see
+    `steps_of_data`.
 
     Args:
         expressions: the formulas.
         declared: the notation of the factors.
         computed: that of the deterministic ones among them.
+        bound: the names that are bound to values, networks or factors.
 
     Raises:
         NotSupportedError: two indices of time.
@@ -122,6 +132,7 @@ def timeline_of(
     named = {base(s) for s in ranges}
     indices = {i for i, sequence in stepped if i in summed or sequence in named}
     indices = indices or {i for node in computed for i in _recurs(node) if _jumps(declared, node, i)}
+    indices = indices or steps_of_data(formulas, declared, bound)
     if not indices:
         return None
     if len(indices) > 1:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import symdgm as sd
-from symdgm.errors import DataError, NameResolutionError, NotSupportedError
+from symdgm.errors import NameResolutionError, NotSupportedError
 
 DRAWS = 40_000
 HIDDEN = """
@@ -107,7 +107,7 @@ def test_a_linear_gaussian_chain_with_actions():
             assert abs(z.var() - variance) < 4 * variance * math.sqrt(2 / DRAWS)
 
 
-def test_two_sequences_are_given_for_as_many_steps():
+def test_of_two_sequences_one_is_enough_and_both_are_given_for_as_many_steps():
     model = sd.Model(
         """
         p(z_t|z_{t-1}) = Categorical(z_t; probs = move(z_{t-1}))
@@ -121,7 +121,7 @@ def test_two_sequences_are_given_for_as_many_steps():
     )
     x = torch.zeros(2, 3, 1)
     assert model.sample(x=x, T=5)["y"].shape == (2, 5, 1)
-    with pytest.raises(DataError, match="`x` for 3 steps, `y` for 2 steps"):
+    with pytest.raises(NameResolutionError, match="`x`, `y` are given"):
         model.sample(x=x, y=x[:, :2], T=5)
 
 

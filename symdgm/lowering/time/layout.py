@@ -86,11 +86,15 @@ def emit_steps(writer: Writer, node: PlanNode) -> Operand:
 
 
 def emit_time(writer: Writer, node: PlanNode) -> Operand:
-    """The number of each step, counted from 1; of a first step apart, 1 for every sequence."""
+    """The number of each step, counted from 1, or how many there are; of a first step apart, 1 for each."""
     device = f"device={writer.argument('device')}"
     if node.word() == BATCH:
         return Operand(f"torch.ones({writer.batch_size()}, dtype=torch.int64, {device})", ATOM, (BATCH,))
     steps = layout(writer)
+    if node.word() == "length":
+        return (
+            Operand(steps.lengths, ATOM, (BATCH,)) if steps.lengths else Operand(steps.longest, number=True)
+        )
     text = f"torch.arange(1, {steps.longest} + 1, {device}).repeat_interleave({steps.counts}[0])"
     if steps.valid:
         text = f"{steps.valid}.nonzero()[:, 0] + 1"

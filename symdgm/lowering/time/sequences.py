@@ -41,7 +41,7 @@ def leaf(lowering: Lowering, outer: PlanNode) -> PlanNode:
 
 
 def lower_step(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode | None:
-    """A step of a sequence, with the steps of all sequences on one axis, or its number; else None.
+    """A step of a sequence, with the steps of all sequences on one axis, its number, or how many; else None.
 
     Raises:
         NotSupportedError: a step that cannot be reached.
@@ -51,6 +51,8 @@ def lower_step(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode | None
         outside = "steps" if scope.rows == "active" else scope.rows
         number = lowering.plan.node(Kind.TIME, detail=(outside,), origin=node)
         return leaf(lowering, number) if scope.rows == "active" else number
+    if time is not None and node == time.length and lowering.bound.environment.scalar(node) is None:
+        return in_rows(lowering, lowering.plan.node(Kind.TIME, detail=("length",), origin=node), scope)
     if time is None or not time.covers(node):
         return None
     if scope.rows == "active":
