@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-ROWS = """def rows(value, count):
+ROWS = """def as_rows(value, count):
     # the first axes as one; what is the same along some of them is computed once, as far as that can be seen
     if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
         return value.flatten(0, count - 1)
