@@ -88,7 +88,21 @@ UNPADDED = """def unpadded(output, order=None, valid=None):
         return {name: unpadded(value, order, valid) for name, value in output.items()}
     return tuple(unpadded(value, order, valid) for value in output)
 """
+IN_SEGMENTS = """def in_segments(network, x, length, dim, stop=False, again=False, state=None):
+    # a recurrent network so many steps at a time: gradients stop between them, or each part is computed anew
+    outputs = []
+    for part in x.split(length, dim):
+        if again:
+            output, state = checkpoint(network, part, state, use_reentrant=False)
+        else:
+            output, state = network(part, state)
+        if stop:
+            state = state.detach() if isinstance(state, torch.Tensor) else tuple(s.detach() for s in state)
+        outputs.append(output)
+    return torch.cat(outputs, dim)
+"""
 HELPERS = {
+    "in_segments": IN_SEGMENTS,
     "unpadded": UNPADDED,
     "backwards": BACKWARDS,
     "xlogy": XLOGY,
