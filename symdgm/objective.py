@@ -71,6 +71,8 @@ class Objective(Arithmetic):
         truncate: after how many steps of a sequence gradients stop; by default they never do.
         checkpoint: how many steps of a loop over time are computed anew together for the gradient, to save
             memory.
+        precision: ``"bfloat16"`` runs networks under `torch.autocast`; densities, sums and means stay in
+            single precision, as they do under a `torch.autocast` of your own.
         names: networks that the formula applies, scalars (a number, a 0-d tensor, an `nn.Parameter`, or a
             function of the
             training step), distributions under another name, event shapes of variables. A function whose one
@@ -106,6 +108,7 @@ class Objective(Arithmetic):
         compile: bool | str = False,
         truncate: int | None = None,
         checkpoint: int | None = None,
+        precision: str | None = None,
         **names: Any,
     ) -> None:
         written, distributions, names = unpacked(equation, distributions, names)
@@ -114,8 +117,9 @@ class Objective(Arithmetic):
         environment = classify([statement_of(reading.expression).body], declared, names, parse, OPTIONS)
         environment.inline = InlineLaws(reading)
         options = Options(
-            samples, analytic, validate, estimators, divergences, sharing, compile, truncate, checkpoint
-        )
+            samples, analytic, validate, estimators, divergences, sharing, compile, truncate, checkpoint,
+            precision,
+        )  # fmt: skip
         self._build(reading, environment, options)
         refuse_unknown_keywords(self.bound, names)
 
@@ -152,10 +156,7 @@ class Objective(Arithmetic):
         self.rewriting, self._many = rewriting, 0
         self.factors, self.networks = factors_of(self.bound), networks_of(self.bound)
         self.baselines = Shelf(choices.modules)
-        sharing, backend = options.sharing, options.backend
-        self.runner = Runner(
-            frozen, self.term_names, str(body), self._anchor, sharing=sharing, backend=backend
-        )
+        self.runner = Runner(frozen, self.term_names, str(body), self._anchor, **options.running)
         self.derivation: Derivation = self._derived()
         warn_of_direction(self)
 

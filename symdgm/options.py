@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+import torch
 
 from symdgm.errors import OptionError
 from symdgm.estimators import Recipe
 from symdgm.lowering import Option, Segments, segments
+
+PRECISIONS = {None: None, "float32": None, "bfloat16": torch.bfloat16, "bf16": torch.bfloat16}
+"""What networks may compute in."""
 
 
 @dataclass(frozen=True)
@@ -15,7 +21,8 @@ class Options:
     """See `Objective`, whose keywords these are.
 
     Raises:
-        OptionError: ``compile`` is neither True, False nor the name of a backend.
+        OptionError: ``compile`` is neither True, False nor the name of a backend, or ``precision`` is not
+            known.
     """
 
     samples: int | Mapping[str, int] = 1
@@ -27,6 +34,7 @@ class Options:
     compile: bool | str = False
     truncate: int | None = None
     checkpoint: int | None = None
+    precision: str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.compile, bool | str):
@@ -34,6 +42,17 @@ class Options:
                 f"`compile` is {self.compile!r}",
                 hint='write True, False, or a backend of `torch.compile`, such as "aot_eager"',
             )
+        if self.precision not in PRECISIONS:
+            raise OptionError(
+                f"`precision` is {self.precision!r}",
+                hint='write "bfloat16" for networks in half precision, or leave it out; float16 would need '
+                "scaled losses",
+            )
+
+    @property
+    def running(self) -> dict[str, Any]:
+        """How a generated function is run; see `Runner`."""
+        return {"sharing": self.sharing, "backend": self.backend, "precision": PRECISIONS[self.precision]}
 
     @property
     def segments(self) -> Segments:

@@ -25,6 +25,7 @@ from symdgm.lowering import (
 )
 from symdgm.lowering.naming import Names, identifier
 from symdgm.runtime.compiling import Compiled
+from symdgm.runtime.precision import Narrowed, full_precision, surrounding
 from symdgm.runtime.programs import Program, Programs, Result, parted
 
 _NOTHING = torch.empty(0)
@@ -47,6 +48,7 @@ class Runner:
         anchor: a tensor whose dtype and device new tensors take, or None for torch's default.
         sharing: whether a network is called once for all occurrences of the same distribution.
         backend: of `torch.compile`, or None for plain PyTorch.
+        precision: in which networks compute, or None for that of their weights.
     """
 
     def __init__(
@@ -58,12 +60,14 @@ class Runner:
         *,
         sharing: bool = True,
         backend: str | None = None,
+        precision: torch.dtype | None = None,
     ) -> None:
         self.frozen = frozen
         self.names = names
         self.docstring = docstring
         self.anchor = anchor
-        self.sharing, self.backend = sharing, backend
+        self.sharing, self.backend, self.precision = sharing, backend, precision
+        self._narrowed: dict[tuple[str, torch.dtype], Narrowed] = {}
         self.programs = Programs()
         self.latest: dict[Output, Program] = {}
         self.events: dict[str, torch.Size] = {}
@@ -94,14 +98,17 @@ class Runner:
         self.programs.hits += 1
         self.latest[output] = program
         try:
-            return self._told(program.function(**self.arguments(program, data, n)))
+            arguments = self.arguments(program, data, n)
+            with full_precision(self._device(data)):
+                return self._told(program.function(**arguments))
         except (RuntimeError, IndexError) as error:
             self._explain(program, data, error)
             raise
 
     def of(self, frozen: Frozen, names: list[str]) -> Runner:
         """A runner of another plan that runs it in the same way."""
-        return Runner(frozen, names, self.docstring, self.anchor, sharing=self.sharing, backend=self.backend)
+        options = {"sharing": self.sharing, "backend": self.backend, "precision": self.precision}
+        return Runner(frozen, names, self.docstring, self.anchor, **options)  # type: ignore[arg-type]
 
     def _told(self, result: Result) -> Result:
         """A result that a derivative has tracked though nobody asked for gradients, without its graph."""
@@ -205,7 +212,8 @@ class Runner:
         }
         first = next(iter(data), None)
         size = self.identifiers["n"] if first is None else f"{self.identifiers[f'data:{first}']}.shape[0]"
-        with torch.set_grad_enabled(self.frozen.differentiates or torch.is_grad_enabled()):
+        gradients = self.frozen.differentiates or torch.is_grad_enabled()
+        with torch.set_grad_enabled(gradients), full_precision(self._device(data)):
             return emit(
                 self.frozen if self.sharing else unshare(self.frozen),
                 values,
@@ -221,7 +229,7 @@ class Runner:
         if kind == "data":
             return data[name]
         if kind == "network":
-            return self.frozen.sources[name].call
+            return self._network(name, data)
         if kind == "scalar":
             return self.frozen.bound.environment.scalars.tensor(name, like)
         if kind == "size":
@@ -241,6 +249,23 @@ class Runner:
         if kind == "factor":
             return self.frozen.bound.environment.factors[int(name)].distribution
         return {"n": n, "dtype": like.dtype, "device": like.device}[kind]
+
+    def _network(self, name: str, data: Mapping[str, Tensor]) -> Callable[..., Any]:
+        """A network as it is called: in half precision where that is asked for, here or all around."""
+        call = self.frozen.sources[name].call
+        dtype = self.precision or surrounding(self._device(data))
+        if dtype is None:
+            return call
+        known = self._narrowed.get((name, dtype))
+        if known is None or known.network is not call:
+            known = self._narrowed[name, dtype] = Narrowed(call, dtype)
+        return known
+
+    def _device(self, data: Mapping[str, Tensor]) -> str:
+        """The kind of device of the data, or of the networks."""
+        first = next(iter(data.values()), None)
+        found = self.anchor() if first is None else first
+        return "cpu" if found is None else found.device.type
 
     def _like(self, data: Mapping[str, Tensor]) -> Tensor:
         """A floating tensor whose dtype and device new tensors take."""
