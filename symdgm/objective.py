@@ -73,11 +73,11 @@ class Objective(Arithmetic):
             memory.
         precision: ``"bfloat16"`` runs networks under `torch.autocast`; densities, sums and means stay in
             single precision, as they do under a `torch.autocast` of your own.
+        memory_budget: bytes, or ``"2 GB"``, for what networks compute of draws and states, gradients
+            included; beyond it a few at a time are computed, with the same values: `symdgm.runtime.parts`.
         names: networks that the formula applies, scalars (a number, a 0-d tensor, an `nn.Parameter`, or a
-            function of the
-            training step), distributions under another name, event shapes of variables. A function whose one
-            parameter is
-            called ``step`` is always a schedule; another function is a network where the formula applies it.
+            function of the training step), distributions under another name, event shapes of variables. A
+            function of one parameter ``step`` is a schedule, another one a network where it is applied.
 
     Raises:
         GrammarError: the text is no formula; a caret shows where.
@@ -109,6 +109,7 @@ class Objective(Arithmetic):
         truncate: int | None = None,
         checkpoint: int | None = None,
         precision: str | None = None,
+        memory_budget: int | str | None = None,
         **names: Any,
     ) -> None:
         written, distributions, names = unpacked(equation, distributions, names)
@@ -118,7 +119,7 @@ class Objective(Arithmetic):
         environment.inline = InlineLaws(reading)
         options = Options(
             samples, analytic, validate, estimators, divergences, sharing, compile, truncate, checkpoint,
-            precision,
+            precision, memory_budget,
         )  # fmt: skip
         self._build(reading, environment, options)
         refuse_unknown_keywords(self.bound, names)

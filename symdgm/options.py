@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,7 @@ class Options:
     truncate: int | None = None
     checkpoint: int | None = None
     precision: str | None = None
+    memory_budget: int | str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.compile, bool | str):
@@ -52,7 +54,12 @@ class Options:
     @property
     def running(self) -> dict[str, Any]:
         """How a generated function is run; see `Runner`."""
-        return {"sharing": self.sharing, "backend": self.backend, "precision": PRECISIONS[self.precision]}
+        return {
+            "sharing": self.sharing,
+            "backend": self.backend,
+            "precision": PRECISIONS[self.precision],
+            "budget": None if self.memory_budget is None else _bytes(self.memory_budget),
+        }
 
     @property
     def segments(self) -> Segments:
@@ -65,3 +72,20 @@ class Options:
         if isinstance(self.compile, str):
             return self.compile
         return "inductor" if self.compile else None
+
+
+def _bytes(budget: int | str) -> int:
+    """A size in bytes.
+
+    Raises:
+        OptionError: it is none.
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kMGT]?i?)B\s*", budget) if isinstance(budget, str) else None
+    if found:
+        number, unit = found.groups()
+        return int(float(number) * (1024 if unit.endswith("i") else 1000) ** (" kMGT".index(unit[:1] or " ")))
+    if isinstance(budget, bool) or not isinstance(budget, int) or budget < 1:
+        raise OptionError(
+            f"`memory_budget` is {budget!r}", hint='write a number of bytes, or a text, such as "2 GB"'
+        )
+    return budget

@@ -7,10 +7,12 @@ import linecache
 import threading
 import weakref
 from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from symdgm.errors import SupportError
 from symdgm.lowering import (
@@ -21,10 +23,13 @@ from symdgm.lowering import (
     TooManyStates,
     compiled,
     emit,
+    environment,
+    function_text,
     unshare,
 )
-from symdgm.lowering.naming import Names, identifier
 from symdgm.runtime.compiling import Compiled
+from symdgm.runtime.inputs import identifiers
+from symdgm.runtime.parts import Divider
 from symdgm.runtime.precision import Narrowed, full_precision, surrounding
 from symdgm.runtime.programs import Program, Programs, Result, parted
 
@@ -49,6 +54,7 @@ class Runner:
         sharing: whether a network is called once for all occurrences of the same distribution.
         backend: of `torch.compile`, or None for plain PyTorch.
         precision: in which networks compute, or None for that of their weights.
+        budget: bytes for what networks compute of draws and states, or None for as many as that takes.
     """
 
     def __init__(
@@ -61,17 +67,18 @@ class Runner:
         sharing: bool = True,
         backend: str | None = None,
         precision: torch.dtype | None = None,
+        budget: int | None = None,
     ) -> None:
         self.frozen = frozen
         self.names = names
         self.docstring = docstring
         self.anchor = anchor
-        self.sharing, self.backend, self.precision = sharing, backend, precision
+        self.sharing, self.backend, self.precision, self.budget = sharing, backend, precision, budget
         self._narrowed: dict[tuple[str, torch.dtype], Narrowed] = {}
         self.programs = Programs()
         self.latest: dict[Output, Program] = {}
         self.events: dict[str, torch.Size] = {}
-        self.identifiers = _identifiers(frozen)
+        self.identifiers = identifiers(frozen)
         self._making = threading.RLock()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -107,8 +114,10 @@ class Runner:
 
     def of(self, frozen: Frozen, names: list[str]) -> Runner:
         """A runner of another plan that runs it in the same way."""
-        options = {"sharing": self.sharing, "backend": self.backend, "precision": self.precision}
-        return Runner(frozen, names, self.docstring, self.anchor, **options)  # type: ignore[arg-type]
+        return Runner(
+            frozen, names, self.docstring, self.anchor,
+            sharing=self.sharing, backend=self.backend, precision=self.precision, budget=self.budget,
+        )  # fmt: skip
 
     def _told(self, result: Result) -> Result:
         """A result that a derivative has tracked though nobody asked for gradients, without its graph."""
@@ -153,21 +162,52 @@ class Runner:
         self, key: Hashable, data: Mapping[str, Tensor], n: int, output: Output
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The first evaluation for a kind of input, which makes its function."""
+        if self.budget is not None and not self.frozen.bound.sequences:
+            return self._first_in_parts(key, data, n, output)
         emission = self._emitted(data, n, output)
+        self._keep(key, output, emission, emission.text)
+        return self._told(emission.result)
+
+    def _first_in_parts(
+        self, key: Hashable, data: Mapping[str, Tensor], n: int, output: Output
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The same within a budget of memory: the function is made on two examples."""
+        with _undone(self.frozen, self._device(data)):
+            emission = self._emitted({name: v[:2] for name, v in data.items()}, min(n, 2), output)
+            program = self._keep(key, output, emission, emission.text)
+            values = {**environment(), **self.arguments(program, data, n)}
+            batch = next((len(v) for v in data.values()), n)
+            with torch.enable_grad(), full_precision(self._device(data)):
+                divider = Divider(emission.statements, emission.draws, values, batch)
+            assert self.budget is not None
+            statements = divider.divided(self.budget, self._size(data))
+        inputs = dict(program.inputs)
+        text = function_text(
+            FUNCTION,
+            self.docstring,
+            [i for i in inputs if inputs[i].startswith("data:")],
+            [i for i in inputs if not inputs[i].startswith("data:")],
+            statements,
+            "value, terms",
+        )
+        self.programs[key] = self.latest[output] = replace(program, text=text, function=self._callable(text))
+        return self(data, n=n, output=output)
+
+    def _keep(self, key: Hashable, output: Output, emission: Emission, text: str) -> Program:
+        """Makes the function of an emission."""
         by_identifier = {i: what for what, i in self.identifiers.items()}
         inputs = tuple((i, by_identifier[i]) for i in emission.inputs)
         self.events.update(emission.events)
-        program = Program(
-            emission.text,
-            self._callable(emission.text),
-            inputs,
-            emission.statements,
-            emission.labels,
-            emission.ranges,
-        )
+        function = self._callable(text)
+        program = Program(text, function, inputs, emission.statements, emission.labels, emission.ranges)
         self.programs.keep(key, program)
         self.latest[output] = program
-        return self._told(emission.result)
+        return program
+
+    def _size(self, data: Mapping[str, Tensor]) -> str:
+        """The text of the number of examples."""
+        first = next(iter(data), None)
+        return self.identifiers["n"] if first is None else f"{self.identifiers[f'data:{first}']}.shape[0]"
 
     def _callable(self, text: str) -> Callable[..., Result]:
         function = _function(text)
@@ -200,7 +240,7 @@ class Runner:
                     raise
             torch.set_rng_state(noise)
             self.frozen = self.frozen.lowered_again()
-            self.identifiers = _identifiers(self.frozen)
+            self.identifiers = identifiers(self.frozen)
             self.programs.clear()
 
     def _emit(self, data: Mapping[str, Tensor], n: int, output: Output) -> Emission:
@@ -210,8 +250,6 @@ class Runner:
             for what, i in self.identifiers.items()
             if not _absent(what, data)
         }
-        first = next(iter(data), None)
-        size = self.identifiers["n"] if first is None else f"{self.identifiers[f'data:{first}']}.shape[0]"
         gradients = self.frozen.differentiates or torch.is_grad_enabled()
         with torch.set_grad_enabled(gradients), full_precision(self._device(data)):
             return emit(
@@ -219,7 +257,7 @@ class Runner:
                 values,
                 arguments=self.identifiers,
                 names=self.names,
-                batch=size,
+                batch=self._size(data),
                 output=output,
                 docstring=self.docstring,
             )
@@ -275,6 +313,17 @@ class Runner:
         return torch.empty(0) if anchor is None else anchor
 
 
+@contextmanager
+def _undone(frozen: Frozen, device: str) -> Iterator[None]:
+    """Inside, noise may be drawn and networks may be called; afterwards neither has happened."""
+    modules = [s.call for s in frozen.sources.values() if isinstance(s.call, nn.Module)]
+    buffers = {id(b): (b, b.clone()) for module in modules for b in module.buffers()}
+    with torch.random.fork_rng(devices=None if device == "cuda" else [], device_type="cuda"):
+        yield
+    for buffer, before in buffers.values():
+        buffer.copy_(before)
+
+
 def _function(text: str) -> Callable[..., tuple[Tensor, dict[str, Tensor]]]:
     """The function of a source; the lines that tracebacks show go when it goes."""
     filename = f"<symdgm objective {next(_serial)}>"
@@ -287,42 +336,3 @@ def _function(text: str) -> Callable[..., tuple[Tensor, dict[str, Tensor]]]:
 def _absent(what: str, data: Mapping[str, Tensor]) -> bool:
     kind, _, name = what.partition(":")
     return kind == "data" and name not in data
-
-
-def _identifiers(frozen: Frozen) -> dict[str, str]:
-    """What an objective may take → its identifier in generated code."""
-    names = Names()
-    return {what: _reserved(what) or names.fresh(hint) for what, hint in _wanted(frozen)}
-
-
-def _reserved(what: str) -> str | None:
-    return what if what in ("n", "dtype", "device") else None
-
-
-def _wanted(frozen: Frozen) -> Iterator[tuple[str, str]]:
-    bound = frozen.bound
-    for name in bound.data:
-        yield f"data:{name}", name
-    if bound.lengths is not None:
-        yield f"data:{bound.lengths}", bound.lengths
-    for sequence in bound.beginnings:
-        yield f"initial:{sequence}", f"{sequence}_0"
-    for name in bound.scalars:
-        yield f"{'size' if name in bound.environment.sizes else 'scalar'}:{name}", name
-    for name in bound.environment.tables:
-        yield f"table:{name}", name
-    for name in frozen.choices.scalars.values():
-        yield f"scalar:{name}", name
-    for name in frozen.choices.states:
-        yield f"state:{name}", name
-    for name in frozen.sources:
-        yield f"network:{name}", name
-    for factor in bound.environment.factors:
-        for parameter in factor.constants:
-            yield f"tensor:{factor.index}:{parameter}", f"{identifier(str(factor.node))}_{parameter}"
-        for name in factor.matrices:
-            hint = f"by_{name}" if name else "bias"
-            yield f"matrix:{factor.index}:{name}", f"{identifier(str(factor.node))}_{hint}"
-    for factor in bound.environment.factors:
-        yield f"factor:{factor.index}", identifier(str(factor.node))
-    yield from (("n", "n"), ("dtype", "dtype"), ("device", "device"))
