@@ -57,6 +57,7 @@ HELPERS = {
     "GatedCell",
     "GatedTransition",
     "GaussianNetwork",
+    "Jump",
     "critic",
     "expectation_maximisation",
     "network",
@@ -67,6 +68,7 @@ SEQUENTIAL = {
     "kalman_vae",
     "linear_dynamics",
     "srnn",
+    "td_vae",
     "vrnn",
     "world_model",
 }
