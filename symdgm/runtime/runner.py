@@ -29,6 +29,7 @@ from symdgm.lowering import (
     unshare,
 )
 from symdgm.lowering.naming import Names, identifier
+from symdgm.runtime.carried import Carried
 from symdgm.runtime.compiling import Compiled
 
 MAX_PROGRAMS = 32
@@ -203,11 +204,11 @@ class Runner:
         return self._told(emission.result)
 
     def _callable(self, text: str) -> Callable[..., Result]:
-        function = _function(text)
+        function = _function(text, {"carried": Carried()})
         if self.backend is None:
             return function
         data = [i for what, i in self.identifiers.items() if what.startswith("data:")]
-        return Compiled(function, self.backend, data)
+        return Compiled(_function(text), self.backend, data, plain=function)
 
     def _explain(self, program: Program, data: Mapping[str, Tensor], error: Exception) -> None:
         """Raise what is wrong with the labels, if that is why PyTorch failed.
@@ -290,10 +291,10 @@ class Runner:
         return torch.empty(0) if anchor is None else anchor
 
 
-def _function(text: str) -> Callable[..., tuple[Tensor, dict[str, Tensor]]]:
+def _function(text: str, helpers: Mapping[str, Any] | None = None) -> Callable[..., Result]:
     """The function of a source; the lines that tracebacks show go when it goes."""
     filename = f"<symdgm objective {next(_serial)}>"
-    function: Callable[..., tuple[Tensor, dict[str, Tensor]]] = compiled(text, FUNCTION, filename)
+    function: Callable[..., Result] = compiled(text, FUNCTION, filename, helpers)
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
     weakref.finalize(function, linecache.cache.pop, filename, None).atexit = False
     return function
