@@ -188,15 +188,19 @@ class Model(nn.Module):
     def _repr_latex_(self) -> str:
         return f"$\\displaystyle {latex(self.text)}$"
 
-    def fit(self, data: object = None, **options: Any) -> History:
-        """Train on data, or without on draws; all options are those of `symdgm.training.fit`.
+    def fit(self, data: object = None, *, scalars: Mapping[str, object] = {}, **options: Any) -> History:
+        """Train on data, or without on draws; all other options are those of `symdgm.training.fit`.
 
         Networks are in training mode within its steps, and in evaluation mode afterwards.
 
         Args:
             data: tensors or arrays ``[N, *event]``, a tuple or dict of them, a Dataset, or a DataLoader.
+            scalars: new values, kept afterwards; a schedule is a function of the steps done, as in
+                ``scalars={"beta": lambda step: min(1.0, step / 1000)}``.
             options: ``epochs``, ``batch_size``, ``optimizer``, ``lr``, ``steps``, ``seed`` and more.
         """
+        for name, value in scalars.items():
+            self.scalars[name] = value
         return training.fit(self, data, **options)
 
     def configure(self, **options: Any) -> Stepper:

@@ -113,9 +113,12 @@ def takes_by_name(network: Network, given: tuple[str, ...]) -> bool:
 
 
 def check_arguments(network: Network, given: tuple[str, ...], owner: str) -> None:
-    """Refuse, before anything runs, a network that cannot take the given variables in their order."""
+    """Refuse, before anything runs, a network that cannot take the given variables in their order.
+
+    A recurrent module of PyTorch reads sequences of any number of variables side by side, and its own state.
+    """
     names = argument_names(network)
-    if names is None:
+    if names is None or isinstance(network, nn.RNNBase):
         return
     takes = f"{label_of(network)} takes ({', '.join(names)})"
     if takes_by_name(network, given) and names != given:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from functools import wraps
 from math import isfinite
+from numbers import Integral, Real
 from typing import Any, ClassVar
 
 from sympy import Basic, Expr, Integer, Rational
@@ -150,10 +151,10 @@ def to_node(value: Any) -> Basic:
         return value
     if isinstance(value, bool):
         raise TypeError("a truth value is no part of a formula")
-    if isinstance(value, int):
-        return Integer(value)
-    if isinstance(value, float):
-        exact = Fraction(repr(value)) if isfinite(value) else None
+    if isinstance(value, Integral):
+        return Integer(int(value))
+    if isinstance(value, Real):  # Python's and NumPy's; the latter's `repr` names the type.
+        exact = Fraction(str(value)) if isfinite(value) else None
         if exact is None:
             raise TypeError(f"{value} is no number of a formula")
         return Rational(exact.numerator, exact.denominator)

@@ -168,6 +168,8 @@ def _check_counts(**counts: object) -> None:
 
 
 def _check_resume(checkpoint: object, resume: bool) -> None:
+    if checkpoint is not None and not isinstance(checkpoint, str | os.PathLike):
+        raise OptionError(f"`checkpoint` is the path of a file, not {checkpoint!r}")
     if resume and checkpoint is None:
         raise OptionError(
             "`resume` needs to know the file", hint="write fit(..., checkpoint=PATH, resume=True)"

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from numbers import Integral
 
 import torch
 from torch import Tensor
+
+from symdgm.errors import OptionError
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,12 +66,18 @@ def seeded(seed: int | None, device: torch.device) -> Iterator[None]:
     if seed is None:
         yield
         return
+    _check_seed(seed)
     with RandomState.capture(device).replayed():
         # torch.manual_seed would seed every device of the machine; only the model's own is put back.
-        torch.default_generator.manual_seed(seed)
+        torch.default_generator.manual_seed(int(seed))
         if device.type != "cpu":
-            _seed(device, seed)
+            _seed(device, int(seed))
         yield
+
+
+def _check_seed(seed: object) -> None:
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= int(seed) < 2**64:
+        raise OptionError(f"`seed` must be a whole number from 0 on, below 2^64, not {seed!r}")
 
 
 def _index(device: torch.device) -> tuple[torch.device, ...]:

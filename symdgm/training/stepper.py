@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import final
 
 import torch
@@ -54,9 +55,7 @@ class Stepper:
         capture: bool | str = "auto",
     ) -> None:
         rates = [("lr", rate) for rate in (lr.values() if isinstance(lr, Mapping) else [lr])]
-        for name, value in [*rates, ("clip_norm", clip_norm), ("clip_value", clip_value)]:
-            if value is not None and not value > 0:
-                raise OptionError(f"`{name}` must be positive, not {value}")
+        _check_positive(*rates, ("clip_norm", clip_norm), ("clip_value", clip_value))
         self.trainable = trainable
         self.players: list[Player] = make_players(trainable.players, optimizer, lr, steps)
         # Then autograd need not search for what leads to these parameters; it is everything.
@@ -153,3 +152,9 @@ def _holds(player: Player, trainable: Trainable) -> bool:
     """Whether the optimiser of a player has all that is trained."""
     own = {id(parameter) for parameter in player.parameters}
     return all(id(p) in own for parameters in trainable.players.values() for p in parameters)
+
+
+def _check_positive(*options: tuple[str, object]) -> None:
+    for name, value in options:
+        if value is not None and not (isinstance(value, Real) and float(value) > 0):
+            raise OptionError(f"`{name}` must be a positive number, not {value!r}")

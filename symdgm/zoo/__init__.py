@@ -20,9 +20,11 @@
 | `wake_sleep`, `reweighted_wake_sleep` | two players, each of whom learns from the other's draws |
 | `gan`, `wgan_gp`, `lsgan` | a generator against a critic |
 | `deep_markov` | sequences with a chain of latent states |
+| `srnn` | the same chain on top of a recurrent network, with an inference network that smooths |
+| `vrnn` | sequences with an autoencoder of each step, given all steps before |
 
-`network`, `critic`, `GaussianNetwork`, `Beside`, `Codebook`, `GatedTransition` and `Combiner` are their
-networks.
+`network`, `critic`, `GaussianNetwork`, `Beside`, `GatedCell`, `Codebook`, `GatedTransition` and `Combiner`
+are their networks.
 """
 
 from symdgm.zoo.classifier import classifier
@@ -38,16 +40,19 @@ from symdgm.zoo.iwae import iwae
 from symdgm.zoo.m2 import m2
 from symdgm.zoo.matching import adversarial_autoencoder, info_vae, wae
 from symdgm.zoo.multimodal import jmvae, jmvae_poe, mvae
-from symdgm.zoo.networks import Beside, GaussianNetwork, critic, network
+from symdgm.zoo.networks import Beside, GatedCell, GaussianNetwork, critic, network
+from symdgm.zoo.srnn import srnn
 from symdgm.zoo.vae import vae
 from symdgm.zoo.vib import vib
 from symdgm.zoo.vq_vae import Codebook, vq_vae
+from symdgm.zoo.vrnn import vrnn
 from symdgm.zoo.wake_sleep import reweighted_wake_sleep, wake_sleep
 
 __all__ = [
     "Beside",
     "Codebook",
     "Combiner",
+    "GatedCell",
     "GatedTransition",
     "GaussianNetwork",
     "adversarial_autoencoder",
@@ -76,9 +81,11 @@ __all__ = [
     "planar_posterior",
     "real_nvp",
     "reweighted_wake_sleep",
+    "srnn",
     "vae",
     "vib",
     "vq_vae",
+    "vrnn",
     "wae",
     "wake_sleep",
     "wgan_gp",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import final
+from collections.abc import Callable
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from symdgm.distributions.flows import Autoregressive, Flow, Flows, Reverse
 from symdgm.model import Model
 from symdgm.zoo.networks import network
 
@@ -20,6 +22,15 @@ EQUATION = """
 """
 """A chain of latent states with a nonlinear transition; inference reads what is still to come."""
 
+FLOW_EQUATION = """
+    p(z_t|z_{t-1})      = Normal(z_t; trans(z_{t-1}))
+    p(x_t|z_t)          = Bernoulli(x_t; logits = emit(z_t))
+    h_t                 = rnn(x_t, h_{t+1})
+    q(u_t|z_{t-1}, h_t) = Normal(u_t; comb(z_{t-1}, h_t))
+    z_t                 = flow(u_t)
+    maximize E_q(z_{1:T}|x_{1:T})[log p(x_{1:T}|z_{1:T})] - beta KL[q(z_{1:T}|x_{1:T}) || p(z_{1:T})]
+"""
+"""The same with a flow behind each step of inference; the divergence is estimated from the draws."""
 
 LEAST = 1e-3
 """The least standard deviation."""
@@ -31,8 +42,9 @@ def deep_markov(
     latent: int = 100,
     hidden: int = 100,
     transition: int = 200,
-    recurrent: int = 600,
-    beta: float = 1.0,
+    recurrent: int | nn.RNNBase = 600,
+    flows: int = 0,
+    beta: float | Callable[[int], float] = 1.0,
 ) -> Model:
     r"""A deep Markov model of binary sequences of different lengths.
 
@@ -43,14 +55,19 @@ def deep_markov(
         features: the size of a step of ``x``, ``[batch, time, features]`` of zeros and ones; the lengths are
             data under the name ``T``.
         latent: the size of the latent state ``z``; its beginning, ``z_0``, is trained.
-        hidden: the size of the two hidden layers of the emission.
+        hidden: the size of the two hidden layers of the emission, and of that of each flow.
         transition: the size of the hidden layers of the transition.
-        recurrent: the size of the state of the recurrent network, which reads backwards in time.
-        beta: the weight of the divergence, which is raised to 1 in the first epochs.
+        recurrent: the size of the state of the recurrent network, which reads backwards in time; or such a
+            network itself, ``nn.GRU(features, 300, batch_first=True)``.
+        flows: how many inverse autoregressive flows stand behind each step of the posterior; with them its
+            divergence is no longer in closed form.
+        beta: the weight of the divergence, which is raised to 1 in the first epochs: a number, or a function
+            of the training step, ``lambda step: min(1.0, 0.2 + step / 3000)``, here or in `Model.fit`.
 
     Source:
         R. G. Krishnan, U. Shalit, D. Sontag, "Structured Inference Networks for Nonlinear State Space Models"
-        (2017), eq. 6 and the networks of section 4 and 5.
+        (2017), eq. 6 and the networks of section 4 and 5; D. P. Kingma et al., "Improved Variational
+        Inference with Inverse Autoregressive Flow" (2016), with the order reversed between flows.
 
     Example:
         >>> import torch
@@ -58,15 +75,28 @@ def deep_markov(
         >>> list(model.terms(x=torch.ones(3, 5, 8), T=torch.tensor([5, 2, 4])))[0]
         'E_q(z_{1:T}|x_{1:T})[sum_{t=1}^T log p(x_t|z_t)]'
     """
+    rnn = recurrent
+    if isinstance(rnn, int):
+        rnn = nn.RNN(features, rnn, nonlinearity="relu", batch_first=True)
+    optional: dict[str, Any] = {"flow": _autoregressive(latent, hidden, flows)} if flows else {}
     return Model(
-        EQUATION,
+        FLOW_EQUATION if flows else EQUATION,
         trans=GatedTransition(latent, transition),
         emit=network(latent, hidden, hidden, outputs=features),
-        rnn=nn.RNN(features, recurrent, nonlinearity="relu", batch_first=True),
-        comb=Combiner(latent, recurrent),
+        rnn=rnn,
+        comb=Combiner(latent, rnn.hidden_size),
         beta=beta,
         z_0=nn.Parameter(torch.zeros(latent)),
+        **optional,
     )
+
+
+def _autoregressive(latent: int, hidden: int, count: int) -> Flows:
+    """Inverse autoregressive flows, which begin as the identity up to the order of the features."""
+    steps: list[Flow] = [Autoregressive(latent, hidden=(hidden,))]
+    for _ in range(count - 1):
+        steps += [Reverse(latent), Autoregressive(latent, hidden=(hidden,))]
+    return Flows(steps)
 
 
 @final

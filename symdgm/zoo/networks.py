@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from symdgm.errors import OptionError
+
 
 def network(inputs: int, *hidden: int, outputs: int) -> nn.Sequential:
     """A perceptron with rectified hidden layers: ``[batch, inputs]`` to ``[batch, outputs]``.
@@ -17,14 +19,24 @@ def network(inputs: int, *hidden: int, outputs: int) -> nn.Sequential:
         hidden: the sizes of the hidden layers, in order.
         outputs: the size of an output.
 
+    Raises:
+        OptionError: for a size that is no whole number from 1 on.
+
     Example:
         >>> sum(p.numel() for p in network(2, 3, outputs=1).parameters())
         13
     """
+    _check_sizes(inputs, *hidden, outputs)
     layers: list[nn.Module] = []
     for size, following in zip((inputs, *hidden), hidden, strict=False):
         layers += [nn.Linear(size, following), nn.ReLU()]
     return nn.Sequential(*layers, nn.Linear((inputs, *hidden)[-1], outputs))
+
+
+def _check_sizes(*sizes: object) -> None:
+    for size in sizes:
+        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+            raise OptionError(f"the size of a layer is a whole number from 1 on, not {size!r}")
 
 
 def critic(inputs: int, *hidden: int) -> nn.Sequential:
@@ -91,3 +103,33 @@ class Beside(nn.Module):
     def forward(self, *values: Tensor) -> object:
         """Vectors ``[batch, features]`` to what the body makes of them."""
         return self.body(torch.cat(values, -1))
+
+
+@final
+class GatedCell(nn.Module):
+    """A step of a gated recurrent unit that reads several vectors through a rectified layer.
+
+    Args:
+        inputs: the size of all that it reads, without the state.
+        hidden: the size of the layer.
+        recurrent: the size of the state, which is the last argument.
+
+    Raises:
+        OptionError: for a size that is no whole number from 1 on.
+
+    Example:
+        >>> GatedCell(5, 3, 2)(torch.zeros(3, 4), torch.zeros(3, 1), torch.zeros(3, 2)).shape
+        torch.Size([3, 2])
+    """
+
+    def __init__(self, inputs: int, hidden: int, recurrent: int) -> None:
+        super().__init__()
+        _check_sizes(inputs, hidden, recurrent)
+        self.read, self.cell = nn.Linear(inputs, hidden), nn.GRUCell(hidden, recurrent)
+        self.hidden_size = recurrent
+
+    def forward(self, *values: Tensor) -> Tensor:
+        """Vectors ``[batch, features]`` and the state ``[batch, recurrent]`` to the next state."""
+        *read, state = values
+        after: Tensor = self.cell(self.read(torch.cat(read, -1)).relu(), state)
+        return after

@@ -6,6 +6,7 @@ import copy
 import pickle
 from importlib import import_module
 
+import numpy as np
 import pytest
 import sympy
 from expression_samples import SAMPLES, beta, density, elbo, f, kl, node_classes, p, q, sub, x, y, z
@@ -129,6 +130,8 @@ def test_numbers_enter_exactly() -> None:
     assert to_node(0.1) == Rational(1, 10)
     assert to_node(3) == Integer(3)
     assert to_node(1e-3) == Rational(1, 1000)
+    assert to_node(np.float32(0.1)) == to_node(np.float64(0.1)) == Rational(1, 10)
+    assert to_node(np.int64(3)) == Integer(3)
     assert quotient(Integer(1), Integer(2)) == Rational(1, 2)
     assert isinstance(quotient(Integer(2), Integer(4)), Quotient)
     assert isinstance(quotient(Integer(1), Integer(0)), Quotient)

@@ -473,6 +473,20 @@ def test_states_of_the_past(recurrent):
     same(sd.Objective("log p(x_{1:T})", *factors)(x=x, T=T), total / 4, parameters(read, tell))
 
 
+@pytest.mark.parametrize("backward", [True, False])
+def test_a_module_that_reads_several_sequences_side_by_side(backward):
+    torch.manual_seed(0)
+    read, tell, x, y = nn.GRU(8, 5).double(), Counted(5, 4).double(), data(), data(seed=2)
+    turn = (lambda s: s.flip(0)) if backward else (lambda s: s)
+    state = sd.Deterministic(f"h(h_t|x_t,y_t,h_{{t{'+' if backward else '-'}1}})", read)
+    found = sd.Objective("sum_{t=1}^T log p(x_t|h_t)", state, sd.Bernoulli("p(x_t|h_t)", tell))(x=x, y=y, T=T)
+    total = 0.0
+    for b, length in enumerate(LENGTHS):
+        h = turn(read(turn(torch.cat([x[b, :length], y[b, :length]], -1)))[0])
+        total = total + Bernoulli(logits=tell(h)).log_prob(x[b, :length]).sum()
+    same(found, total / 4, parameters(read, tell))
+
+
 @pytest.mark.parametrize("batch_first", [True, False])
 @pytest.mark.parametrize("lengths", [None, LENGTHS])
 def test_a_module_that_reads_in_both_directions(lengths, batch_first):

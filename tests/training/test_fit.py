@@ -221,7 +221,12 @@ def test_double_precision_models_get_double_data():
         ({"epochs": 2.0}, "`epochs` must be a whole number from 1 on, not 2.0"),
         ({"epochs": True}, "`epochs` must be a whole number from 1 on, not True"),
         ({"batch_size": -1}, "`batch_size` must be a whole number from 1 on, not -1"),
-        ({"lr": 0.0}, "`lr` must be positive, not 0.0"),
+        ({"lr": 0.0}, "`lr` must be a positive number, not 0.0"),
+        ({"lr": "fast"}, "`lr` must be a positive number, not 'fast'"),
+        ({"clip_norm": "a"}, "`clip_norm` must be a positive number, not 'a'"),
+        ({"seed": "a"}, "`seed` must be a whole number from 0 on, below 2\\^64, not 'a'"),
+        ({"seed": 2**64}, "`seed` must be a whole number from 0 on"),
+        ({"checkpoint": 5}, "`checkpoint` is the path of a file, not 5"),
         ({"resume": True}, "`resume` needs to know the file"),
     ],
 )

@@ -65,7 +65,7 @@ def test_each_player_has_its_own_step_size():
     assert [type(p.optimizer) for p in kinds] == [torch.optim.SGD, torch.optim.AdamW]
     with pytest.raises(OptionError, match="unknown player `c`"):
         Stepper(game, lr={"c": 0.1})
-    with pytest.raises(OptionError, match="`lr` must be positive, not 0"):
+    with pytest.raises(OptionError, match="`lr` must be a positive number, not 0"):
         Stepper(game, lr={"a": 0})
     with pytest.raises(OptionError, match="`steps` of player `a` is 0"):
         Stepper(game, steps={"a": 0})

@@ -106,7 +106,7 @@ def test_a_part_of_the_parameters():
 @pytest.mark.parametrize("name", ["lr", "clip_norm", "clip_value"])
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan")])
 def test_limits_are_positive(name, value):
-    with pytest.raises(OptionError, match=f"`{name}` must be positive, not {value}"):
+    with pytest.raises(OptionError, match=f"`{name}` must be a positive number, not {value}"):
         Stepper(VAE(), **{name: value})
 
 

@@ -54,13 +54,14 @@ HELPERS = {
     "Beside",
     "Codebook",
     "Combiner",
+    "GatedCell",
     "GatedTransition",
     "GaussianNetwork",
     "critic",
     "expectation_maximisation",
     "network",
 }
-UNCOMPILED = {"wgan_gp", "deep_markov"}
+UNCOMPILED = {"wgan_gp", "deep_markov", "srnn", "vrnn"}
 """A penalty that differentiates inside the graph, and sequences, whose lengths Python reads."""
 
 
