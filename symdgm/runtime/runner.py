@@ -186,7 +186,8 @@ class Runner:
         self, key: Hashable, data: Mapping[str, Tensor], n: int, output: Output
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The first evaluation for a kind of input, which makes its function."""
-        emission = self._emitted(data, n, output)
+        helpers = {"carried": Carried()}
+        emission = self._emitted(data, n, output, helpers)
         by_identifier = {i: what for what, i in self.identifiers.items()}
         inputs = tuple((i, by_identifier[i]) for i in emission.inputs)
         while len(self.programs) >= MAX_PROGRAMS:
@@ -194,7 +195,7 @@ class Runner:
         self.events.update(emission.events)
         self.programs[key] = Program(
             emission.text,
-            self._callable(emission.text),
+            self._callable(emission.text, helpers),
             inputs,
             emission.statements,
             emission.labels,
@@ -203,8 +204,8 @@ class Runner:
         self.latest[output] = self.programs[key]
         return self._told(emission.result)
 
-    def _callable(self, text: str) -> Callable[..., Result]:
-        function = _function(text, {"carried": Carried()})
+    def _callable(self, text: str, helpers: Mapping[str, Any]) -> Callable[..., Result]:
+        function = _function(text, helpers)
         if self.backend is None:
             return function
         data = [i for what, i in self.identifiers.items() if what.startswith("data:")]
@@ -223,12 +224,14 @@ class Runner:
                     bound = self.frozen.bound
                     raise (bound.point(found, labels.origin) if labels.origin else found) from error
 
-    def _emitted(self, data: Mapping[str, Tensor], n: int, output: Output) -> Emission:
+    def _emitted(
+        self, data: Mapping[str, Tensor], n: int, output: Output, helpers: Mapping[str, Any]
+    ) -> Emission:
         """The first evaluation; where a variable has too many states to be summed over, that by draws."""
         while True:
             known, noise = set(self.frozen.choices.many), torch.get_rng_state()
             try:
-                return self._emit(data, n, output)
+                return self._emit(data, n, output, helpers)
             except TooManyStates:
                 if self.frozen.choices.many == known:
                     raise
@@ -237,7 +240,9 @@ class Runner:
             self.identifiers = _identifiers(self.frozen)
             self.programs.clear()
 
-    def _emit(self, data: Mapping[str, Tensor], n: int, output: Output) -> Emission:
+    def _emit(
+        self, data: Mapping[str, Tensor], n: int, output: Output, helpers: Mapping[str, Any]
+    ) -> Emission:
         like = self._like(data)
         values = {
             i: self._read(*_parted(what), data, n, like)
@@ -255,6 +260,7 @@ class Runner:
                 batch=size,
                 output=output,
                 docstring=self.docstring,
+                helpers=helpers,
             )
 
     def _read(self, kind: str, name: str, data: Mapping[str, Tensor], n: int, like: Tensor) -> Any:

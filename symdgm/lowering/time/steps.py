@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, final
 
 import torch
+from torch import Tensor
 
 from symdgm.lowering.operands import ATOM, Operand
 from symdgm.lowering.time.keeper import Keeper, What
+from symdgm.lowering.time.purity import Before
 
 if TYPE_CHECKING:
     from symdgm.lowering.writer import Writer
@@ -29,6 +31,7 @@ class StepFunction:
         self.writer, self.counts = writer, counts
         self.name = writer.script.names.fresh("step")
         self.carried: list[str] = []
+        self.before = Before(writer.inputs.values())
 
     def read(self, hint: str, operand: Operand) -> Operand:
         """An argument of the step for what is carried into it."""
@@ -57,12 +60,22 @@ class StepFunction:
         exec(compile(text, "<symdgm>", "exec"), script.values)
         script.record(text, (self.name,))
         names, found = kept.named()
-        sequences = f"[{', '.join(given.values())}]"
-        rest = f"[{', '.join(f'{s}[{self.counts}[0]:]' for s in given.values())}]"
-        others = script.run(f"carried({self.name}, {self.counts}[1:], [{carried_on}], {rest})")
-        for i, (old, new) in enumerate(names.items()):
-            script.values[new] = torch.cat([*script.values[old], *others[i : i + 1]])
+        call = f"carried({self.name}, {self.counts}, [{', '.join(onward)}], [{', '.join(given.values())}])"
+        if self.before.unchanged():
+            self.before.draw_again()
+            values = script.run(call)
+        else:
+            values = self._rest(list(names), carried_on, given)
+        script.values.update(zip(names.values(), values, strict=True))
         comma = "," if len(names) == 1 else ""
-        call = f"carried({self.name}, {self.counts}, [{', '.join(onward)}], {sequences})"
         script.record(f"{', '.join(names.values())}{comma} = {call}", tuple(names.values()))
         return found
+
+    def _rest(self, entries: list[str], carried_on: str, given: Mapping[str, str]) -> list[Tensor]:
+        """What all steps keep, where the first one cannot run again."""
+        script, first = self.writer.script, f"{self.counts}[0]"
+        rest = ", ".join(f"{sequence}[{first}:]" for sequence in given.values())
+        others = script.run(f"carried({self.name}, {self.counts}[1:], [{carried_on}], [{rest}])")
+        return [
+            torch.cat([*script.values[entry], *others[i : i + 1]]) for i, entry in enumerate(entries)
+        ]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch._C._functorch import peek_interpreter_stack
 
+from symdgm.lowering.time.purity import Before, watched
 from symdgm.runtime.carried.code import Loop, backward_code, forward_code
 from symdgm.runtime.carried.recording import Recorder, Refused
 from symdgm.runtime.carried.replay import replayed
@@ -50,6 +51,7 @@ class Carried:
 
     def __init__(self) -> None:
         self.why: dict[CodeType, str] = {}
+        self._known: set[CodeType] = set()
         self._programs: dict[Hashable, Program] = {}
         self._made = 0
 
@@ -64,13 +66,17 @@ class Carried:
             carry: what is carried into the first step, ``[rows, ...]``.
             given: what is given to the steps, those of the first step first.
         """
-        if step.__code__ in self.why or len(counts) < FEWEST or not _is_plain():
+        if step.__code__ in self.why or len(counts) < FEWEST or not _is_plain() or watched(called(step)):
             return plainly(step, counts, carry, given)
         before = [_tracked(c[: counts[0]]) for c in carry]
         now = [g[: counts[0]] for g in given]
         recorder = Recorder([*before, *now])
+        first = Before(called(step)) if step.__code__ not in self._known else None
         with recorder:
             state, kept = step(counts[0], *before, *now)
+        if first is not None and not first.unchanged():
+            recorder.refuse("a network changes itself when it is called")
+        self._known.add(step.__code__)
         program = None
         if any(t.requires_grad for t in kept):
             program = self._program(step, recorder, counts[0], before, now)
@@ -100,6 +106,12 @@ class Carried:
             self.why[step.__code__] = str(error)
             return None
         return program
+
+
+def called(step: Step) -> list[object]:
+    """What a step may call: what it reads of the function or the module around it."""
+    closed = [cell.cell_contents for cell in step.__closure__ or ()]
+    return [*closed, *(step.__globals__.get(name) for name in step.__code__.co_names)]
 
 
 def plainly(
@@ -158,9 +170,11 @@ def _made(step: Step, before: list[Tensor], now: list[Tensor], outside: list[Ten
     Raises:
         Refused: there is none.
     """
-    devices = {t.device for t in before if t.device.type == "cuda"}
-    with torch.random.fork_rng(devices):
-        found, others = trace(step, before, now)
+    networks = Before(called(step))
+    found, others = trace(step, before, now)
+    networks.draw_again()
+    if not networks.unchanged():
+        raise Refused("a network changes itself when it is called")
     if len(outside) != len(others) or any(a is not b for a, b in zip(outside, others, strict=True)):
         raise Refused("a step reads tensors that are made anew each time")
     return Program(stages(found))

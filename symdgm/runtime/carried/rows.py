@@ -148,6 +148,17 @@ def _over_classes(operation: Operation, shapes: Sequence[Shape], kinds: Sequence
     return all(kinds[i].axis is not None and kinds[i].axis != dim % len(shapes[i]) for i in read)
 
 
+def _parts(operation: Operation, shapes: Sequence[Shape], kinds: Sequence[Kind]) -> bool:
+    """Parts of rows, put together or taken apart along another axis."""
+    every = [*operation.reads, *operation.results]
+    axes = {kinds[i].axis for i in every}
+    place = 1 if operation.name == "cat" else 2
+    dim = operation.args[place] if len(operation.args) > place else 0
+    if len(axes) != 1 or None in axes:
+        return False
+    return bool(axes != {dim % len(shapes[every[0]])})
+
+
 Rule = Callable[[Operation, Sequence[Shape], Sequence[Kind]], bool]
 RULES: dict[str, Rule] = {
     **dict.fromkeys(VIEWS, _view),
@@ -158,6 +169,9 @@ RULES: dict[str, Rule] = {
     "_log_softmax": _over_classes,
     "_softmax_backward_data": _over_classes,
     "_log_softmax_backward_data": _over_classes,
-    "cat": lambda operation, shapes, kinds: False,
+    "cat": _parts,
+    "split": _parts,
+    "split_with_sizes": _parts,
+    "slice_backward": _parts,
 }
 """Operations that are neither pointwise nor on what has no rows; any other is done step by step."""

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from types import CellType, CodeType
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from symdgm.runtime.carried.recording import Operation, Recorder, Ref, Refused, leaves, map_leaves
 
-Step = Callable[..., tuple[list[Tensor], list[Tensor]]]
-"""From the number of rows, what is carried and what is given: what is carried on, and what is kept."""
+
+
+class Step(Protocol):
+    """A function of generated code."""
+
+    __code__: CodeType
+    __closure__: tuple[CellType, ...] | None
+    __globals__: dict[str, Any]
+
+    def __call__(self, count: int, *values: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """From the number of rows, what is carried and what is given: what is carried on, and kept."""
+
+
 FEW, MORE = 3, 5
 """Numbers of rows at which a step is recorded; what differs between them counts rows."""
 
