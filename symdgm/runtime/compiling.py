@@ -28,7 +28,7 @@ class Compiled:
         function: a generated function.
         backend: of `torch.compile`, such as ``"inductor"``.
         data: which of its arguments have the batch as their first axis.
-        plain: what runs where it cannot be compiled, with the same results.
+        plain: what runs where it cannot be compiled, with the same results; else the function.
     """
 
     def __init__(
@@ -36,9 +36,9 @@ class Compiled:
         function: Callable[..., Result],
         backend: str,
         data: Sequence[str],
-        plain: Callable[..., Result],
+        plain: Callable[..., Result] | None = None,
     ) -> None:
-        self.plain = plain
+        self.plain = plain or function
         self._function = function
         self.why = ""
         self._backend = backend

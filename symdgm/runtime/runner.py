@@ -101,22 +101,21 @@ class Runner:
         sharing: bool = True,
         backend: str | None = None,
     ) -> None:
-        self.frozen = frozen
-        self.names = names
-        self.docstring = docstring
-        self.anchor = anchor
+        self.frozen, self.names = frozen, names
+        self.docstring, self.anchor = docstring, anchor
         self.sharing, self.backend = sharing, backend
         self.programs: dict[Hashable, Program] = {}
         self.latest: dict[Output, Program] = {}
         self.events: dict[str, torch.Size] = {}
         self.identifiers = _identifiers(frozen)
+        self.carried = Carried()
         self._making = threading.RLock()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in vars(self).items() if k not in ("programs", "latest", "_making")}
+        return {k: v for k, v in vars(self).items() if k not in ("programs", "latest", "carried", "_making")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, programs={}, latest={}, _making=threading.RLock())
+        vars(self).update(state, programs={}, latest={}, carried=Carried(), _making=threading.RLock())
 
     def __call__(
         self, data: Mapping[str, Tensor], *, n: int = 1, output: Output = Output.MEAN
@@ -186,8 +185,7 @@ class Runner:
         self, key: Hashable, data: Mapping[str, Tensor], n: int, output: Output
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The first evaluation for a kind of input, which makes its function."""
-        helpers = {"carried": Carried()}
-        emission = self._emitted(data, n, output, helpers)
+        emission = self._emitted(data, n, output)
         by_identifier = {i: what for what, i in self.identifiers.items()}
         inputs = tuple((i, by_identifier[i]) for i in emission.inputs)
         while len(self.programs) >= MAX_PROGRAMS:
@@ -195,7 +193,7 @@ class Runner:
         self.events.update(emission.events)
         self.programs[key] = Program(
             emission.text,
-            self._callable(emission.text, helpers),
+            self._callable(emission.text),
             inputs,
             emission.statements,
             emission.labels,
@@ -204,8 +202,8 @@ class Runner:
         self.latest[output] = self.programs[key]
         return self._told(emission.result)
 
-    def _callable(self, text: str, helpers: Mapping[str, Any]) -> Callable[..., Result]:
-        function = _function(text, helpers)
+    def _callable(self, text: str) -> Callable[..., Result]:
+        function = _function(text, {"carried": self.carried})
         if self.backend is None:
             return function
         data = [i for what, i in self.identifiers.items() if what.startswith("data:")]
@@ -224,14 +222,12 @@ class Runner:
                     bound = self.frozen.bound
                     raise (bound.point(found, labels.origin) if labels.origin else found) from error
 
-    def _emitted(
-        self, data: Mapping[str, Tensor], n: int, output: Output, helpers: Mapping[str, Any]
-    ) -> Emission:
+    def _emitted(self, data: Mapping[str, Tensor], n: int, output: Output) -> Emission:
         """The first evaluation; where a variable has too many states to be summed over, that by draws."""
         while True:
             known, noise = set(self.frozen.choices.many), torch.get_rng_state()
             try:
-                return self._emit(data, n, output, helpers)
+                return self._emit(data, n, output)
             except TooManyStates:
                 if self.frozen.choices.many == known:
                     raise
@@ -240,9 +236,7 @@ class Runner:
             self.identifiers = _identifiers(self.frozen)
             self.programs.clear()
 
-    def _emit(
-        self, data: Mapping[str, Tensor], n: int, output: Output, helpers: Mapping[str, Any]
-    ) -> Emission:
+    def _emit(self, data: Mapping[str, Tensor], n: int, output: Output) -> Emission:
         like = self._like(data)
         values = {
             i: self._read(*_parted(what), data, n, like)
@@ -260,7 +254,7 @@ class Runner:
                 batch=size,
                 output=output,
                 docstring=self.docstring,
-                helpers=helpers,
+                helpers={"carried": self.carried},
             )
 
     def _read(self, kind: str, name: str, data: Mapping[str, Tensor], n: int, like: Tensor) -> Any:

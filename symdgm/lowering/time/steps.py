@@ -53,7 +53,9 @@ class StepFunction:
             kept: what is kept of every step.
         """
         script, entries = self.writer.script, kept.entries
-        carried_on = ", ".join(self.carried[i] if old == new else new for i, (old, new) in enumerate(onward.items()))
+        carried_on = ", ".join(
+            self.carried[i] if old == new else new for i, (old, new) in enumerate(onward.items())
+        )
         arguments = ", ".join(["count", *self.carried, *given])
         body = [*lines, f"return [{carried_on}], [{', '.join(entries.values())}]"]
         text = "\n".join([f"def {self.name}({arguments}):", *(INDENT + line for line in body)])
@@ -76,6 +78,4 @@ class StepFunction:
         script, first = self.writer.script, f"{self.counts}[0]"
         rest = ", ".join(f"{sequence}[{first}:]" for sequence in given.values())
         others = script.run(f"carried({self.name}, {self.counts}[1:], [{carried_on}], [{rest}])")
-        return [
-            torch.cat([*script.values[entry], *others[i : i + 1]]) for i, entry in enumerate(entries)
-        ]
+        return [torch.cat([*script.values[entry], *others[i : i + 1]]) for i, entry in enumerate(entries)]

@@ -1,4 +1,4 @@
-"""Loops over time whose steps PyTorch records once: all that need not be done step by step is done at once."""
+"""Loops over time whose steps are recorded once: what no step waits for is done for all at once."""
 
 from symdgm.runtime.carried.loop import Carried
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, final
 
 import torch
+from torch import Tensor
 
-from symdgm.runtime.carried.recording import Operation, Ref, leaves
-from symdgm.runtime.carried.stages import Pass, Stages, made, read
+from symdgm.runtime.carried.recording import Operation, Ref
+from symdgm.runtime.carried.stages import Pass, Stages, read
 from symdgm.runtime.carried.tracing import Rows
 
 aten = torch.ops.aten
@@ -30,12 +31,13 @@ DIRECT: dict[Any, Callable[..., Any]] = {
 }
 """Operations that have a shorter way into PyTorch than by their overload."""
 
-Loop = Callable[..., tuple[list[Any], list[Any]]]
+Forward = Callable[..., tuple[list[Tensor], list[Tensor]]]
+Backward = Callable[..., list[Tensor]]
 
 
 @final
 class Code:
-    """The source of a pass while it is written; ``v3`` is the value 3 of a step, ``all_3`` that of all steps."""
+    """The source of a pass while it is written: ``v3`` is the value 3 of a step, ``all_3`` of all steps."""
 
     def __init__(self, stages: Stages, name: str) -> None:
         self.stages, self.name = stages, name
@@ -64,6 +66,16 @@ class Code:
             return None
         index: int = op.args[-1].index
         return index if self.stages.kinds[index].fixed else None
+
+    def split(self, index: int) -> str:
+        """The parts of a value of all steps, one for each step."""
+        axis = self.stages.kinds[index].axis
+        return f"all_{index}.split(counts{f', {axis}' if axis else ''})"
+
+    def joined(self, index: int, steps: str) -> str:
+        """A value of all steps from its parts."""
+        axis = self.stages.kinds[index].axis
+        return f"    all_{index} = torch.cat({steps}{f', {axis}' if axis else ''})"
 
     def _function(self, op: Operation) -> str:
         name = op.name
@@ -99,7 +111,7 @@ class Code:
         return self.space[self.name]
 
 
-def forward_code(stages: Stages) -> Any:
+def forward_code(stages: Stages) -> Forward:
     """``forward(counts, first, *carry, *given, *outside)``: what is kept, and what is saved.
 
     ``first`` are the values of the first step, which has been done.
@@ -117,7 +129,7 @@ def forward_code(stages: Stages) -> Any:
     for i in sorted(wanted):
         code.lines.append(f"    steps_{i} = [first[{i}]]")
     sliced = _sliced(stages, passes, read(passes.within) - inside - set(trace.outside))
-    loop = [f"all_{i}.split(counts)[1:]" for i in sliced]
+    loop = [f"{code.split(i)}[1:]" for i in sliced]
     heads = ["count", *(f"v{i}" for i in sliced)]
     for i, onward in zip(carry, trace.onward, strict=True):
         code.lines.append(f"    v{i} = first[{onward}]")
@@ -131,12 +143,13 @@ def forward_code(stages: Stages) -> Any:
     after = ", ".join(code.value(i, "v") for i in trace.onward)
     if before != after:
         code.lines.append(f"        {before} = {after}")
-    code.lines += [f"    all_{i} = torch.cat(steps_{i})" for i in sorted(wanted)]
+    code.lines += [code.joined(i, f"steps_{i}") for i in sorted(wanted)]
     code.write(passes.after, "all_", "rows")
     kept = ", ".join(f"all_{i}" for i in trace.kept)
     saved = ", ".join(f"all_{i}" for i in stages.saved)
     code.lines.append(f"    return [{kept}], [{saved}]")
-    return code.function()
+    function: Forward = code.function()
+    return function
 
 
 def _sliced(stages: Stages, passes: Pass, values: set[int]) -> list[int]:
@@ -144,7 +157,7 @@ def _sliced(stages: Stages, passes: Pass, values: set[int]) -> list[int]:
     return sorted(i for i in values if not stages.kinds[i].fixed)
 
 
-def backward_code(stages: Stages) -> Any:
+def backward_code(stages: Stages) -> Backward:
     """``backward(counts, *adjoints, *saved, *outside)``: the gradients, in the order of the values."""
     trace, passes = stages.trace, stages.backward
     code = Code(stages, "backward")
@@ -159,10 +172,13 @@ def backward_code(stages: Stages) -> Any:
     _sweep(code, stages, passes, seeds, carried)
     code.write(passes.after, "all_", "rows")
     code.lines.append(f"    return [{', '.join(_gradient(stages, i) for i in trace.gradients)}]")
-    return code.function()
+    function: Backward = code.function()
+    return function
 
 
-def _sweep(code: Code, stages: Stages, passes: Pass, seeds: dict[int, int], carried: dict[int, int | None]) -> None:
+def _sweep(
+    code: Code, stages: Stages, passes: Pass, seeds: dict[int, int], carried: dict[int, int | None]
+) -> None:
     """The loop from the last step to the first."""
     trace, kinds = stages.trace, stages.kinds
     inside = passes.made_within
@@ -177,7 +193,7 @@ def _sweep(code: Code, stages: Stages, passes: Pass, seeds: dict[int, int], carr
     source = read(passes.within) | set(onward.values()) | set(seeds)
     sliced = sorted(i for i in source - inside if not kinds[i].fixed)
     heads = ["count", *(f"v{i}" for i in sliced)]
-    parts = ["counts[::-1]", *(f"all_{i}.split(counts)[::-1]" for i in sliced)]
+    parts = ["counts[::-1]", *(f"{code.split(i)}[::-1]" for i in sliced)]
     code.lines.append(f"    for {', '.join(heads)} in zip({', '.join(parts)}):")
     for seed, c in seeds.items():
         if c in onward:
@@ -187,7 +203,7 @@ def _sweep(code: Code, stages: Stages, passes: Pass, seeds: dict[int, int], carr
     code.lines += [f"        steps_{i}.append(v{i})" for i in rows]
     code.lines += [f"        all_{i} = all_{i} + v{i}" for i in totals]
     code.lines += [f"        back_{c} = {code.value(g, 'v')}" for c, g in onward.items()]
-    code.lines += [f"    all_{i} = torch.cat(steps_{i}[::-1])" for i in rows]
+    code.lines += [code.joined(i, f"steps_{i}[::-1]") for i in rows]
 
 
 def _gradient(stages: Stages, value: int) -> str:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any, final
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 from torch._C._functorch import peek_interpreter_stack
 
 from symdgm.lowering.time.purity import Before, watched
-from symdgm.runtime.carried.code import Loop, backward_code, forward_code
+from symdgm.runtime.carried.code import Backward, Forward, backward_code, forward_code
 from symdgm.runtime.carried.recording import Recorder, Refused
 from symdgm.runtime.carried.replay import replayed
 from symdgm.runtime.carried.stages import Stages, stages
@@ -29,13 +32,28 @@ class Program:
 
     def __init__(self, found: Stages) -> None:
         self.stages = found
-        self.forward: Loop = forward_code(found)
-        self.backward: Loop = backward_code(found)
+        self.forward: Forward = forward_code(found)
+        self.backward: Backward = backward_code(found)
 
     @property
     def trace(self) -> Trace:
         """The step."""
         return self.stages.trace
+
+
+@dataclass
+class Known:
+    """What is known of a step.
+
+    Args:
+        programs: by what it reads.
+        made: how many were made.
+        why: why it runs as it is written, where it does.
+    """
+
+    programs: dict[Hashable, Program] = field(default_factory=dict)
+    made: int = 0
+    why: str = ""
 
 
 @final
@@ -46,14 +64,21 @@ class Carried:
     long as they are those that were recorded before, the other steps run from that record: what does not
     wait for the step before is done once for all steps; so is, in the backward pass, what the step before
     does not wait for, such as the gradients of all weights: one matrix product each. A step of which that
-    cannot be done runs as it is written; `why` says of each what it is.
+    cannot be done runs as it is written; `why` says what it is.
     """
 
     def __init__(self) -> None:
-        self.why: dict[CodeType, str] = {}
-        self._known: set[CodeType] = set()
-        self._programs: dict[Hashable, Program] = {}
-        self._made = 0
+        self._known: WeakKeyDictionary[CodeType, Known] = WeakKeyDictionary()
+
+    @property
+    def why(self) -> list[str]:
+        """Why steps run as they are written, of those that do."""
+        return [known.why for known in self._known.values() if known.why]
+
+    @property
+    def programs(self) -> list[Program]:
+        """The programs that there are."""
+        return [program for known in self._known.values() for program in known.programs.values()]
 
     def __call__(
         self, step: Step, counts: list[int], carry: Sequence[Tensor], given: Sequence[Tensor]
@@ -66,46 +91,55 @@ class Carried:
             carry: what is carried into the first step, ``[rows, ...]``.
             given: what is given to the steps, those of the first step first.
         """
-        if step.__code__ in self.why or len(counts) < FEWEST or not _is_plain() or watched(called(step)):
+        known = self._known.get(step.__code__)
+        if (
+            (known is not None and known.why)
+            or len(counts) < FEWEST
+            or not _is_plain()
+            or watched(called(step))
+        ):
             return plainly(step, counts, carry, given)
         before = [_tracked(c[: counts[0]]) for c in carry]
         now = [g[: counts[0]] for g in given]
         recorder = Recorder([*before, *now])
-        first = Before(called(step)) if step.__code__ not in self._known else None
-        with recorder:
+        first = Before(called(step)) if known is None else None
+        with recorder, _uncached(carry[0].device.type):
             state, kept = step(counts[0], *before, *now)
         if first is not None and not first.unchanged():
             recorder.refuse("a network changes itself when it is called")
-        self._known.add(step.__code__)
+        known = self._known.setdefault(step.__code__, Known())
         program = None
         if any(t.requires_grad for t in kept):
-            program = self._program(step, recorder, counts[0], before, now)
+            program = _program(known, step, recorder, counts[0], before, now)
         if program is None:
             return plainly(step, counts, state, given, kept)
         outside = [recorder.values[i] for i in recorder.outside]
-        found = _Sweep.apply(program, counts, recorder.values, *carry, *given, *outside)
+        found: Sequence[Tensor] = _Sweep.apply(  # type: ignore[no-untyped-call]
+            program, counts, recorder.values, *carry, *given, *outside
+        )
         return [found[program.trace.kept.index(i)] for i in program.trace.kept]
 
-    def _program(
-        self, step: Step, recorder: Recorder, rows: int, before: list[Tensor], now: list[Tensor]
-    ) -> Program | None:
-        """The program of a step that was recorded, or None where there is none."""
-        outside = [recorder.values[i] for i in recorder.outside]
-        key = (step.__code__, *map(_described, (*before, *now)), *(t.requires_grad for t in outside), _autocast(before))
-        program = self._programs.get(key)
-        if program is not None and matches(program.trace, recorder, rows):
-            return program
-        try:
-            self._made += 1
-            if recorder.why or self._made > MOST:
-                raise Refused(recorder.why or "a step does not do the same each time")
-            program = self._programs[key] = _made(step, before, now, outside)
-            if not matches(program.trace, recorder, rows):
-                raise Refused("a step does not do the same each time")
-        except Refused as error:
-            self.why[step.__code__] = str(error)
-            return None
+
+def _program(
+    known: Known, step: Step, recorder: Recorder, rows: int, before: list[Tensor], now: list[Tensor]
+) -> Program | None:
+    """The program of a step that was recorded, or None where there is none."""
+    outside = [recorder.values[i] for i in recorder.outside]
+    key = (*map(_described, (*before, *now)), *(t.requires_grad for t in outside), _autocast(before))
+    program = known.programs.get(key)
+    if program is not None and matches(program.trace, recorder, rows):
         return program
+    try:
+        known.made += 1
+        if recorder.why or known.made > MOST:
+            raise Refused(recorder.why or "a step does not do the same each time")
+        program = known.programs[key] = _made(step, before, now, outside)
+        if not matches(program.trace, recorder, rows):
+            raise Refused("a step does not do the same each time")
+    except Refused as error:
+        known.why = str(error)
+        return None
+    return program
 
 
 def called(step: Step) -> list[object]:
@@ -132,7 +166,7 @@ def plainly(
     """
     entries = [] if first is None else [first]
     done = len(entries)
-    for count, *now in zip(counts[done:], *(g.split(counts)[done:] for g in given), strict=True):
+    for count, *now in zip(counts[done:], *(torch.split(g, counts)[done:] for g in given), strict=True):
         carry, kept = step(count, *(c[:count] for c in carry), *now)
         entries.append(kept)
     return [torch.cat(entry) for entry in zip(*entries, strict=True)]
@@ -164,6 +198,13 @@ def _autocast(values: Sequence[Tensor]) -> Hashable:
     return torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)
 
 
+def _uncached(kind: str) -> AbstractContextManager[object]:
+    """Mixed precision as it is, but each cast of a weight an operation of its own."""
+    if not torch.is_autocast_enabled(kind):
+        return nullcontext()
+    return torch.autocast(kind, torch.get_autocast_dtype(kind), cache_enabled=False)
+
+
 def _made(step: Step, before: list[Tensor], now: list[Tensor], outside: list[Tensor]) -> Program:
     """The program of a step; noise is drawn again afterwards as if nothing had been drawn.
 
@@ -171,8 +212,11 @@ def _made(step: Step, before: list[Tensor], now: list[Tensor], outside: list[Ten
         Refused: there is none.
     """
     networks = Before(called(step))
-    found, others = trace(step, before, now)
-    networks.draw_again()
+    try:
+        with _uncached(before[0].device.type):
+            found, others = trace(step, before, now)
+    finally:
+        networks.draw_again()
     if not networks.unchanged():
         raise Refused("a network changes itself when it is called")
     if len(outside) != len(others) or any(a is not b for a, b in zip(outside, others, strict=True)):
@@ -202,7 +246,11 @@ class _Sweep(torch.autograd.Function):
         tensors, saved = ctx.saved_tensors[:inputs], ctx.saved_tensors[inputs:]
         by_value = dict(zip(trace.kept, adjoints, strict=True))
         if torch.is_grad_enabled():
-            noise = dict(zip(ctx.program.stages.saved, saved, strict=True))
+            noise = {
+                i: value
+                for i, value in zip(ctx.program.stages.saved, saved, strict=True)
+                if i in ctx.program.stages.drawn
+            }
             return None, None, None, *replayed(trace, counts, tensors, noise, by_value)
         with torch.autocast(adjoints[0].device.type, enabled=False):
             found = _gradients(ctx.program, counts, tensors, saved, by_value)

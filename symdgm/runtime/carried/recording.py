@@ -48,7 +48,9 @@ class Operation:
     @property
     def reads(self) -> list[int]:
         """The numbers of the values that it reads."""
-        return [leaf.index for leaf in leaves((self.args, tuple(self.kwargs.values()))) if isinstance(leaf, Ref)]
+        return [
+            leaf.index for leaf in leaves((self.args, tuple(self.kwargs.values()))) if isinstance(leaf, Ref)
+        ]
 
     @property
     def random(self) -> bool:
@@ -62,7 +64,7 @@ class Operation:
 
 
 @final
-class Recorder(TorchDispatchMode):
+class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Records the operations on some tensors, below autograd, so that a backward pass is recorded too.
 
     Args:
@@ -70,7 +72,7 @@ class Recorder(TorchDispatchMode):
     """
 
     def __init__(self, inputs: Sequence[Tensor]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.operations: list[Operation] = []
         self.values: list[Tensor] = []
         self.outside: list[int] = []
@@ -104,24 +106,30 @@ class Recorder(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         referred = map_tensors(lambda t: Ref(self.number(t)), (args, dict(kwargs or {})))
+        does = self._out_of_place(func, referred[0]) if func._schema.is_mutable else func
         result = func(*args, **(kwargs or {}))
         if any(tag in func.tags for tag in UNSEEN):
             self.refuse(f"what it does depends on the values of tensors (`{func}`)")
-        func = self._out_of_place(func, referred[0]) if func._schema.is_mutable else func
         results = tuple(self.add(t) for t in leaves(result) if isinstance(t, Tensor))
-        self._watch_views(func, referred[0], results)
-        self.operations.append(Operation(func, referred[0], referred[1], results, torch.is_grad_enabled()))
+        self._watch_views(does, referred[0], results)
+        self.operations.append(Operation(does, referred[0], referred[1], results, torch.is_grad_enabled()))
         return result
 
     def _out_of_place(self, func: Any, args: tuple[Any, ...]) -> Any:
-        """The same operation with a new result, where what it changes was made here and nothing else sees it."""
+        """The same operation with a new result; what it changes is made here, and seen by nothing else."""
         name = func._schema.name.partition("::")[2]
         packet = getattr(torch.ops.aten, name[:-1], None) if name.endswith("_") else None
         target = args[0].index if args and isinstance(args[0], Ref) else -1
         made = any(target in op.results for op in self.operations)
-        if packet is None or func._overloadname not in packet.overloads() or not made or target in self._views:
+        if (
+            packet is None
+            or func._overloadname not in packet.overloads()
+            or not made
+            or target in self._views
+        ):
             self.refuse(f"it changes a tensor in place (`{func}`)")
             return func
+        self.values[target] = self.values[target].clone()
         return getattr(packet, func._overloadname)
 
     def _watch_views(self, func: Any, args: tuple[Any, ...], results: tuple[int, ...]) -> None:

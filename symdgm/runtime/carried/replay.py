@@ -27,7 +27,7 @@ def replayed(
         noise: a value → what it was in all steps; draws are taken from here.
         adjoints: of what is kept.
     """
-    kept = _again(trace, counts, tensors, {i: n.split(counts) for i, n in noise.items()})
+    kept = _again(trace, counts, tensors, {i: torch.split(n, counts) for i, n in noise.items()})
     pairs = [(v, adjoints[i]) for i, v in kept.items() if v.requires_grad]
     wanted = [t for t in tensors if t.requires_grad]
     values, seeds = zip(*pairs, strict=True)
@@ -41,7 +41,7 @@ def _again(
 ) -> dict[int, Tensor]:
     """What is kept of all steps."""
     carry = list(tensors[: trace.carried])
-    given = [t.split(counts) for t in tensors[trace.carried : trace.carried + trace.given]]
+    given = [torch.split(t, counts) for t in tensors[trace.carried : trace.carried + trace.given]]
     outside = dict(zip(trace.outside, tensors[trace.carried + trace.given :], strict=True))
     steps: dict[int, list[Tensor]] = {i: [] for i in trace.kept}
     for time, count in enumerate(counts):

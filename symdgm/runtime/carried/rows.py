@@ -15,6 +15,8 @@ Shape = tuple[int | Rows, ...]
 
 VIEWS = {"t", "transpose", "permute", "view", "_unsafe_view", "reshape", "unsqueeze", "squeeze", "expand",
          "alias", "detach", "clone", "slice", "select", "_to_copy"}  # fmt: skip
+PLACED = {"slice_backward", "select_backward"}
+"""Operations that put a value into zeros."""
 FILLED = {"new_zeros", "zeros", "new_ones", "ones", "new_full", "full", "expand"}
 """Operations whose result has equal rows, as many as they are told."""
 LINEAR = {"add", "neg", "mul", "div", "sum"}
@@ -65,7 +67,9 @@ def together(operation: Operation, shapes: Sequence[Shape], kinds: Sequence[Kind
     rows = [i for i in read if kinds[i].axis is not None]
     out = [kinds[i] for i in operation.results]
     if any(kinds[i].summed for i in read):
-        return _linear(operation, [kinds[i] for i in read]) and not rows and not has_rows(_arguments(operation))
+        return (
+            _linear(operation, [kinds[i] for i in read]) and not rows and not has_rows(_arguments(operation))
+        )
     if not rows:
         counted = has_rows(_arguments(operation))
         return operation.name in FILLED if any(k.axis is not None for k in out) else not counted
@@ -80,7 +84,7 @@ def _arguments(operation: Operation) -> object:
 
 
 def _linear(operation: Operation, read: Sequence[Kind]) -> bool:
-    if operation.name in VIEWS:
+    if operation.name in VIEWS | PLACED:
         return True
     if operation.name == "add":
         return all(k.summed for k in read) and len(read) == 2
@@ -119,8 +123,12 @@ def _view(operation: Operation, shapes: Sequence[Shape], kinds: Sequence[Kind]) 
     if operation.name in ("slice", "select"):
         dim = operation.args[1] if len(operation.args) > 1 else 0
         return bool(dim % len(shapes[first.index]) != before)
-    front = shapes[first.index][:before], shapes[result][:after]
-    return operation.name in ("unsqueeze", "squeeze", "expand") or prod(front[0]) == prod(front[1])
+    front, behind = shapes[first.index][:before], shapes[result][:after]
+    return operation.name in ("unsqueeze", "squeeze", "expand") or _size(front) == _size(behind)
+
+
+def _size(shape: Shape) -> int:
+    return prod(s for s in shape if isinstance(s, int))
 
 
 def _product(operation: Operation, shapes: Sequence[Shape], kinds: Sequence[Kind]) -> bool:

@@ -52,6 +52,11 @@ class Stages:
     backward: Pass
     saved: tuple[int, ...]
 
+    @property
+    def drawn(self) -> set[int]:
+        """The draws of a step."""
+        return made(op for op in self.forward.within if op.random)
+
 
 def made(operations: Iterable[Operation]) -> set[int]:
     """What operations give."""
@@ -89,8 +94,9 @@ def stages(trace: Trace) -> Stages:
 
 def _refuse_odd(trace: Trace, kinds: list[Kind], forward: Pass, backward: Pass, saved: Iterable[int]) -> None:
     """Refuse what cannot be put together from its steps."""
-    crossing = {*saved, *trace.kept, *(forward.made_within & read(forward.after))}
-    if any(kinds[i].axis != 0 and not kinds[i].fixed for i in crossing | set(trace.onward)):
+    crossing = {*saved, *(forward.made_within & read(forward.after))}
+    apart = any(kinds[i].axis is None and not kinds[i].fixed for i in crossing)
+    if apart or any(kinds[i].axis != 0 for i in (*trace.kept, *trace.onward)):
         raise Refused("a step joins its rows, or keeps what has none")
     leaving = (backward.made_within & read(backward.after)) | set(trace.adjoints.values())
     if any(kinds[i].odd for i in leaving):
@@ -127,10 +133,14 @@ def _renamed(op: Operation, same: dict[int, int]) -> Operation:
     def rename(leaf: object) -> object:
         return Ref(same.get(leaf.index, leaf.index)) if isinstance(leaf, Ref) else leaf
 
-    return Operation(op.function, map_leaves(rename, op.args), map_leaves(rename, dict(op.kwargs)), op.results, op.tracked)
+    return Operation(
+        op.function, map_leaves(rename, op.args), map_leaves(rename, dict(op.kwargs)), op.results, op.tracked
+    )
 
 
-def fused(parts: tuple[list[Operation], list[Operation]], trace: Trace) -> tuple[list[Operation], list[Operation]]:
+def fused(
+    parts: tuple[list[Operation], list[Operation]], trace: Trace
+) -> tuple[list[Operation], list[Operation]]:
     """The same with a sum of a value and a product as one operation."""
     every = [*parts[0], *parts[1]]
     wanted = {*trace.onward, *trace.kept, *trace.gradients.values()}
@@ -141,7 +151,9 @@ def fused(parts: tuple[list[Operation], list[Operation]], trace: Trace) -> tuple
     return _fused(parts[0], uses, wanted, trace), _fused(parts[1], uses, wanted, trace)
 
 
-def _fused(operations: list[Operation], uses: dict[int, int], wanted: set[int], trace: Trace) -> list[Operation]:
+def _fused(
+    operations: list[Operation], uses: dict[int, int], wanted: set[int], trace: Trace
+) -> list[Operation]:
     by_result = {op.results[0]: op for op in operations if op.function is aten.mm.default}
     found: list[Operation] = []
     for op in operations:
@@ -186,7 +198,13 @@ def _kinds(trace: Trace, operations: tuple[list[Operation], list[Operation]]) ->
 
 
 def split(
-    operations: list[Operation], trace: Trace, kinds: list[Kind], moving: set[int], *, outs: set[int], sums: bool
+    operations: list[Operation],
+    trace: Trace,
+    kinds: list[Kind],
+    moving: set[int],
+    *,
+    outs: set[int],
+    sums: bool,
 ) -> Pass:
     """A pass in its parts.
 

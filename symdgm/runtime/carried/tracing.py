@@ -13,7 +13,6 @@ from torch import Tensor
 from symdgm.runtime.carried.recording import Operation, Recorder, Ref, Refused, leaves, map_leaves
 
 
-
 class Step(Protocol):
     """A function of generated code."""
 
@@ -159,13 +158,17 @@ def refuse_unlike(recorder: Recorder, before: Sequence[Tensor], after: Sequence[
     """
     if recorder.why:
         raise Refused(recorder.why)
-    if any((a.shape, a.dtype, a.device) != (b.shape, b.dtype, b.device) for a, b in zip(before, after, strict=True)):
+    if any(
+        (a.shape, a.dtype, a.device) != (b.shape, b.dtype, b.device)
+        for a, b in zip(before, after, strict=True)
+    ):
         raise Refused("what is carried changes its shape or its dtype")
 
 
 def is_custom(value: Tensor) -> bool:
     """Whether a derivative on the way to a value was written in Python."""
-    todo, seen = [value.grad_fn], set()
+    todo: list[Any] = [value.grad_fn]
+    seen: set[Any] = set()
     while todo:
         node = todo.pop()
         if node is None or node in seen:
