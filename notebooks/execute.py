@@ -30,7 +30,7 @@ class ThisPython(AsyncKernelManager):
 def execute(notebook: NotebookNode, folder: Path) -> None:
     """Runs all cells in a folder; an error in a cell is an error here."""
     client = NotebookClient(
-        notebook, timeout=120, kernel_manager_class=ThisPython, resources={"metadata": {"path": str(folder)}}
+        notebook, timeout=300, kernel_manager_class=ThisPython, resources={"metadata": {"path": str(folder)}}
     )
     client.execute()
 

@@ -30,7 +30,7 @@ from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 FOLDER = Path(__file__).resolve().parent
 
-WIDTH, HEIGHT = 1100, 7000
+WIDTH, HEIGHT = 1100, 9000
 """The window in pixels, so high that JupyterLab, which draws only the cells in sight, draws all of them."""
 
 PATIENCE = 90.0

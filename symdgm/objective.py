@@ -33,6 +33,7 @@ from symdgm.expressions.notation import latex, unicode
 from symdgm.expressions.signature import signature
 from symdgm.generated import code_of
 from symdgm.inline_laws import InlineLaws
+from symdgm.keys import key_of
 from symdgm.lowering import Choices, Option, Output, freeze
 from symdgm.measuring import Subject
 from symdgm.options import Options
@@ -214,10 +215,7 @@ class Objective(Arithmetic):
     def terms(self, values: object = None, /, *, n: int = 1, **data: object) -> dict[str, Tensor]:
         """Each term by its mathematical name, without sign and scalar factors; the batch mean, ``[]``.
 
-        Args:
-            values: see `__call__`, whose errors it raises.
-            n: see `__call__`.
-            data: see `__call__`.
+        Arguments and errors are those of `__call__`.
         """
         tensors = self.read(collect(values, data, self.data))
         return self.evaluate(tensors, n=check_draws(n, tensors))[1]
@@ -225,10 +223,7 @@ class Objective(Arithmetic):
     def per_example(self, values: object = None, /, *, n: int = 1, **data: object) -> Tensor:
         """The value of each example, ``[batch]``; where it is the same for all, it is repeated.
 
-        Args:
-            values: see `__call__`, whose errors it raises.
-            n: see `__call__`.
-            data: see `__call__`.
+        Arguments and errors are those of `__call__`.
         """
         tensors = self.read(collect(values, data, self.data))
         value = self.evaluate(tensors, n=check_draws(n, tensors), output=Output.EXAMPLES)[0]
@@ -274,15 +269,19 @@ class Objective(Arithmetic):
     def inputs(self, values: object = None, /, *, n: int = 1, **data: object) -> dict[str, Any]:
         """The arguments with which `code` repeats an evaluation: ``exec(code)``, ``objective(**inputs)``.
 
-        Args:
-            values: see `__call__`, whose errors it raises.
-            n: see `__call__`.
-            data: see `__call__`.
+        Arguments and errors are those of `__call__`.
         """
         tensors = self.read(collect(values, data, self.data))
         with RandomState.capture(self._device(tensors)).replayed():
             program = self.runner.program(tensors, check_draws(n, tensors))
         return self.runner.arguments(program, tensors, n)
+
+    def key(self, values: object = None, /, **data: object) -> str:
+        """A digest for what outlives a process: equal for equal equations, structures, options and shapes.
+
+        Neither weights, values of scalars nor the size of the batch are part of it; see `symdgm.keys`.
+        """
+        return key_of(self, self.read(collect(values, data, self.data)))
 
     def parameters(self) -> list[nn.Parameter]:
         """The trained parameters of all distributions, networks and scalars, each once."""

@@ -12,11 +12,12 @@ from torch import Tensor
 from symdgm.binding.classify import classify, declared_node, is_shape
 from symdgm.binding.factors import givens_of, values_of
 from symdgm.binding.observations import read_data
-from symdgm.binding.timeline import ONE, offset_of
+from symdgm.binding.timeline import ONE
 from symdgm.distributions import Deterministic, Distribution
 from symdgm.equations import distributions_of
 from symdgm.errors import NameResolutionError
 from symdgm.expressions.names import IndexRange, Name, Subscripted, base, spelled
+from symdgm.expressions.steps import offset_of
 from symdgm.forecasting import sample
 from symdgm.generation import Generator
 from symdgm.parsing import parse

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from symdgm.binding.environment import Environment
 from symdgm.binding.factors import Factor, givens_of, reference, values_of
 from symdgm.binding.scalars import Scalars, is_scalar
+from symdgm.binding.steps_of_factors import of_now
 from symdgm.binding.tables import LISTS, indexed_names, is_table, table
 from symdgm.binding.timeline import Timeline, initial_value, is_initial, timeline_of
 from symdgm.binding.unsupported import LAWS
@@ -97,6 +98,8 @@ def classify(
                 hint="bind a distribution, a network that the formula applies, a number, or the "
                 "event shape of a variable",
             )
+    if time is not None:
+        factors = [of_now(time, *factor) for factor in factors]
     numbered = tuple(Factor(i, node, d) for i, (node, d) in enumerate(factors))
     _refuse_duplicates(numbered)
     if time is not None:
@@ -113,7 +116,7 @@ def _time(
     others = [part for value in names.values() if isinstance(value, Distribution) for part in _parts(value)]
     nodes = [*declared, *((declared_node(part, read), part) for part in others)]
     computed = [node for node, d in nodes if isinstance(d, Deterministic)]
-    return timeline_of(expressions, [node for node, _ in nodes], computed)
+    return timeline_of(expressions, [node for node, _ in nodes], computed, _keys(names, read))
 
 
 def _parts(distribution: Distribution) -> Sequence[Distribution]:

@@ -9,7 +9,7 @@ import networkx as nx
 from sympy import Basic, Tuple
 from torch import Tensor
 
-from symdgm.binding.timeline import is_range
+from symdgm.binding.timeline import is_past, is_range
 from symdgm.distributions import Distribution, Family
 from symdgm.distributions.linear_gaussian import GAUSSIAN, bias_of, weights_of
 from symdgm.errors import NameResolutionError
@@ -18,6 +18,7 @@ from symdgm.expressions.arithmetic import times
 from symdgm.expressions.names import Labelled, Name, Subscripted, base
 from symdgm.expressions.resolved import StoppedLaw
 from symdgm.expressions.statements import Definition
+from symdgm.expressions.steps import counted_from, offsets, shift
 
 ATOMS = (Name, Subscripted, Labelled)
 DATA_NAMES = ("data", "p_data", "q_data", "p_D", "p_hat", "p_hat_data", "p_star", "P_r")
@@ -128,12 +129,16 @@ def parameters_of(node: Basic) -> tuple[Basic, ...]:
 def assign(formals: Sequence[Basic], actuals: Sequence[Basic]) -> tuple[Basic, ...] | None:
     """Actual arguments in the order of the formal variables, or None where they do not fit.
 
-    A name goes to the formal variable that it equals, then to the one with its base name (``z_k``, ``z'``
-    stand for ``z``);
+    Steps go to steps where all are as far from each other: ``b_{t-1}, b_t`` to ``b_t, b_{t+1}``. Else a name
+    goes to the formal variable that it equals, then to the one with its base name (``z_k``, ``z'`` stand for
+    ``z``);
     ``x = G(z)`` names its formal variable outright; any other expression takes the next one that is left.
     """
     if len(formals) != len(actuals):
         return None
+    moved = _some_steps_later(formals, actuals)
+    if moved is not None:
+        return moved
     found: dict[Basic, Basic] = {}
     left = list(actuals)
     for same in (_named, _equal, same_base):
@@ -148,6 +153,18 @@ def assign(formals: Sequence[Basic], actuals: Sequence[Basic]) -> tuple[Basic, .
         if formal not in found:
             found[formal] = left.pop(0)
     return tuple(found[f] for f in formals)
+
+
+def _some_steps_later(formals: Sequence[Basic], actuals: Sequence[Basic]) -> tuple[Basic, ...] | None:
+    """The formal variables some steps earlier or later, where these are the actual arguments."""
+    stepped = [f for f in formals if isinstance(f, Subscripted) and len(f.indices) == 1]
+    for time in {counted_from(f.indices[0]) for f in stepped}:
+        ours, theirs = ([o for n in names for o in offsets(n, time)] for names in (formals, actuals))
+        if ours and len(ours) == len(theirs):
+            later = tuple(shift(f, time, max(theirs) - max(ours)) for f in formals)
+            if set(later) == set(actuals):
+                return later
+    return None
 
 
 def _named_outright(formals: Sequence[Basic], actuals: Sequence[Basic]) -> tuple[Basic, ...]:
@@ -167,7 +184,8 @@ def _equal(formal: Basic, actual: Basic) -> bool:
 
 def same_base(formal: Basic, actual: Basic) -> bool:
     """Whether a name stands for a formal variable by its base name; a range stands for a whole sequence."""
-    return isinstance(actual, ATOMS) and base(formal) == base(actual) and is_range(formal) == is_range(actual)
+    slices = is_range(formal) or is_past(formal), is_range(actual) or is_past(actual)
+    return isinstance(actual, ATOMS) and base(formal) == base(actual) and slices[0] == slices[1]
 
 
 def joint(factors: Iterable[Factor], values: Sequence[Basic], givens: Sequence[Basic]) -> list[Factor] | None:

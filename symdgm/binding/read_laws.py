@@ -12,6 +12,7 @@ from symdgm.binding.families_of_draws import as_ranges, read_range
 from symdgm.binding.joint_draws import single
 from symdgm.binding.read_indices import as_written
 from symdgm.binding.read_inline import is_inline, read_inline
+from symdgm.binding.read_time import is_path_so_far
 from symdgm.binding.reader import Reader
 from symdgm.binding.resolve import resolve, resolve_bare
 from symdgm.binding.unsupported import refuse, refuse_family
@@ -101,7 +102,7 @@ def _resolved_law(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basic
         for given in law.factor.rows.givens if law.factor.rows else ():
             reader.observe(given, argument=True, row=True)
         check_component(law)
-        own = any(isinstance(v, Component) for v in law.values)
+        own = any(isinstance(v, Component) or reader.is_step(v) for v in law.values)
         return Match(law.factor, law.values if own else law.factor.variables, givens).node
     for given in node.givens if isinstance(node, Density) else ():
         reader.argument(given, scope)
@@ -120,6 +121,8 @@ def read_expectation(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Ba
     binders = []
     taken = free_names(node.body)
     for binder in single(reader.environment, as_ranges(node.binders), reader.resolutions, taken):
+        if is_path_so_far(reader.environment, binder.law) and set(values_of(binder.law)) <= scope:
+            continue  # the path around it draws these steps
         law = _binder_law(reader, binder, scope)
         drawn = binder.variables or _written_values(binder.law) or values_of(law)
         ordered = _drawn(reader, tuple(read_range(reader, v, scope) for v in drawn), law)
@@ -130,7 +133,8 @@ def read_expectation(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Ba
             for variable in ordered:
                 reader.observe(variable, argument=True, row=True)
         scope = scope | (frozenset(ordered) if any(map(reader.is_step, ordered)) else patterns(ordered))
-    return Expect(reader.read(node.body, scope), *binders)
+    body = reader.read(node.body, scope)
+    return Expect(body, *binders) if binders else body
 
 
 def _drawn(reader: Reader, drawn: tuple[Basic, ...], law: Basic) -> tuple[Basic, ...]:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from sympy import Basic, Tuple, preorder_traversal
 
 from symdgm.binding.environment import Environment
-from symdgm.binding.factors import Factor
+from symdgm.binding.factors import Factor, Match, values_of
+from symdgm.binding.joint_draws import factors_at
 from symdgm.binding.paths import Path, path_of, sequence_factor, step_factor, timeline
+from symdgm.binding.timeline import Timeline
 from symdgm.distributions import Deterministic, Family
-from symdgm.errors import NameResolutionError
-from symdgm.expressions.applications import Apply, Density
+from symdgm.errors import NameResolutionError, NotSupportedError
+from symdgm.expressions.applications import Apply, Call, Density
+from symdgm.expressions.arithmetic import Times
 from symdgm.expressions.expectations import Binder, CrossEntropy, DivergenceBetween, Entropy, Expect
 from symdgm.expressions.indices import Aggregate, Index
 from symdgm.expressions.names import Subscripted, base
 from symdgm.expressions.scope import free_names
+from symdgm.expressions.steps import span
 
 if TYPE_CHECKING:
     from symdgm.binding.reader import Reader
@@ -28,11 +32,13 @@ def is_time(environment: Environment, index: Index) -> bool:
 
 
 def read_step(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basic | None:
-    """A step of a sequence, or a whole one; None for any other name.
+    """A step of a sequence, a whole one, or the number of its steps; None for any other name.
 
     The sequence is observed if nothing makes it.
     """
     time = reader.environment.time
+    if time is not None and node == time.length and reader.environment.scalar(node) is None:
+        return node
     if time is None or not time.covers(node) or node in scope:
         return node if time is not None and node in scope else None
     sequence = base(node)
@@ -68,10 +74,19 @@ def _makers_givens(environment: Environment, sequence: Basic) -> tuple[Basic, ..
 
 
 def read_over_time(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basic:
-    """A sum over time; a free earlier step in it is the draw of the step before, along one path."""
+    """A sum over time; a free earlier step in it is the draw of the step before, along one path.
+
+    Raises:
+        NotSupportedError: a step after the last.
+    """
     time = timeline(reader.environment)
-    found = list(dict.fromkeys(_drawn(reader.environment, node.body, scope)))
-    drawn = [f for f in found if not _stands_alone(reader.environment, f, found, node.body)]
+    _refuse_later(time, node)
+    found = dict.fromkeys(_drawn(reader.environment, node.body, scope))
+    factors = list(dict.fromkeys(f for f, _ in found))
+    apart = _drawn_apart(reader.environment, found, node.body)
+    drawn = [
+        f for f in factors if f not in apart and not _stands_alone(reader.environment, f, factors, node.body)
+    ]
     inside = scope | {time.index}
     if not drawn:
         return Aggregate(node.args[0], reader.read(node.body, inside), node.index)
@@ -83,7 +98,7 @@ def read_over_time(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basi
             read_step(reader, given, scope)
         elif reader.environment.scalar(given) is None and given not in scope:
             reader.observe(given, argument=True)
-    inside |= _steps(node.body, sequences)
+    inside |= _steps(node.body, sequences) | {time.whole(s) for s in sequences}
     body = reader.read(node.body, inside)
     law = path.node
     reader.resolutions.setdefault(
@@ -92,21 +107,79 @@ def read_over_time(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basi
     return Expect(Aggregate(node.args[0], body, node.index), Binder(Tuple(), law))
 
 
-def _drawn(environment: Environment, body: Basic, scope: frozenset[Basic]) -> Iterator[Factor]:
-    """The factors over a step of a latent sequence that a sum over time draws from."""
+def _refuse_later(time: Timeline, node: Basic) -> None:
+    """Refuse a step after the last."""
+    bounds = span(node.index)
+    for step in preorder_traversal(node.body) if bounds is not None else ():
+        lag = time.past(step)
+        later = time.offset(step) if lag is None else -lag
+        if later is not None and bounds is not None and later > max(bounds[2], 0):
+            raise NotSupportedError(
+                f"`{step}` is a step after the last, where `{time.index}` runs to the end of the sequence",
+                hint=f"write a sum to `{time.length}-{later}`",
+            )
+
+
+def _drawn(
+    environment: Environment, body: Basic, scope: frozenset[Basic]
+) -> Iterator[tuple[Factor, tuple[Basic, ...]]]:
+    """The factors over a step of a latent sequence that a sum over time draws from, and what they draw."""
     time = timeline(environment)
     for node in preorder_traversal(body):
-        laws: tuple[Basic, ...] = ()
-        if isinstance(node, Expect):
-            laws = tuple(b.law for b in node.binders)
-        elif isinstance(node, DivergenceBetween | CrossEntropy | Entropy):
-            laws = node.args[1:2] if isinstance(node, DivergenceBetween) else node.args[:1]
-        for law in laws:
-            match = environment.match(law) if isinstance(law, Apply | Density) else None
-            if match is not None and any(
-                time.offset(v) == 0 and time.whole(base(v)) not in scope for v in match.factor.variables
-            ):
-                yield match.factor
+        for match in (m for law in _laws(node) for m in _factors_of(environment, law)):
+            if any(time.offset(v) is not None and time.whole(base(v)) not in scope for v in match.values):
+                yield match.factor, match.values
+
+
+def _factors_of(environment: Environment, law: Basic) -> list[Match]:
+    """The factors of one step that a law draws; of ``q(z_{<=t}|x_{<=t})`` those that draw its last step."""
+    if not is_path_so_far(environment, law):
+        return factors_at(environment, law)
+    time = timeline(environment)
+    return [m for v in values_of(law) for m in _of_step(environment, time.step(base(v)), law.args[0])]
+
+
+def is_path_so_far(environment: Environment, law: Basic) -> bool:
+    """Whether a law is that of all steps until now, ``q(z_{<=t}|x_{<=t})``, or ``q(z_{<t}|...)``.
+
+    A path around it draws these steps.
+    """
+    time, values = environment.time, values_of(law) if isinstance(law, Apply | Density) else ()
+    return time is not None and bool(values) and all(time.past(v) is not None for v in values)
+
+
+def _of_step(environment: Environment, variable: Basic, head: Basic) -> list[Match]:
+    factor = step_factor(environment, base(variable), head)
+    return [] if factor is None else [Match(factor, factor.variables, factor.givens)]
+
+
+def _laws(node: Basic) -> Iterator[Basic]:
+    """The laws that an expectation, a divergence or an entropy is taken under, each factor of a product."""
+    laws: tuple[Basic, ...] = ()
+    if isinstance(node, Expect):
+        laws = tuple(b.law for b in node.binders)
+    elif isinstance(node, DivergenceBetween | CrossEntropy | Entropy):
+        laws = node.args[1:2] if isinstance(node, DivergenceBetween) else node.args[:1]
+    for law in laws:
+        for part in law.args if isinstance(law, Times) else (law,):
+            yield part.args[1] if isinstance(part, Call) and part.function == "sg" else part
+
+
+def _drawn_apart(
+    environment: Environment, drawn: Iterable[tuple[Factor, tuple[Basic, ...]]], body: Basic
+) -> set[Factor]:
+    """The factors whose draws belong to one term of the sum alone.
+
+    They are those of sequences that a term draws by several factors or at several steps, and of which nothing
+    else reads a step.
+    """
+    draws: dict[Basic, list[tuple[Factor, tuple[Basic, ...]]]] = {}
+    for factor, values in drawn:
+        for value in values:
+            draws.setdefault(base(value), []).append((factor, values))
+    states = [f for f in environment.factors if isinstance(f.distribution, Deterministic)]
+    read = {base(n) for n in (*free_names(body), *(g for f in states for g in f.givens))}
+    return {f for s, of in draws.items() if len(of) > 1 and s not in read for f, _ in of}
 
 
 def _stands_alone(environment: Environment, factor: Factor, drawn: Sequence[Factor], body: Basic) -> bool:

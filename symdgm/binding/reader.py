@@ -193,7 +193,7 @@ class Reader:
         """``f(x)``: a product, a network, a density or the sigmoid, by what ``f`` is bound to."""
         head, arguments = node.args[0], node.args[1:]
         scalar = self.environment.scalar(head)
-        if scalar is not None:
+        if scalar is not None or self.is_product(node):
             return self._product(head, arguments, scope)
         network = self.environment.network(head)
         if network is not None:
@@ -213,14 +213,19 @@ class Reader:
         )
 
     def _product(self, head: Basic, arguments: tuple[Basic, ...], scope: frozenset[Basic]) -> Basic:
-        """``beta (a + b)`` of a scalar."""
+        """``beta (a + b)`` of a scalar, or of the number of steps."""
         if len(arguments) != 1:
             raise NameResolutionError(
                 f"`{head}` is bound to a number, which is no function of {len(arguments)} arguments",
                 hint=f"bind `{head}` to a network, or write a product, `{head} * (...)`",
             )
-        self.scalars[spelled(head)] = None
-        return Times(head, self.read(arguments[0], scope))
+        return Times(self.name(head, scope), self.read(arguments[0], scope))
+
+    def is_product(self, node: Basic) -> bool:
+        """Whether what looks like an application of one argument is a product, ``beta (a + b)``."""
+        time, head = self.environment.time, node.args[0]
+        length = time is not None and head == time.length and self.environment.network(head) is None
+        return len(node.args) == 2 and (length or self.environment.scalar(head) is not None)
 
     def _all_bound(self) -> list[str]:
         factors = [str(f.node) for f in self.environment.factors]

@@ -10,6 +10,7 @@ from symdgm.binding.aggregated import aggregate_rows
 from symdgm.binding.derive_law import derive_law
 from symdgm.binding.environment import Environment, is_data_name, listing
 from symdgm.binding.factors import DataLaw, Factor, Match, givens_of, product, reference, values_of
+from symdgm.binding.given_the_past import given_the_past
 from symdgm.binding.joint_values import joint_at
 from symdgm.binding.paths import mentions_time, resolve_path
 from symdgm.binding.unsupported import LAWS
@@ -34,6 +35,9 @@ def resolve(environment: Environment, node: Basic) -> Law:
     matched = environment.match(node)
     if matched is not None:
         return matched
+    past = given_the_past(environment, node)
+    if past:
+        return past[0] if len(past) == 1 else [match.factor for match in past]
     if mentions_time(environment, node):
         return resolve_path(environment, node)
     factors = environment.joint(node)

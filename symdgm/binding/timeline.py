@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sympy import Basic, Integer, preorder_traversal
 from torch import Tensor
 
+from symdgm.binding.sequences_of_data import steps_of_data
 from symdgm.errors import NotSupportedError, OptionError
-from symdgm.expressions.arithmetic import Minus, Plus
 from symdgm.expressions.indices import Aggregate
 from symdgm.expressions.names import IndexRange, Name, Relation, Subscripted, base
+from symdgm.expressions.steps import at_offset, counted_from, offset_of, past_of
 
 ONE = Integer(1)
 LENGTH = Name("T")
@@ -56,11 +57,10 @@ class Timeline:
         return node.indices[0] if node.indices[0] in self.jumps else None
 
     def past(self, node: Basic) -> int | None:
-        """How many steps before now a slice of the past ends: 0 for ``x_{<=t}``, 1 for ``x_{<t}``."""
+        """How many steps before now a slice ends: 0 for ``x_{<=t}``, 1 for ``x_{<t}``; None for no slice."""
         if not isinstance(node, Subscripted) or base(node) not in self.sequences or len(node.indices) != 1:
             return None
-        lag = past_of(node.indices[0], self.index)
-        return lag if lag is None or lag >= 0 else None
+        return past_of(node.indices[0], self.index)
 
     def is_range(self, node: Basic) -> bool:
         """Whether a name is a whole sequence, ``z_{1:T}``."""
@@ -73,11 +73,7 @@ class Timeline:
 
     def step(self, sequence: Basic, offset: int = 0) -> Basic:
         """``z_t`` or ``z_{t-1}`` of a sequence ``z``."""
-        at = self.index
-        if offset:
-            number = Integer(abs(offset))
-            at = Plus(at, Minus(number) if offset < 0 else number)
-        return Subscripted(sequence, at)
+        return Subscripted(sequence, at_offset(self.index, offset))
 
     def first(self, sequence: Basic) -> Basic:
         """``z_1`` of a sequence ``z``."""
@@ -88,31 +84,6 @@ class Timeline:
         return Subscripted(sequence, IndexRange(ONE, self.length))
 
 
-def offset_of(index: Basic, time: Basic) -> int | None:
-    """``c`` of ``t + c``, or None."""
-    if index == time:
-        return 0
-    if isinstance(index, Plus) and len(index.args) == 2 and index.args[0] == time:
-        step = index.args[1]
-        if isinstance(step, Integer):
-            return int(step)
-        if isinstance(step, Minus) and isinstance(step.args[0], Integer):
-            return -int(step.args[0])
-    return None
-
-
-def past_of(index: Basic, time: Basic) -> int | None:
-    """``c`` of the slices ``1:t-c``, ``<=t-c`` and, one step more, ``<t-c``; None for anything else."""
-    if isinstance(index, IndexRange) and index.args[0] == ONE:
-        end, more = index.args[1], 0
-    elif isinstance(index, Relation) and str(index.args[0]) in ("<", "<="):
-        end, more = index.args[2], int(str(index.args[0]) == "<")
-    else:
-        return None
-    offset = offset_of(end, time)
-    return None if offset is None else more - offset
-
-
 def is_range(node: Basic) -> bool:
     """Whether a name has a range for its only index."""
     return (
@@ -120,28 +91,37 @@ def is_range(node: Basic) -> bool:
     )
 
 
+def is_past(node: Basic) -> bool:
+    """Whether a name has a bound for its only index, ``x_{<t}``."""
+    return isinstance(node, Subscripted) and len(node.indices) == 1 and isinstance(node.indices[0], Relation)
+
+
 def timeline_of(
-    expressions: Iterable[Basic], declared: Sequence[Basic], computed: Sequence[Basic] = ()
+    expressions: Iterable[Basic],
+    declared: Sequence[Basic],
+    computed: Sequence[Basic] = (),
+    bound: Collection[str] = (),
 ) -> Timeline | None:
     """Time in formulas and declarations, or None where nothing is a sequence.
 
     An index is time where factors are declared over variables with it, and a formula sums over it or names a
     range of such a variable. It is time too where a state is computed from step to step, as ``b_t`` from
-    ``b_{t-1}``, and a formula jumps to some step of it, ``b_{t_1}``.
+    ``b_{t-1}``, and a formula jumps to some step of it, ``b_{t_1}``; and in sums over data alone, see
+    `steps_of_data`.
 
     Args:
         expressions: the formulas.
         declared: the notation of the factors.
         computed: that of the deterministic ones among them.
+        bound: the names that are bound to values, networks or factors.
 
     Raises:
         NotSupportedError: two indices of time.
     """
     formulas = list(expressions)
     stepped = {(i, base(s)) for node in declared for s in _subscripted(node) for i in _indices(s)}
-    summed = {
-        n.index.variable: n for e in formulas for n in preorder_traversal(e) if isinstance(n, Aggregate)
-    }
+    sums = [n.index for e in formulas for n in preorder_traversal(e) if isinstance(n, Aggregate)]
+    summed = {i.variable for i in sums}
     letters = {i for i, _ in stepped}
     ranges = [
         s
@@ -152,6 +132,7 @@ def timeline_of(
     named = {base(s) for s in ranges}
     indices = {i for i, sequence in stepped if i in summed or sequence in named}
     indices = indices or {i for node in computed for i in _recurs(node) if _jumps(declared, node, i)}
+    indices = indices or steps_of_data(formulas, declared, bound)
     if not indices:
         return None
     if len(indices) > 1:
@@ -167,9 +148,10 @@ def timeline_of(
     for node in (*formulas, *declared):
         slices = (s for s in _subscripted(node) if len(s.indices) == 1)
         sequences |= {base(s) for s in slices if past_of(s.indices[0], index) is not None}
-    upper = [n.index.args[2] for i, n in summed.items() if i == index and len(n.index.args) == 3]
+    upper = [i.args[2] for i in sums if i.variable == index and len(i.args) == 3]
     upper += [s.indices[0].args[1] for s in ranges]
-    length = next((u for u in upper if isinstance(u, Name)), LENGTH)
+    named_ends = [u for u in map(counted_from, upper) if isinstance(u, Name)]
+    length = LENGTH if LENGTH in named_ends or not named_ends else named_ends[0]
     places = (s for e in (*formulas, *declared) for s in _subscripted(e) if base(s) in sequences)
     jumps = {i for s in places for i in _names(s)} - {index, length, *summed}
     return Timeline(index, length, frozenset(sequences), jumps=frozenset(jumps))
@@ -226,7 +208,5 @@ def _indices(node: Subscripted) -> list[Basic]:
     """The name that the only index of a variable counts from."""
     if len(node.indices) != 1:
         return []
-    index = node.indices[0]
-    if isinstance(index, Plus) and offset_of(index, index.args[0]) is not None:
-        index = index.args[0]
+    index = counted_from(node.indices[0])
     return [index] if isinstance(index, Name) else []

@@ -79,7 +79,7 @@ def images(rows: Mapping[str, ArrayLike], shape: tuple[int, int], *, title: str 
         title: stands above.
     """
     count = max(len(np.asarray(row)) for row in rows.values())
-    figure = _figure(0.62 * count + 1.3, 0.66 * len(rows) + (0.5 if title else 0.1))
+    figure = empty_figure(0.62 * count + 1.3, 0.66 * len(rows) + (0.5 if title else 0.1))
     draw_rows(figure.add_subplot(), rows, shape, title)
     return Picture(figure)
 
@@ -94,13 +94,17 @@ def grid(images: ArrayLike, shape: tuple[int, int], *, columns: int = 8, title: 
         title: stands above.
     """
     lines = math.ceil(len(np.asarray(images)) / columns)
-    figure = _figure(0.62 * columns, 0.62 * lines + (0.45 if title else 0.05))
+    figure = empty_figure(0.62 * columns, 0.62 * lines + (0.45 if title else 0.05))
     draw_grid(figure.add_subplot(), images, shape, columns, title)
     return Picture(figure)
 
 
 def curves(
-    epochs: Sequence[Epoch], *, typeset: Callable[[str], str] | None = None, objective: str = "objective"
+    epochs: Sequence[Epoch],
+    *,
+    typeset: Callable[[str], str] | None = None,
+    objective: str = "objective",
+    unit: str = "nats per image",
 ) -> Picture:
     """The objective and its terms over the epochs.
 
@@ -108,9 +112,16 @@ def curves(
         epochs: the records of a run, such as ``history.epochs``.
         typeset: makes LaTeX of a term's name; without it names stand as they are.
         objective: the name of the objective itself.
+        unit: stands at the vertical axis.
     """
-    figure = _figure(6.4, 4.0)
-    draw_curves(figure.add_subplot(), epochs, typeset, objective)
+    figure = empty_figure(6.4, 4.2 + 0.35 * len(epochs[-1].terms))
+    axes = figure.add_subplot()
+    draw_curves(axes, epochs, typeset, objective)
+    axes.set_ylabel(unit, color=INK)
+    # Below the lines: formulas are wide, and would stand before them.
+    legend = axes.get_legend()
+    legend.set_loc("upper left")
+    legend.set_bbox_to_anchor((0.0, -0.14), axes.transAxes)
     return Picture(figure)
 
 
@@ -137,7 +148,7 @@ def overview(
     """
     count = len(np.asarray(next(iter(rows.values()))))
     lines = math.ceil(len(np.asarray(samples)) / count)
-    figure = _figure(13.0, 0.47 * (len(rows) + lines) + 1.3)
+    figure = empty_figure(13.0, 0.47 * (len(rows) + lines) + 1.3)
     figure.suptitle(title, color=INK, fontsize=14)
     left, right = figure.subfigures(1, 2, width_ratios=(1.1, 1.0), wspace=0.03)
     top, bottom = left.subplots(2, 1, height_ratios=(len(rows), lines))
@@ -210,13 +221,18 @@ def check_path(path: str | os.PathLike[str]) -> None:
         OptionError: Matplotlib writes no files with this ending.
         SymdgmError: Matplotlib is not installed.
     """
-    endings = sorted(_figure(1, 1).canvas.get_supported_filetypes())
+    endings = sorted(empty_figure(1, 1).canvas.get_supported_filetypes())
     ending = Path(path).suffix.removeprefix(".")
     if ending not in endings:
         raise OptionError(f"`{path}` is no name of a picture", hint=f"it may end with .{', .'.join(endings)}")
 
 
-def _figure(width: float, height: float) -> Any:
+def empty_figure(width: float, height: float) -> Any:
+    """A white figure, in inches.
+
+    Raises:
+        SymdgmError: Matplotlib is not installed.
+    """
     try:
         from matplotlib.figure import Figure
     except ImportError as error:

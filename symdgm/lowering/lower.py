@@ -49,6 +49,7 @@ class Scope:
         laws: (factor, givens) → a law whose parameters are known already.
         traces: latent sequence → the loop that draws it.
         outer: where the loop stands in whose body this is.
+        first: the step from which the sum over time around it runs.
     """
 
     values: Mapping[Basic, PlanNode] = field(default_factory=dict)
@@ -62,6 +63,7 @@ class Scope:
     laws: Mapping[tuple[object, ...], PlanNode] = field(default_factory=dict)
     traces: Mapping[Basic, PlanNode] = field(default_factory=dict)
     outer: Scope | None = None
+    first: int = 1
 
     def nonlinear(self) -> Scope:
         """The same place inside a nonlinear function: what is estimated here is biased outside."""

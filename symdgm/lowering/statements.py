@@ -14,6 +14,7 @@ import re
 import tokenize
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import CodeType, MappingProxyType
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
 from torch.utils.checkpoint import checkpoint
 
+from symdgm.caches import remembered
 from symdgm.distributions.chains.forward import (
     forward_algorithm,
     forward_messages,
@@ -112,7 +114,8 @@ HELPERS = {
 """Functions that generated code defines for itself, by name."""
 
 
-def environment() -> dict[str, Any]:
+@remembered(1)
+def environment() -> Mapping[str, Any]:
     """The names that generated code may use."""
     known: dict[str, Any] = {
         "math": math,
@@ -126,7 +129,13 @@ def environment() -> dict[str, Any]:
     }
     for source in HELPERS.values():
         exec(compile(source, "<symdgm>", "exec"), known)
-    return known
+    return MappingProxyType(known)
+
+
+@remembered(4096)
+def expression(text: str) -> CodeType:
+    """The code of an expression; equal plans have equal ones."""
+    return compile(text, "<symdgm>", "eval")
 
 
 @dataclass(frozen=True)
@@ -161,7 +170,7 @@ class Script:
 
     def run(self, text: str) -> Any:
         """The value of an expression, not recorded."""
-        return eval(compile(text, "<symdgm>", "eval"), self.values)
+        return eval(expression(text), self.values)
 
     def assign(self, hint: str, text: str, origin: Basic | None = None) -> str:
         """Write and run ``name = text`` under a fresh name.

@@ -59,8 +59,7 @@ class Writer:
         self.layout: Layout | None = None
         self.kept: dict[PlanNode, dict[tuple[object, ...], Operand]] = {}
         self.paths: tuple[PlanNode, ...] = ()
-        self.flipped = ""
-        self.padded: dict[str, str] = {}
+        self.known: dict[str, str] = {}
         self.counts, self.scored = uses(nodes), scored_samples(nodes)
         self.operands: dict[PlanNode, Operand] = {}
         self.called: dict[PlanNode, Called] = {}
@@ -123,9 +122,13 @@ class Writer:
 
     def flip(self, steps: Layout) -> str:
         """The place of each step when every sequence is read from its end."""
-        if not self.flipped:
-            self.flipped = self.script.assign("backward", f"backwards({steps.rows}, {steps.counts})")
-        return self.flipped
+        return self.shared("backward", f"backwards({steps.rows}, {steps.counts})")
+
+    def shared(self, hint: str, text: str) -> str:
+        """A name for what several places need, written where it is first needed."""
+        if text not in self.known:
+            self.known[text] = self.script.assign(hint, text)
+        return self.known[text]
 
     def combine(self, name: str, operands: list[Operand]) -> Operand:
         """An elementwise operation on operands.

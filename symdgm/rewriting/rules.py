@@ -173,6 +173,12 @@ LOG_OVER_TIME = Rule(
 SUM_OF_TERMS = Rule(
     "sum of terms", Kind.EQUALITY, "∑ (a + c b) = ∑ a + c ∑ b for a scalar c", time.sum_of_terms
 )
+SHIFTED_SUM = Rule(
+    "shift of the index",
+    Kind.EQUALITY,
+    "a sum over t + 1 is one over t: terms that name the same steps share them",
+    time.shifted_sum,
+)
 DIVERGENCE_OVER_TIME = Rule(
     "chain rule of KL over time",
     Kind.EQUALITY,
@@ -189,7 +195,7 @@ RECOGNISE_OVER_TIME = Rule(
     "Krishnan et al. (2017), eq. 6",
 )
 
-TIME = (DIVERGENCE_OVER_TIME, PRODUCT_OVER_TIME, LOG_OVER_TIME, SUM_OF_TERMS)
+TIME = (DIVERGENCE_OVER_TIME, PRODUCT_OVER_TIME, LOG_OVER_TIME, SUM_OF_TERMS, SHIFTED_SUM)
 """Splits whole sequences into steps."""
 ALGEBRA = (
     *TIME,
@@ -223,6 +229,7 @@ DEFINED = (
     PRODUCT_OVER_TIME,
     LOG_OVER_TIME,
     SUM_OF_TERMS,
+    SHIFTED_SUM,
     CHAIN_RULE,
     LOG_OF_PRODUCT,
     LOG_OF_INDEXED_PRODUCT,

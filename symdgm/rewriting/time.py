@@ -9,6 +9,7 @@ from symdgm.expressions.applications import Apply, Call, Density, call
 from symdgm.expressions.arithmetic import Minus, Plus, Times, plus, terms_of
 from symdgm.expressions.expectations import Binder, DivergenceBetween, Expect
 from symdgm.expressions.indices import Aggregate
+from symdgm.expressions.steps import moved, offsets, shift
 from symdgm.rewriting.algebra import join_coefficient, split_coefficient
 from symdgm.rewriting.facts import Facts
 
@@ -39,6 +40,16 @@ def sum_of_terms(node: Basic, facts: Facts) -> Basic | None:
     if len(terms) == 1 and split[0][0] == 1 and not split[0][1]:
         return None
     return plus(*(join_coefficient(s, c, node.func(node.args[0], core, node.index)) for s, c, core in split))
+
+
+def shifted_sum(node: Basic, facts: Facts) -> Basic | None:
+    """``sum_{t=1}^{T-1} a_{t+1} = sum_{t=2}^T a_t``, so that the latest step of every term is that of now."""
+    if not (isinstance(node, Aggregate) and facts.is_time(node.index)):
+        return None
+    time = node.index.variable
+    latest = max(offsets(node.body, time), default=0)
+    index = moved(node.index, latest) if latest else None
+    return None if index is None else node.func(node.args[0], shift(node.body, time, -latest), index)
 
 
 def divergence_over_time(node: Basic, facts: Facts) -> Basic | None:

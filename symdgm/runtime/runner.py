@@ -7,8 +7,6 @@ import linecache
 import threading
 import weakref
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -19,10 +17,7 @@ from symdgm.lowering import (
     FUNCTION,
     Emission,
     Frozen,
-    LabelRange,
     Output,
-    ParameterRange,
-    Statement,
     TooManyStates,
     compiled,
     emit,
@@ -31,49 +26,13 @@ from symdgm.lowering import (
 from symdgm.lowering.naming import Names, identifier
 from symdgm.runtime.carried import Carried
 from symdgm.runtime.compiling import Compiled
-
-MAX_PROGRAMS = 32
-"""Finished functions that an objective keeps; the one that was made first is dropped first."""
+from symdgm.runtime.programs import Program, Programs, Result, parted
 
 _NOTHING = torch.empty(0)
 """Stands for a tensor whose dtype and device nobody asks for."""
 
-Result = tuple[Tensor, dict[str, Tensor]]
-"""The value and the terms."""
-
 _serial = itertools.count(1)
 """Tells the sources of generated functions apart in tracebacks."""
-
-
-@dataclass(frozen=True)
-class Program:
-    """A finished function.
-
-    Args:
-        text: its source.
-        function: what the source defines.
-        inputs: its arguments: identifier and what it is, such as ``("x", "data:x")``.
-        statements: its statements one by one.
-        labels: the observed variables whose values are classes.
-        ranges: the parameters that may leave their range.
-    """
-
-    text: str
-    function: Callable[..., tuple[Tensor, dict[str, Tensor]]]
-    inputs: tuple[tuple[str, str], ...]
-    statements: tuple[Statement, ...]
-    labels: tuple[LabelRange, ...]
-    ranges: tuple[ParameterRange, ...]
-
-    @cached_property
-    def needs_like(self) -> bool:
-        """Whether an argument takes its dtype or device from the networks: a scalar, or a new tensor."""
-        return any(kind in ("scalar", "dtype", "device") for _, kind, _ in self.parts)
-
-    @cached_property
-    def parts(self) -> tuple[tuple[str, str, str], ...]:
-        """Identifier, kind and name of each argument: ``("x", "data", "x")``."""
-        return tuple((identifier, *_parted(what)) for identifier, what in self.inputs)
 
 
 class Runner:
@@ -104,7 +63,7 @@ class Runner:
         self.frozen, self.names = frozen, names
         self.docstring, self.anchor = docstring, anchor
         self.sharing, self.backend = sharing, backend
-        self.programs: dict[Hashable, Program] = {}
+        self.programs = Programs()
         self.latest: dict[Output, Program] = {}
         self.events: dict[str, torch.Size] = {}
         self.identifiers = _identifiers(frozen)
@@ -115,7 +74,8 @@ class Runner:
         return {k: v for k, v in vars(self).items() if k not in ("programs", "latest", "carried", "_making")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, programs={}, latest={}, carried=Carried(), _making=threading.RLock())
+        kept = {"programs": Programs(), "latest": {}, "carried": Carried()}
+        vars(self).update(state, **kept, _making=threading.RLock())
 
     def __call__(
         self, data: Mapping[str, Tensor], *, n: int = 1, output: Output = Output.MEAN
@@ -129,9 +89,10 @@ class Runner:
         program = self.programs.get(key)
         if program is None:
             with self._making:
-                if key not in self.programs:
+                program = self.programs.get(key)
+                if program is None:
                     return self._first(key, data, n, output)
-                program = self.programs[key]
+        self.programs.hits += 1
         self.latest[output] = program
         try:
             return self._told(program.function(**self.arguments(program, data, n)))
@@ -169,8 +130,9 @@ class Runner:
             if key not in self.programs:
                 with torch.no_grad():
                     self._first(key, data, n, output)
-            self.latest[output] = self.programs[key]
-            return self.programs[key]
+            else:
+                self.latest[output] = self.programs[key]
+            return self.latest[output]
 
     def arguments(self, program: Program, data: Mapping[str, Tensor], n: int = 1) -> dict[str, Any]:
         """The arguments of a finished function, read now: networks, scalars and tensors are never copied."""
@@ -188,10 +150,8 @@ class Runner:
         emission = self._emitted(data, n, output)
         by_identifier = {i: what for what, i in self.identifiers.items()}
         inputs = tuple((i, by_identifier[i]) for i in emission.inputs)
-        while len(self.programs) >= MAX_PROGRAMS:
-            del self.programs[next(iter(self.programs))]
         self.events.update(emission.events)
-        self.programs[key] = Program(
+        program = Program(
             emission.text,
             self._callable(emission.text),
             inputs,
@@ -199,7 +159,8 @@ class Runner:
             emission.labels,
             emission.ranges,
         )
-        self.latest[output] = self.programs[key]
+        self.programs.keep(key, program)
+        self.latest[output] = program
         return self._told(emission.result)
 
     def _callable(self, text: str) -> Callable[..., Result]:
@@ -239,7 +200,7 @@ class Runner:
     def _emit(self, data: Mapping[str, Tensor], n: int, output: Output) -> Emission:
         like = self._like(data)
         values = {
-            i: self._read(*_parted(what), data, n, like)
+            i: self._read(*parted(what), data, n, like)
             for what, i in self.identifiers.items()
             if not _absent(what, data)
         }
@@ -298,12 +259,6 @@ def _function(text: str, helpers: Mapping[str, Any] | None = None) -> Callable[.
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
     weakref.finalize(function, linecache.cache.pop, filename, None).atexit = False
     return function
-
-
-def _parted(what: str) -> tuple[str, str]:
-    """Kind and name of an input: ``("data", "x")``."""
-    kind, _, name = what.partition(":")
-    return kind, name
 
 
 def _absent(what: str, data: Mapping[str, Tensor]) -> bool:

@@ -22,6 +22,7 @@
 | `deep_markov` | sequences with a chain of latent states |
 | `srnn` | the same chain on top of a recurrent network, with an inference network that smooths |
 | `vrnn` | sequences with an autoencoder of each step, given all steps before |
+| `world_model` | what is seen and earned in an environment under actions |
 
 `network`, `critic`, `GaussianNetwork`, `Beside`, `GatedCell`, `Codebook`, `GatedTransition` and `Combiner`
 are their networks.
@@ -47,6 +48,7 @@ from symdgm.zoo.vib import vib
 from symdgm.zoo.vq_vae import Codebook, vq_vae
 from symdgm.zoo.vrnn import vrnn
 from symdgm.zoo.wake_sleep import reweighted_wake_sleep, wake_sleep
+from symdgm.zoo.world_model import world_model
 
 __all__ = [
     "Beside",
@@ -89,4 +91,5 @@ __all__ = [
     "wae",
     "wake_sleep",
     "wgan_gp",
+    "world_model",
 ]

@@ -14,6 +14,7 @@ from symdgm.expressions.notation import latex
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LESSON = ROOT / "notebooks" / "01_an_equation_that_trains.ipynb"
+SEQUENCES = ROOT / "notebooks" / "02_sequences.ipynb"
 
 
 def outputs(notebook, kind):
@@ -34,27 +35,58 @@ def values(notebook):
     ]
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    notebook = nbformat.read(LESSON, as_version=4)
+def executed(source, folder):
+    """A notebook after a run in a fresh kernel, in another folder and without the folder of the data."""
+    notebook = nbformat.read(source, as_version=4)
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-    folder = tmp_path_factory.mktemp("lesson")
-    path = folder / LESSON.name
+    path = folder / source.name
     nbformat.write(notebook, path)
-    script = ROOT / "notebooks" / "execute.py"
-    done = python(str(script), str(path), cwd=folder)
+    done = python(str(ROOT / "notebooks" / "execute.py"), str(path), cwd=folder, OMP_NUM_THREADS="1")
     assert done.returncode == 0, done.stderr
     return nbformat.read(path, as_version=4)
 
 
-def test_the_lesson_runs_without_a_word_on_stderr(run):
-    code = [cell for cell in run.cells if cell.cell_type == "code"]
+@pytest.fixture(scope="module")
+def sequences(tmp_path_factory):
+    """The one on sequences, on its stand-in for the chorales."""
+    return executed(SEQUENCES, tmp_path_factory.mktemp("sequences"))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return executed(LESSON, tmp_path_factory.mktemp("lesson"))
+
+
+def test_every_notebook_has_its_tests():
+    assert NOTEBOOKS == [LESSON, SEQUENCES]
+
+
+@pytest.mark.parametrize("notebook", ["run", "sequences"])
+def test_it_runs_without_a_word_on_stderr(notebook, request):
+    cells = request.getfixturevalue(notebook).cells
+    code = [cell for cell in cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
     assert not [
         o for cell in code for o in cell.outputs if o.get("name") == "stderr" or o.output_type == "error"
     ]
+
+
+def test_sequences_are_learned_and_continued(sequences):
+    """The stand-in is learned too; equations and code do not depend on the data, so they are as stored."""
+    text = "".join(outputs(sequences, "text/plain"))
+    found = [float(v) for v in re.findall(r"epoch \d+: ([\d.]+) nats a step", text)]
+    assert len(found) == 5 and found[-1] < 0.8 * found[0]
+    one, twenty = (float(v) for v in re.findall(r"paths?: ([\d.]+) nats a step", text))
+    assert twenty < one
+    assert len(outputs(sequences, "image/png")) == 3
+    stored = nbformat.read(SEQUENCES, as_version=4)
+    nbformat.validate(stored)
+    assert SEQUENCES.stat().st_size < 450_000
+    assert outputs(stored, "text/latex") == outputs(sequences, "text/latex"), "run `make notebooks`"
+    programs = [[o for o in outputs(n, "text/plain") if "def objective" in o] for n in (stored, sequences)]
+    assert programs[0] == programs[1] and len(programs[0]) == 1
 
 
 def test_equations_come_as_latex(run):
@@ -79,12 +111,10 @@ def test_the_bound_rises_and_holds_on_other_images(run):
     assert training[-1] - other[-1] < 1.5
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
-def test_what_is_stored_is_what_it_gives(path, run):
-    stored = nbformat.read(path, as_version=4)
+def test_what_is_stored_is_what_it_gives(run):
+    stored = nbformat.read(LESSON, as_version=4)
     nbformat.validate(stored)
-    assert path == LESSON, "a new notebook needs its own tests"
-    assert path.stat().st_size < 300_000
+    assert LESSON.stat().st_size < 300_000
     assert outputs(stored, "text/latex") == outputs(run, "text/latex"), "run `make notebooks`"
     for ours, theirs in zip(values(stored), values(run), strict=True):
         assert ours == pytest.approx(theirs, abs=0.3)
@@ -93,9 +123,10 @@ def test_what_is_stored_is_what_it_gives(path, run):
     ]
 
 
-def test_the_lesson_uses_only_what_the_readme_shows():
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_a_lesson_uses_only_what_the_readme_shows(path):
     readme = (ROOT / "README.md").read_text("utf-8")
-    source = "\n".join(c.source for c in nbformat.read(LESSON, as_version=4).cells if c.cell_type == "code")
+    source = "\n".join(c.source for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code")
     for name in set(re.findall(r"\bsd\.(\w+)", source)) | set(re.findall(r"\bmodel\.(\w+)", source)):
         assert re.search(rf"\b{name}\b", readme), name
 

@@ -238,7 +238,7 @@ def test_conditions_on_a_step():
     for condition, first in {"t=1}^T": 0, "t=2}^T": 1, "t > 1}": 1, "t >= 3}": 2, "t}": 0}.items():
         found = sd.Objective(f"sum_{{{condition} log p(x_t|z_t)", *factors)(x=x, z=z)
         torch.testing.assert_close(found, steps[:, first:].sum(1).mean())
-    for condition in ("t != 2}", "t < 3}", "t=1}^{T-1}"):
+    for condition in ("t != 2}", "t < 3}", "t=1}^{T+1}", "t=0}^T"):
         with pytest.raises(NotSupportedError, match=r"the range of .* cannot be computed yet"):
             sd.Objective(f"sum_{{{condition} log p(x_t|z_t)", *factors)
 

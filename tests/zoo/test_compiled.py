@@ -61,7 +61,7 @@ HELPERS = {
     "expectation_maximisation",
     "network",
 }
-UNCOMPILED = {"wgan_gp", "deep_markov", "srnn", "vrnn"}
+UNCOMPILED = {"wgan_gp", "deep_markov", "srnn", "vrnn", "world_model"}
 """A penalty that differentiates inside the graph, and sequences, whose lengths Python reads."""
 
 

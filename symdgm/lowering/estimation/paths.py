@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from symdgm.binding.factors import Factor
@@ -11,9 +12,11 @@ from symdgm.binding.gradients import is_fixed, is_pathwise
 from symdgm.binding.paths import Path
 from symdgm.lowering.estimation.estimator import Binding, Estimator, Place, Recipe
 from symdgm.lowering.estimation.pathwise import Pathwise
+from symdgm.lowering.estimation.relaxations import Relaxation
 from symdgm.lowering.estimation.score_function import ScoreFunction
 from symdgm.lowering.plan import Kind as PlanKind
 from symdgm.lowering.plan import PlanNode
+from symdgm.lowering.time.drawing import Drawing
 from symdgm.lowering.time.loops import lower_path
 from symdgm.rewriting.rule import Kind
 
@@ -38,13 +41,17 @@ def along_path(place: Place, asked: Recipe | None) -> Estimator:
         return replace(PATHS, count=place.asked)
     if isinstance(asked, ScoreFunction) and scored:
         return replace(asked.at(place), bind=_drawn_and_scored)
+    if isinstance(asked, Relaxation) and scored:
+        return _relaxed(place, asked, scored)
     which = ", ".join(f"`{f.node}`" for f in scored)
     if isinstance(asked, Pathwise):
         why = f"the draws of {which} carry no gradient by their parameters"
         raise place.refuse("pathwise Monte Carlo", why, "take `score function`, or leave the estimator out")
     why = "its steps are drawn one after the other" if scored else "the draws of its steps carry gradients"
     raise place.refuse(
-        "this estimator", why, f"take `{'score function' if scored else 'pathwise'}`, or leave it out"
+        "this estimator",
+        why,
+        f"take {'`score function` or `straight-through`' if scored else '`pathwise`'}, or leave it out",
     )
 
 
@@ -59,9 +66,17 @@ def _without_gradient(place: Place) -> list[Factor]:
     return [f for f in _steps(place) if not (is_pathwise(f.distribution) or is_fixed(f.distribution))]
 
 
-def _drawn(place: Place) -> Binding:
+def _relaxed(place: Place, asked: Relaxation, scored: Sequence[Factor]) -> Estimator:
+    """The estimator whose draws of these steps carry a gradient that is not quite theirs."""
+    laws = [place.lowering.facts.law(f.node) for f in scored]
+    found = [asked.at(replace(place, law=law)) for law in laws if law is not None]
+    return replace(found[0], bind=partial(_drawn, relaxed=dict.fromkeys((f.index for f in scored), asked)))
+
+
+def _drawn(place: Place, relaxed: Mapping[int, Relaxation] | None = None) -> Binding:
     """The steps of the path, drawn in a loop over what is carried."""
-    inner, draw = lower_path(place.lowering, place.law, place.scope, place.asked)
+    drawing = Drawing(place.scope.stream, place.asked, relaxed or {})
+    inner, draw = lower_path(place.lowering, place.law, place.scope, drawing)
     return Binding(place, {}, draw if place.asked > 1 else None, draw, within=inner)
 
 
@@ -78,7 +93,7 @@ def _drawn_and_scored(place: Place) -> Binding:
     plan, node = place.lowering.plan, place.law.node
     total = plan.node(PlanKind.APPLY, *logs, detail=("add",), origin=node) if len(logs) > 1 else logs[0]
     return replace(
-        binding, log_prob=plan.node(PlanKind.REDUCE, total, detail=("sum", "steps", 1), origin=node)
+        binding, log_prob=plan.node(PlanKind.REDUCE, total, detail=("sum", "steps", 1, 0), origin=node)
     )
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from functools import partial
-from typing import final
+from typing import TYPE_CHECKING, final
+
+from sympy import Basic
 
 from symdgm.lowering.estimation.drawing import drawn
 from symdgm.lowering.estimation.estimator import Binding, Estimator, Place, Recipe
@@ -12,6 +15,9 @@ from symdgm.lowering.estimation.scalars import Scalar, check_positive
 from symdgm.lowering.plan import Kind as PlanKind
 from symdgm.lowering.plan import PlanNode
 from symdgm.rewriting.rule import Kind
+
+if TYPE_CHECKING:
+    from symdgm.lowering.lower import Lowering
 
 RELAXED = ("Bernoulli", "OneHotCategorical")
 """The families that have a relaxation over the same event."""
@@ -22,9 +28,22 @@ SOFT = (
 )
 
 
+class Relaxation(Recipe):
+    """An estimator that is biased by draws of its own, from the logits of a law."""
+
+    @abstractmethod
+    def special(self, lowering: Lowering, name: str) -> tuple[str, tuple[PlanNode, ...]]:
+        """What is special about the draws of a variable: a word that the emission knows, and scalars.
+
+        Args:
+            lowering: the plan while it is built.
+            name: the variable.
+        """
+
+
 @final
 @dataclass(frozen=True)
-class GumbelSoftmax(Recipe):
+class GumbelSoftmax(Relaxation):
     r"""Relaxed draws, which carry a gradient. Biased.
 
     .. math:: y = \text{softmax}((\ell + g) / \tau), \; g_k \sim \text{Gumbel}; \quad
@@ -57,13 +76,18 @@ class GumbelSoftmax(Recipe):
         name = "straight-through Gumbel-softmax" if self.hard else "Gumbel-softmax"
         _check(place, name)
         why = HARD.format("a relaxed draw") if self.hard else SOFT
-        draw = partial(_relaxed, self.temperature, "relaxed, hard" if self.hard else "relaxed")
+        draw = partial(_draw, self)
         return Estimator(name, Kind.BIASED, why, draw, count=place.asked, reference="Jang et al. (2017)")
+
+    def special(self, lowering: Lowering, name: str) -> tuple[str, tuple[PlanNode, ...]]:
+        """Relaxed draws at a temperature; see `Relaxation.special`."""
+        temperature = lowering.scalar(f"temperature_{name}", self.temperature)
+        return "relaxed, hard" if self.hard else "relaxed", (temperature,)
 
 
 @final
 @dataclass(frozen=True)
-class StraightThrough(Recipe):
+class StraightThrough(Relaxation):
     r"""Discrete draws with the gradient of their mean. Biased.
 
     .. math:: y \sim q, \qquad \nabla y := \nabla \mathbb{E}_q[y] = \nabla \pi
@@ -80,10 +104,14 @@ class StraightThrough(Recipe):
             "straight-through",
             Kind.BIASED,
             why,
-            _straight_through,
+            partial(_draw, self),
             count=place.asked,
             reference="Bengio et al. (2013)",
         )
+
+    def special(self, lowering: Lowering, name: str) -> tuple[str, tuple[PlanNode, ...]]:
+        """Draws with the gradient of their mean; see `Relaxation.special`."""
+        return "straight-through", ()
 
 
 def _check(place: Place, name: str) -> None:
@@ -97,15 +125,14 @@ def _check(place: Place, name: str) -> None:
 
 def logits_of(place: Place) -> PlanNode:
     """The logits of a Bernoulli or a categorical law."""
-    lowering = place.lowering
-    law = lowering.law(place.law, place.scope)
-    return lowering.plan.node(PlanKind.PARAMETER, law, detail=("logits",), origin=place.drawn[0])
+    return logits(place.lowering, place.lowering.law(place.law, place.scope), place.drawn[0])
 
 
-def _relaxed(temperature: Scalar, how: str, place: Place) -> Binding:
-    scalar = place.lowering.scalar(f"temperature_{place.name}", temperature)
-    return drawn(place, place.asked, how, logits_of(place), scalar)
+def logits(lowering: Lowering, law: PlanNode, variable: Basic) -> PlanNode:
+    """The logits of the lowered law of a variable."""
+    return lowering.plan.node(PlanKind.PARAMETER, law, detail=("logits",), origin=variable)
 
 
-def _straight_through(place: Place) -> Binding:
-    return drawn(place, place.asked, "straight-through", logits_of(place))
+def _draw(relaxation: Relaxation, place: Place) -> Binding:
+    how, scalars = relaxation.special(place.lowering, place.name)
+    return drawn(place, place.asked, how, logits_of(place), *scalars)

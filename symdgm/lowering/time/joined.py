@@ -15,7 +15,8 @@ from symdgm.lowering.operands import ATOM, STEPS, Operand
 from symdgm.lowering.parameters import known_event, spread
 from symdgm.lowering.plan import PlanNode
 from symdgm.lowering.time.beginning import filled
-from symdgm.lowering.time.layout import layout
+from symdgm.lowering.time.layout import Layout, layout
+from symdgm.lowering.time.sequences import UNREAD
 
 if TYPE_CHECKING:
     from symdgm.lowering.writer import Writer
@@ -61,22 +62,34 @@ def _joined(writer: Writer, start: str, others: Operand) -> Operand:
 
 
 def emit_lag(writer: Writer, node: PlanNode) -> Operand:
-    """An earlier step of a sequence; before the first step stands its initial value, 0 if there is none."""
+    """An earlier step of a sequence; before the first step stands its initial value, 0 if there is none.
+
+    Where nothing reads what stands there, it is the first step itself, a value that every law allows.
+    """
     value, steps = writer.named("steps", writer.operands[node.args[0]]), layout(writer)
-    sequence = node.detail[1]
+    sequence, unread = node.detail[1], node.detail[2:] == (UNREAD,)
     assert isinstance(sequence, Basic)
     event = writer.value(value).shape[len(value.axes) :]
     dim = value.axes.index(STEPS)
-    at, cut = f", {dim}" if dim else "", ", ".join([*[":"] * dim, ":count"])
+    lead = [":"] * dim
     sizes = [*(writer.size(a) for a in value.axes[:dim]), f"{steps.counts}[0]", *map(str, event)]
     for _ in range(node.number(0)):
-        first = _before_all(writer, sequence, value, ", ".join(sizes))
-        text = (
-            f"torch.cat([{first}, *(before[{cut}] for before, count in "
-            f"zip({value.text}.split({steps.counts}{at}), {steps.counts}[1:]))]{at})"
-        )
+        first = f"{value.text}[{', '.join([*lead, f':{steps.counts}[0]'])}]"
+        if not unread:
+            first = _before_all(writer, sequence, value, ", ".join(sizes))
+        rest = f"{value.text}[{', '.join([*lead, _earlier(writer, steps)])}]"
+        text = f"torch.cat([{first}, {rest}]{f', {dim}' if dim else ''})"
         value = writer.named(f"{sequence}_before", Operand(text, ATOM, value.axes, value.rank), node.origin)
     return value
+
+
+def _earlier(writer: Writer, steps: Layout) -> str:
+    """Where the step before lies of each step but the first ones."""
+    if not steps.order:
+        return f":-{steps.counts}[0]"
+    valid = steps.valid
+    place = writer.shared("place", f"({valid}.flatten().cumsum(0) - 1).view_as({valid})")
+    return writer.shared("earlier", f"{place}[:-1][{valid}[1:]]")
 
 
 def _before_all(writer: Writer, sequence: Basic, value: Operand, sizes: str) -> str:

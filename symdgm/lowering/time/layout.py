@@ -86,11 +86,15 @@ def emit_steps(writer: Writer, node: PlanNode) -> Operand:
 
 
 def emit_time(writer: Writer, node: PlanNode) -> Operand:
-    """The number of each step, counted from 1; of a first step apart, 1 for every sequence."""
+    """The number of each step, counted from 1, or how many there are; of a first step apart, 1 for each."""
     device = f"device={writer.argument('device')}"
     if node.word() == BATCH:
         return Operand(f"torch.ones({writer.batch_size()}, dtype=torch.int64, {device})", ATOM, (BATCH,))
     steps = layout(writer)
+    if node.word() == "length":
+        return (
+            Operand(steps.lengths, ATOM, (BATCH,)) if steps.lengths else Operand(steps.longest, number=True)
+        )
     text = f"torch.arange(1, {steps.longest} + 1, {device}).repeat_interleave({steps.counts}[0])"
     if steps.valid:
         text = f"{steps.valid}.nonzero()[:, 0] + 1"
@@ -126,33 +130,44 @@ def padded(writer: Writer, steps: Operand) -> str:
         )
     if not where.order:
         return f"{steps.text}.unflatten(0, (len({where.counts}), -1)).transpose(0, 1)"
-    if steps.text not in writer.padded:
-        mask = f"{where.valid}[{', '.join([':', ':', *['None'] * steps.rank])}]"
-        text = f"{steps.text}.new_zeros(*{where.valid}.shape, *{steps.text}.shape[1:])"
-        filled = f"{text}.masked_scatter({mask}, {steps.text})[:, {where.order}.argsort()].transpose(0, 1)"
-        writer.padded[steps.text] = writer.script.assign(f"{steps.text}_padded", filled)
-    return writer.padded[steps.text]
+    mask = f"{where.valid}[{', '.join([':', ':', *['None'] * steps.rank])}]"
+    text = f"{steps.text}.new_zeros(*{where.valid}.shape, *{steps.text}.shape[1:])"
+    filled = f"{text}.masked_scatter({mask}, {steps.text})[:, {where.order}.argsort()].transpose(0, 1)"
+    return writer.shared(f"{steps.text}_padded", filled)
 
 
 def over_steps(writer: Writer, node: PlanNode, value: Operand) -> Operand:
-    """The sum or the mean of each sequence over its steps, from some step on."""
+    """The sum or the mean of each sequence over its steps, from some step on, to some before its end."""
     steps = layout(writer)
-    operation, first = node.word(), node.number(2)
+    operation, first, dropped = node.word(), node.number(2), node.number(3)
     if STEPS not in value.axes:
         value = Operand(f"{value.at(ATOM)}.expand(len({steps.rows}))", ATOM, (*value.axes, STEPS))
     value = writer.named("step_term", value, node.origin)
     dim = value.axes.index(STEPS)
     text, rows = value.text, steps.rows
-    if first > 1:
-        start = f"sum({steps.counts}[:{first - 1}])"
-        text, rows = f"{text}[{', '.join([*[':'] * dim, start + ':'])}]", f"{rows}[{start}:]"
+    if first > 1 or dropped:
+        picked = _picked(writer, steps, first, dropped)
+        text, rows = f"{text}[{', '.join([*[':'] * dim, picked])}]", f"{rows}[{picked}]"
     sizes = ", ".join([*(writer.size(a) for a in value.axes[:dim]), writer.batch_size()])
     total = f"{text}.new_zeros({sizes}).index_add({dim}, {rows}, {text})"
     if operation == "mean":
-        shortened = f" - {first - 1}" if first > 1 else ""
+        shortened = f" - {first - 1 + dropped}" if first > 1 or dropped else ""
         over = f"({steps.lengths or steps.longest}{shortened})"
         return Operand(f"({total} / {over})", ATOM, (*value.axes[:dim], BATCH))
     return Operand(total, ATOM, (*value.axes[:dim], BATCH))
+
+
+def _picked(writer: Writer, steps: Layout, first: int, dropped: int) -> str:
+    """The steps from some on, to some before the end of each sequence: a slice, or a mask by name."""
+    start = f"sum({steps.counts}[:{first - 1}])" if first > 1 else ""
+    if not dropped:
+        return f"{start}:"
+    if not steps.order:
+        return f"{start}:-sum({steps.counts}[-{dropped}:])"
+    number = writer.shared("number", f"{steps.valid}.cumsum(0)")
+    text = f"{number} <= {number}[-1] - {dropped}"
+    text = f"({number} >= {first}) & ({text})" if start else text
+    return writer.shared("picked", f"({text})[{steps.valid}]")
 
 
 def emit_first(writer: Writer, node: PlanNode) -> Operand:

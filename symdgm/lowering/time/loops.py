@@ -17,6 +17,7 @@ from symdgm.expressions.names import base, spelled
 from symdgm.lowering.estimation.drawing import draw_detail
 from symdgm.lowering.plan import Kind, PlanNode, ordered
 from symdgm.lowering.sources import is_opaque
+from symdgm.lowering.time.drawing import Drawing
 from symdgm.lowering.time.parallel import is_parallel, lower_parallel
 
 if TYPE_CHECKING:
@@ -73,8 +74,7 @@ def lower_loop(
     lowering: Lowering,
     factors: Sequence[Factor],
     scope: Scope,
-    stream: object = 0,
-    count: int = 1,
+    drawing: Drawing | None = None,
     origin: Basic | None = None,
 ) -> PlanNode:
     """The loop over the steps of some factors, each given the step before.
@@ -83,16 +83,16 @@ def lower_loop(
         lowering: the plan while it is built.
         factors: the factors of one step, ancestors first.
         scope: where the loop stands.
-        stream: which of several independent paths this is.
-        count: how many paths are drawn.
+        drawing: how its steps are drawn, if they are.
         origin: the law of the path, if it has one.
 
     Raises:
         NotSupportedError: a step that depends on more than the step before it.
     """
-    key = (tuple(f.index for f in factors), stream, count, tuple(scope.traces.values()))
+    drawing = drawing or Drawing()
+    key = (tuple(f.index for f in factors), *drawing.key, tuple(scope.traces.values()))
     if key not in lowering.loops:
-        body = _body(lowering, factors, scope, stream, count)
+        body = _body(lowering, factors, scope, drawing)
         outside = dict.fromkeys(_outside(body))
         firsts = [n for s in body.steps for n in (s.first, s.first_law) if n is not None]
         lowering.loops[key] = lowering.plan.node(
@@ -113,12 +113,12 @@ def _outside(body: Body) -> Iterator[PlanNode]:
             yield node.detail[1]
 
 
-def _body(lowering: Lowering, factors: Sequence[Factor], scope: Scope, stream: object, count: int) -> Body:
+def _body(lowering: Lowering, factors: Sequence[Factor], scope: Scope, drawing: Drawing) -> Body:
     time = lowering.bound.environment.time
     assert time is not None
     sequences = [base(v) for f in factors for v in f.variables]
     carried = {
-        s: lowering.plan.node(Kind.LEAF, detail=("carry", s, stream), origin=time.step(s, -1))
+        s: lowering.plan.node(Kind.LEAF, detail=("carry", s, drawing.stream), origin=time.step(s, -1))
         for s in sequences
     }
     outer = replace(scope, rows="steps", outer=None)
@@ -132,8 +132,8 @@ def _body(lowering: Lowering, factors: Sequence[Factor], scope: Scope, stream: o
         assert law is not None
         parameters = lowering.law(law, inside)
         for variable in factor.variables:
-            value = _value(lowering, law, parameters, variable, stream)
-            first, first_law = _first(lowering, factor, begun, stream, count)
+            value = _value(lowering, factor, parameters, variable, drawing)
+            first, first_law = _first(lowering, factor, begun, drawing)
             steps.append(
                 Step(
                     base(variable),
@@ -148,11 +148,11 @@ def _body(lowering: Lowering, factors: Sequence[Factor], scope: Scope, stream: o
             if first is not None:
                 begun = replace(begun, values={**begun.values, time.first(base(variable)): first})
             inside = replace(inside, values={**inside.values, variable: value})
-    return Body(tuple(steps), count)
+    return Body(tuple(steps), drawing.count)
 
 
 def _first(
-    lowering: Lowering, factor: Factor, scope: Scope, stream: object, count: int
+    lowering: Lowering, factor: Factor, scope: Scope, drawing: Drawing
 ) -> tuple[PlanNode | None, PlanNode | None]:
     """The value of the first step and its law, where it has a factor of its own."""
     first = first_factor(lowering.bound.environment, factor)
@@ -170,24 +170,25 @@ def _first(
             f"`{first.node}` is computed as a whole, which a first step cannot be yet",
             hint="use a family with parameters",
         )
-    detail = draw_detail(spelled(variable), (stream, 0), count)
-    return lowering.plan.node(Kind.DRAW, parameters, detail=detail, origin=variable), parameters
+    return drawing.draw(lowering, factor, parameters, variable, many=True), parameters
 
 
 def _drawn(factor: Factor, parameters: PlanNode) -> PlanNode | None:
     return None if isinstance(factor.distribution, Deterministic) else parameters
 
 
-def _value(lowering: Lowering, law: Law, parameters: PlanNode, variable: Basic, stream: object) -> PlanNode:
+def _value(
+    lowering: Lowering, factor: Factor, parameters: PlanNode, variable: Basic, drawing: Drawing
+) -> PlanNode:
     plan, name = lowering.plan, spelled(variable)
-    if law.kind == "deterministic":
+    if isinstance(factor.distribution, Deterministic):
         return plan.node(Kind.PARAMETER, parameters, detail=(name,), origin=variable)
-    if is_opaque(lowering.bound.environment.factors[law.identity].distribution):
-        detail = draw_detail(name, (stream, 0), rows="active")
+    if is_opaque(factor.distribution):
+        detail = draw_detail(name, (drawing.stream, 0), rows="active")
         sample = plan.node(Kind.SAMPLE, parameters, detail=detail, origin=variable)
         return plan.node(Kind.ENTRY, sample, detail=(name,), origin=variable)
-    detail = draw_detail(f"{spelled(base(variable))}_now", (stream, 0), rows="active")
-    return plan.node(Kind.DRAW, parameters, detail=detail, origin=variable)
+    now = f"{spelled(base(variable))}_now"
+    return drawing.draw(lowering, factor, parameters, variable, name=now, rows="active")
 
 
 def _refuse_far(lowering: Lowering, factor: Factor, sequences: set[Basic]) -> None:
@@ -201,15 +202,16 @@ def _refuse_far(lowering: Lowering, factor: Factor, sequences: set[Basic]) -> No
             )
 
 
-def lower_path(lowering: Lowering, law: Law, scope: Scope, count: int) -> tuple[Scope, PlanNode]:
+def lower_path(lowering: Lowering, law: Law, scope: Scope, drawing: Drawing) -> tuple[Scope, PlanNode]:
     """The scope in which the steps of a path have values, and the loop that draws them."""
     path = lowering.bound.environment.factors[law.identity]
     assert isinstance(path, Path)
-    if is_parallel(lowering, path, count):
-        return lower_parallel(lowering, path, scope, count)
+    scope = replace(scope, first=1)
+    if is_parallel(lowering, path, drawing):
+        return lower_parallel(lowering, path, scope, drawing)
     text, written = lowering.bound.text, lowering.bound.written.get(law.node, law.node)
     origin = law.node if text is not None and written in text.spans else None
-    loop = lower_loop(lowering, path.steps, scope, scope.stream, count, origin)
+    loop = lower_loop(lowering, path.steps, scope, drawing, origin)
     traces = dict(scope.traces)
     laws = dict(scope.laws)
     (body,) = loop.detail

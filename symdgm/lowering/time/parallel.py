@@ -9,15 +9,15 @@ from symdgm.binding.gradients import is_fixed, is_pathwise
 from symdgm.binding.paths import Path
 from symdgm.distributions import Deterministic
 from symdgm.expressions.names import base, spelled
-from symdgm.lowering.estimation.drawing import draw_detail
 from symdgm.lowering.plan import Kind, PlanNode
 from symdgm.lowering.sources import is_opaque
+from symdgm.lowering.time.drawing import Drawing
 
 if TYPE_CHECKING:
     from symdgm.lowering.lower import Lowering, Scope
 
 
-def is_parallel(lowering: Lowering, path: Path, count: int) -> bool:
+def is_parallel(lowering: Lowering, path: Path, drawing: Drawing) -> bool:
     """Whether no step of a path is given another step of it, such as ``q(z_t|x_t)``.
 
     Several paths are drawn at once only where a single variable is drawn: its axis is that of the paths; so
@@ -30,10 +30,10 @@ def is_parallel(lowering: Lowering, path: Path, count: int) -> bool:
     drawn = [f for f in path.steps if not isinstance(f.distribution, Deterministic)]
     scored = not all(is_pathwise(f.distribution) or is_fixed(f.distribution) for f in path.steps)
     opaque = any(is_opaque(f.distribution) or len(f.variables) > 1 for f in path.steps)
-    return not carried and not opaque and (len(drawn) == 1 or (count == 1 and not scored))
+    return not carried and not opaque and (len(drawn) == 1 or (drawing.count == 1 and not scored))
 
 
-def lower_parallel(lowering: Lowering, path: Path, scope: Scope, count: int) -> tuple[Scope, PlanNode]:
+def lower_parallel(lowering: Lowering, path: Path, scope: Scope, drawing: Drawing) -> tuple[Scope, PlanNode]:
     """The scope in which the steps of a path have values, and the draw whose axis is that of the paths."""
     inside = replace(scope, rows="steps", outer=None)
     traces, laws = dict(scope.traces), dict(scope.laws)
@@ -47,8 +47,7 @@ def lower_parallel(lowering: Lowering, path: Path, scope: Scope, count: int) -> 
         if isinstance(factor.distribution, Deterministic):
             value = lowering.plan.node(Kind.PARAMETER, parameters, detail=(name,), origin=variable)
         else:
-            detail = draw_detail(name, (scope.stream, 0), count, rows="steps")
-            value = drawn = lowering.plan.node(Kind.DRAW, parameters, detail=detail, origin=variable)
+            value = drawn = drawing.draw(lowering, factor, parameters, variable, many=True, rows="steps")
             laws[(factor.index, factor.givens)] = parameters
         traces[base(variable)] = value
         inside = replace(inside, traces=traces)

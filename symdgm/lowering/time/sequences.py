@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 FUSED = (nn.RNN, nn.GRU, nn.LSTM)
 """Modules that run over whole sequences at once."""
 
+UNREAD = "unread"
+"""Marks an earlier step in a sum that begins so late that nothing reads what stands before the first."""
+
 
 def in_rows(lowering: Lowering, observed: PlanNode, scope: Scope) -> PlanNode:
     """What has one value per example where every step needs it."""
@@ -38,7 +41,7 @@ def leaf(lowering: Lowering, outer: PlanNode) -> PlanNode:
 
 
 def lower_step(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode | None:
-    """A step of a sequence, with the steps of all sequences on one axis, or its number; else None.
+    """A step of a sequence, with the steps of all sequences on one axis, its number, or how many; else None.
 
     Raises:
         NotSupportedError: a step that cannot be reached.
@@ -48,6 +51,8 @@ def lower_step(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode | None
         outside = "steps" if scope.rows == "active" else scope.rows
         number = lowering.plan.node(Kind.TIME, detail=(outside,), origin=node)
         return leaf(lowering, number) if scope.rows == "active" else number
+    if time is not None and node == time.length and lowering.bound.environment.scalar(node) is None:
+        return in_rows(lowering, lowering.plan.node(Kind.TIME, detail=("length",), origin=node), scope)
     if time is None or not time.covers(node):
         return None
     if scope.rows == "active":
@@ -57,7 +62,7 @@ def lower_step(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode | None
         return leaf(lowering, outer)
     sequence = base(node)
     if (lag := time.past(node)) is not None:
-        return lower_step(lowering, time.step(sequence, -lag), scope)
+        return lower_step(lowering, time.step(sequence, -lag), replace(scope, first=1))
     if (jump := time.jump(node)) is not None:
         steps = lower_step(lowering, time.step(sequence), replace(scope, rows="steps", outer=None))
         assert steps is not None
@@ -69,10 +74,12 @@ def lower_step(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode | None
     now = scope.traces.get(sequence)
     if now is not None and offset == -1 and now.kind is Kind.LOOP and now.detail[0].carries(sequence):  # type: ignore[attr-defined]
         return lowering.plan.node(Kind.TRACE, now, detail=("before", sequence), origin=node)
-    value = _made(lowering, sequence, scope) if now is None else now
+    made_at = replace(scope, first=max(1, scope.first + offset))
+    value = _made(lowering, sequence, made_at) if now is None else now
     if value.kind is Kind.LOOP:
         value = lowering.plan.node(Kind.TRACE, value, detail=("draw", sequence), origin=time.step(sequence))
-    if now is not None and offset < 0:
+    unread = scope.first + offset >= 1
+    if now is not None and offset < 0 and not unread:
         refuse_no_beginning(lowering, sequence, node)
     if offset > 0:
         raise NotSupportedError(
@@ -80,9 +87,10 @@ def lower_step(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode | None
             hint="write the recurrence backwards in time with a network that is an nn.RNN, nn.GRU or "
             f"nn.LSTM, as in `h_{time.index} = rnn(x_{time.index}, h_{{{time.index}+1}})`",
         )
-    return (
-        value if not offset else lowering.plan.node(Kind.LAG, value, detail=(-offset, sequence), origin=node)
-    )
+    if not offset:
+        return value
+    detail = (-offset, sequence, *((UNREAD,) if unread else ()))
+    return lowering.plan.node(Kind.LAG, value, detail=detail, origin=node)
 
 
 def reads_the_past(lowering: Lowering, inputs: Sequence[Basic], scope: Scope, origin: Basic) -> bool:
@@ -181,7 +189,7 @@ def _made(lowering: Lowering, sequence: Basic, scope: Scope) -> PlanNode:
         )
     from symdgm.lowering.time.loops import lower_loop
 
-    loop = lower_loop(lowering, (factor,), scope)
+    loop = lower_loop(lowering, (factor,), replace(scope, first=1))
     return lowering.plan.node(Kind.TRACE, loop, detail=("draw", sequence), origin=time.step(sequence))
 
 
@@ -198,8 +206,8 @@ def _value(lowering: Lowering, factor: Factor, sequence: Basic, scope: Scope) ->
 def _run(lowering: Lowering, factor: Factor, scope: Scope, direction: str) -> PlanNode:
     """A network that reads whole sequences."""
     (source,) = sources_of(factor.distribution)
-    sequence = base(factor.variables[0])
-    inputs = [lowering.lower(g, scope) for g in factor.givens if base(g) != sequence]
+    sequence, begun = base(factor.variables[0]), replace(scope, first=1)
+    inputs = [lowering.lower(g, begun) for g in factor.givens if base(g) != sequence]
     name = lowering.network_name(source, factor.node)
     called = lowering.plan.node(
         Kind.SEQUENCE, *inputs, detail=(name, direction, sequence), origin=factor.node

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sympy import Basic, Integer
+from sympy import Basic
 
 from symdgm.errors import NotSupportedError
+from symdgm.expressions.steps import span
 from symdgm.lowering.plan import Kind, PlanNode
 
 if TYPE_CHECKING:
@@ -26,18 +27,18 @@ def lower_over_time(lowering: Lowering, node: Basic, scope: Scope, *, log: bool 
     Raises:
         NotSupportedError: a product over time outside of a logarithm.
     """
-    first = first_step(lowering, node)
-    inside = replace(scope, rows="steps")
+    first, dropped = steps_of(lowering, node)
+    inside = replace(scope, rows="steps", first=first)
     if log and node.kind == "prod":
         logs = lowering.log(node.body, inside)
-        return lowering.plan.node(Kind.REDUCE, logs, detail=("sum", "steps", first), origin=node)
+        return lowering.plan.node(Kind.REDUCE, logs, detail=("sum", "steps", first, dropped), origin=node)
     if node.kind == "prod":
         raise NotSupportedError(
             f"the product `{node}` over time cannot be computed yet, outside of a logarithm",
             hint="write the sum of the logarithms of its factors",
         )
     value = lowering.lower(node.body, inside)
-    return lowering.plan.node(Kind.REDUCE, value, detail=(node.kind, "steps", first), origin=node)
+    return lowering.plan.node(Kind.REDUCE, value, detail=(node.kind, "steps", first, dropped), origin=node)
 
 
 def refuse_over_time(node: Basic, scope: Scope) -> None:
@@ -54,30 +55,19 @@ def refuse_over_time(node: Basic, scope: Scope) -> None:
         )
 
 
-def first_step(lowering: Lowering, node: Basic) -> int:
-    """The step from which an aggregate over time runs to the end of each sequence.
+def steps_of(lowering: Lowering, node: Basic) -> tuple[int, int]:
+    """The step from which an aggregate over time runs, and how far before the end of each sequence it ends.
 
     Raises:
         NotSupportedError: a range that does not begin at a whole number or does not end with the sequences.
     """
     time = lowering.bound.environment.time
     assert time is not None
-    variable, *bounds = node.index.args
-    if len(bounds) == 1:
-        lower = _after(variable, bounds[0])
-    else:
-        lower = bounds[0] if bounds and bounds[1] == time.length else Integer(0 if bounds else 1)
-    if not isinstance(lower, Integer) or lower < 1:
+    found = span(node.index)
+    if found is None or found[0] < 1 or found[2] < 0 or found[1] not in (None, time.length):
         raise NotSupportedError(
             f"the range of `{node}` cannot be computed yet",
-            hint=f"write a sum from a whole number to `{time.length}`, the end of each sequence",
+            hint=f"write a sum from a whole number to `{time.length}`, the end of each sequence, or to some "
+            f"steps before it, `{time.length}-1`",
         )
-    return int(lower)
-
-
-def _after(variable: Basic, condition: Basic) -> Basic | None:
-    """The first step of ``t > 1`` or ``t >= 2``; None for any other condition."""
-    operator, left, right = condition.args
-    if left != variable or not isinstance(right, Integer) or operator.name not in (">", ">="):
-        return None
-    return Integer(right + 1) if operator.name == ">" else right
+    return found[0], found[2]
