@@ -31,7 +31,7 @@ class StepFunction:
         self.writer, self.counts = writer, counts
         self.name = writer.script.names.fresh("step")
         self.carried: list[str] = []
-        self.before = Before(writer.inputs.values())
+        self.before = Before(source.call for source in writer.frozen.sources.values())
 
     def read(self, hint: str, operand: Operand) -> Operand:
         """An argument of the step for what is carried into it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any, final
@@ -19,6 +19,7 @@ from symdgm.runtime.carried.recording import Recorder, Refused
 from symdgm.runtime.carried.replay import replayed
 from symdgm.runtime.carried.stages import Stages, stages
 from symdgm.runtime.carried.tracing import Step, Trace, matches, trace
+from symdgm.runtime.precision import Narrowed
 
 FEWEST = 3
 """Steps from which on a loop is worth it."""
@@ -145,7 +146,8 @@ def _program(
 def called(step: Step) -> list[object]:
     """What a step may call: what it reads of the function or the module around it."""
     closed = [cell.cell_contents for cell in step.__closure__ or ()]
-    return [*closed, *(step.__globals__.get(name) for name in step.__code__.co_names)]
+    found = [*closed, *(step.__globals__.get(name) for name in step.__code__.co_names)]
+    return [v.network if isinstance(v, Narrowed) else v for v in found]
 
 
 def plainly(
@@ -200,9 +202,8 @@ def _autocast(values: Sequence[Tensor]) -> Hashable:
 
 def _uncached(kind: str) -> AbstractContextManager[object]:
     """Mixed precision as it is, but each cast of a weight an operation of its own."""
-    if not torch.is_autocast_enabled(kind):
-        return nullcontext()
-    return torch.autocast(kind, torch.get_autocast_dtype(kind), cache_enabled=False)
+    enabled = torch.is_autocast_enabled(kind)
+    return torch.autocast(kind, torch.get_autocast_dtype(kind), enabled, cache_enabled=False)
 
 
 def _made(step: Step, before: list[Tensor], now: list[Tensor], outside: list[Tensor]) -> Program:
