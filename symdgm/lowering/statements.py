@@ -88,7 +88,6 @@ UNPADDED = """def unpadded(output, order=None, valid=None):
         return {name: unpadded(value, order, valid) for name, value in output.items()}
     return tuple(unpadded(value, order, valid) for value in output)
 """
-<<<<<<< HEAD
 IN_SEGMENTS = """def in_segments(network, x, length, dim, stop=False, again=False, state=None):
     # a recurrent network so many steps at a time: gradients stop between them, or each part is computed anew
     outputs = []
@@ -102,9 +101,6 @@ IN_SEGMENTS = """def in_segments(network, x, length, dim, stop=False, again=Fals
         outputs.append(output)
     return torch.cat(outputs, dim)
 """
-HELPERS = {
-    "in_segments": IN_SEGMENTS,
-=======
 IN_PARTS = """def in_parts(part, size, *draws):
     # the results for all draws, a few of them at a time
     if size >= len(draws[0]):
@@ -118,7 +114,7 @@ IN_PARTS = """def in_parts(part, size, *draws):
 """
 HELPERS = {
     "in_parts": IN_PARTS,
->>>>>>> main
+    "in_segments": IN_SEGMENTS,
     "unpadded": UNPADDED,
     "backwards": BACKWARDS,
     "xlogy": XLOGY,
