@@ -88,7 +88,19 @@ UNPADDED = """def unpadded(output, order=None, valid=None):
         return {name: unpadded(value, order, valid) for name, value in output.items()}
     return tuple(unpadded(value, order, valid) for value in output)
 """
+IN_PARTS = """def in_parts(part, size, *draws):
+    # the results for all draws, a few of them at a time
+    if size >= len(draws[0]):
+        return part(*draws)
+    pieces = zip(*(draw.split(max(size, 1)) for draw in draws))
+    if torch.is_grad_enabled():
+        found = [checkpoint(part, *few, use_reentrant=False, preserve_rng_state=False) for few in pieces]
+    else:
+        found = [part(*few) for few in pieces]
+    return tuple(torch.cat(results) for results in zip(*found))
+"""
 HELPERS = {
+    "in_parts": IN_PARTS,
     "unpadded": UNPADDED,
     "backwards": BACKWARDS,
     "xlogy": XLOGY,
