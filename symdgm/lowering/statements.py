@@ -38,6 +38,7 @@ from symdgm.lowering.estimation.helpers import ESTIMATOR_HELPERS
 from symdgm.lowering.layout import comment, laid_out, quoted
 from symdgm.lowering.naming import Names
 from symdgm.lowering.permutations import PERMUTATION_HELPERS
+from symdgm.lowering.row_helpers import ROW_HELPERS
 from symdgm.lowering.sample_helpers import SAMPLE_HELPERS
 
 IMPORTS = {
@@ -126,6 +127,7 @@ HELPERS = {
     **SAMPLE_HELPERS,
     **CLOSED_FORM_HELPERS,
     **ESTIMATOR_HELPERS,
+    **ROW_HELPERS,
 }
 """Functions that generated code defines for itself, by name."""
 
