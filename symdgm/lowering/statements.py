@@ -88,8 +88,17 @@ UNPADDED = """def unpadded(output, order=None, valid=None):
         return {name: unpadded(value, order, valid) for name, value in output.items()}
     return tuple(unpadded(value, order, valid) for value in output)
 """
+LATEST = """def latest(output):
+    # the last step of what a network returned for sequences
+    if isinstance(output, torch.Tensor):
+        return output[:, -1]
+    if isinstance(output, dict):
+        return {name: latest(value) for name, value in output.items()}
+    return tuple(latest(value) for value in output)
+"""
 HELPERS = {
     "unpadded": UNPADDED,
+    "latest": LATEST,
     "backwards": BACKWARDS,
     "xlogy": XLOGY,
     "log_weighted_sum": LOG_WEIGHTED_SUM,

@@ -172,6 +172,15 @@ class _Loop:
         """Run the steps that are left, and write the loop over all."""
         values, entries = self.outer.values, self.kept.entries
         exec(compile(self._text(self.started + int(self.some)), "<symdgm>", "exec"), values)
+        histories = self.writer.histories
+        if histories and self.started:
+            raise NotSupportedError(
+                f"`{self.node.origin}` reads all steps so far, and has a first step of its own",
+                hint="begin the sequence by a value, such as `z_0=0.0`",
+            )
+        if histories:
+            self.outer.record(f"{', '.join(histories.values())} = {', '.join('[]' for _ in histories)}", ())
+            histories.clear()
         drawn = [f"{s.value.origin} ~ {s.law.origin}" for s in self.body.steps if s.law is not None]
         self.outer.comment(f"{' and '.join(drawn)}: step by step" if drawn else "step by step")
         if entries:
