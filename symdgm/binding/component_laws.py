@@ -14,8 +14,9 @@ from symdgm.expressions.resolved import Component
 
 
 def with_components(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basic:
-    """A law with its components told: ``q(z_j|x)`` is over `Component(z, j)`, where ``j`` is an index; so is
-    ``q(z_{t,j}|x_t)`` of a step.
+    """A law with its components told: ``q(z_j|x)`` is over `Component(z, j)`, where ``j`` is an index.
+
+    So is ``q(z_{t,j}|x_t)`` of a step.
 
     A row or a sample, ``z_n``, is the formal variable itself.
     """

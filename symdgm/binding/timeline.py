@@ -128,9 +128,14 @@ def timeline_of(
     Raises:
         NotSupportedError: two indices of time.
     """
-    formulas = list(expressions)
+    formulas, heads = list(expressions), {node.args[0] for node in declared}
+
+    def subscripted(node: Basic) -> Iterator[Subscripted]:
+        # The name of a law, p_t of p_t(z|x), is no step.
+        return (s for s in _subscripted(node) if s not in heads)
+
     stepped = {
-        (i, base(s)) for node in declared for s in _subscripted(node) for i in _indices(s) if not is_size(i)
+        (i, base(s)) for node in declared for s in subscripted(node) for i in _indices(s) if not is_size(i)
     }
     sums = [n.index for e in formulas for n in preorder_traversal(e) if isinstance(n, Aggregate)]
     summed = {i.variable for i in sums}
@@ -138,7 +143,7 @@ def timeline_of(
     ranges = [
         s
         for e in (*formulas, *declared)
-        for s in _subscripted(e)
+        for s in subscripted(e)
         if is_range(s) and all(past_of(s.indices[0], i) is None for i in letters)
     ]
     named = {base(s) for s in ranges}
@@ -155,16 +160,16 @@ def timeline_of(
     (index,) = indices
     sequences = {s for i, s in stepped if i == index}
     for formula in formulas:
-        sequences |= {base(s) for s in _subscripted(formula) if index in map(counted_from, s.indices[:2])}
+        sequences |= {base(s) for s in subscripted(formula) if index in map(counted_from, s.indices[:2])}
     sequences |= named
     for node in (*formulas, *declared):
-        slices = (s for s in _subscripted(node) if len(s.indices) == 1)
+        slices = (s for s in subscripted(node) if len(s.indices) == 1)
         sequences |= {base(s) for s in slices if past_of(s.indices[0], index) is not None}
     upper = [i.args[2] for i in sums if i.variable == index and len(i.args) == 3]
     upper += [s.indices[0].args[1] for s in ranges]
     named_ends = [u for u in map(counted_from, upper) if isinstance(u, Name)]
     length = LENGTH if LENGTH in named_ends or not named_ends else named_ends[0]
-    places = (s for e in (*formulas, *declared) for s in _subscripted(e) if base(s) in sequences)
+    places = (s for e in (*formulas, *declared) for s in subscripted(e) if base(s) in sequences)
     jumps = {i for s in places for i in _names(s)} - {index, length, *summed}
     return Timeline(index, length, frozenset(sequences), jumps=frozenset(jumps))
 

@@ -58,7 +58,8 @@ def deep_markov(
         hidden: the size of the two hidden layers of the emission, and of that of each flow.
         transition: the size of the hidden layers of the transition.
         recurrent: the size of the state of the recurrent network, which reads backwards in time; or such a
-            network itself, ``nn.GRU(features, 300, batch_first=True)``.
+            network itself. The rectified one of the paper wants small steps (with flows about 1e-3, or it
+            explodes over long sequences), ``nn.GRU(features, 300, batch_first=True)`` bears large ones.
         flows: how many inverse autoregressive flows stand behind each step of the posterior; with them its
             divergence is no longer in closed form.
         beta: the weight of the divergence, which is raised to 1 in the first epochs: a number, or a function

@@ -15,7 +15,7 @@ FACE = (
     "blocks", "derivation", "generation", "games", "inline_laws", "divergences", "estimators",
     "algebra", "expression", "equations", "bounding", "measuring", "verification", "equivalence",
     "numeric_witness", "options", "generated", "report", "better_estimators", "forecasting", "sampling",
-    "unrolling", "roles", "rollouts", "keys",
+    "unrolling", "jumping", "roles", "rollouts", "keys",
 )  # fmt: skip
 BELOW_THE_FACE = (
     "caches", "errors", "names", "expressions", "distributions", "parsing", "display", "rewriting", "binding",
