@@ -20,6 +20,7 @@ from symdgm.lowering.operands import ACTIVE, ATOM, STEPS, Axis, Operand
 from symdgm.lowering.plan import PlanNode
 from symdgm.lowering.sources import function_source
 from symdgm.lowering.time.layout import layout, padded
+from symdgm.lowering.time.single_steps import is_one_step, one_step
 from symdgm.lowering.time.so_far import so_far
 
 if TYPE_CHECKING:
@@ -123,7 +124,10 @@ def _call(writer: Writer, node: PlanNode, source: NetworkSource, inputs: list[Op
     texts = [_flattened(i, axes, lead) if axes else _alone(i, single) for i in inputs]
     if source.by_keyword:
         texts = [f"{k}={t}" for k, t in zip(source.arguments, texts, strict=True)]
-    text = f"{writer.argument(f'network:{node.word()}')}({', '.join(texts)})"
+    call = writer.argument(f"network:{node.word()}")
+    text = f"{call}({', '.join(texts)})"
+    if is_one_step(source.call, node):
+        text = one_step(source.call, node, call, texts)
     sizes = tuple(int(writer.script.run(writer.size(a))) for a in axes)
     return _Call(node, text, axes, lead, sizes, single)
 

@@ -174,3 +174,9 @@ def test_the_weight_of_the_divergence_follows_a_schedule() -> None:
     assert seen == [0.4, 0.8, 1.0, 1.0, 1.0, 1.0]
     with pytest.raises(sd.SymdgmError, match="no scalar `bta`"):
         model.fit(data, scalars={"bta": 1.0})
+
+
+def test_what_is_said_of_a_wide_formula_stands_below_it() -> None:
+    lines = built(0).derivation.latex().splitlines()
+    said = [line for line in lines if "is estimated by" in line]
+    assert [r"\\ & \qquad \text{ is estimated by one draw" in line for line in said] == [False, True]
