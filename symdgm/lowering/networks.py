@@ -18,6 +18,7 @@ from symdgm.expressions.names import spelled
 from symdgm.lowering.naming import literal
 from symdgm.lowering.operands import ACTIVE, ATOM, STEPS, Axis, Operand
 from symdgm.lowering.plan import PlanNode
+from symdgm.lowering.row_helpers import REPAYS
 from symdgm.lowering.sources import function_source
 from symdgm.lowering.time.layout import layout, padded
 from symdgm.lowering.time.single_steps import is_one_step, one_step
@@ -121,7 +122,8 @@ def _call(writer: Writer, node: PlanNode, source: NetworkSource, inputs: list[Op
     axes = tuple(a for a in writer.axes if any(a in i.axes for i in inputs))
     lead = _lead(writer, inputs, axes)
     single = not axes and any(i.rank and not i.number for i in inputs)
-    texts = [_flattened(i, axes, lead) if axes else _alone(i, single) for i in inputs]
+    once = _repays(writer, inputs, axes)
+    texts = [_flattened(i, axes, lead, once=once) if axes else _alone(i, single) for i in inputs]
     if source.by_keyword:
         texts = [f"{k}={t}" for k, t in zip(source.arguments, texts, strict=True)]
     call = writer.argument(f"network:{node.word()}")
@@ -165,7 +167,21 @@ def _lead(writer: Writer, inputs: list[Operand], axes: tuple[Axis, ...]) -> str:
     return f"({', '.join(writer.size(a) for a in axes)})"
 
 
-def _flattened(operand: Operand, axes: tuple[Axis, ...], lead: str) -> str:
+def _repays(writer: Writer, inputs: list[Operand], axes: tuple[Axis, ...]) -> bool:
+    """Whether so much is the same along a leading axis that the network should compute it once."""
+    if len(axes) < 2:
+        return False
+    rows, numbers = prod(int(writer.script.run(writer.size(a))) for a in axes), 0
+    for operand in inputs:
+        value = None if operand.number else writer.value(operand)
+        if isinstance(value, Tensor) and (operand.axes or operand.rank):
+            own = len(operand.axes)
+            alike = operand.axes != axes or 0 in value.stride()[:own]
+            numbers += alike * rows * prod(value.shape[own:])
+    return numbers >= REPAYS
+
+
+def _flattened(operand: Operand, axes: tuple[Axis, ...], lead: str, *, once: bool) -> str:
     """An input with all leading axes flattened to one; a scalar has none."""
     if operand.number or (not operand.axes and not operand.rank):
         return operand.text
@@ -173,10 +189,11 @@ def _flattened(operand: Operand, axes: tuple[Axis, ...], lead: str) -> str:
     if not last:
         return operand.text if operand.axes else f"{operand.text}.expand(*{lead}, *{operand.text}.shape)"
     if operand.axes == axes:
-        return f"{operand.text}.flatten(0, {last})"
+        return f"as_rows({operand.text}, {last + 1})" if once else f"{operand.text}.flatten(0, {last})"
     have = ", ".join(":" if a in operand.axes else "None" for a in axes)
     rest = f"{operand.text}.shape[{len(operand.axes)}:]"
-    return f"{operand.text}[{have}].expand(*{lead}, *{rest}).flatten(0, {last})"
+    full = f"{operand.text}[{have}].expand(*{lead}, *{rest})"
+    return f"as_rows({full}, {last + 1})" if once else f"{full}.flatten(0, {last})"
 
 
 def run_call(writer: Writer, text: str, inputs: list[Operand]) -> Any:
