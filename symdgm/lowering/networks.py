@@ -14,7 +14,7 @@ from symdgm.distributions import NetworkSource
 from symdgm.distributions.shapes import show
 from symdgm.errors import ShapeError, SupportError, SymdgmError
 from symdgm.expressions.applications import Apply, Density
-from symdgm.expressions.names import spelled
+from symdgm.expressions.names import base, spelled
 from symdgm.lowering.naming import literal
 from symdgm.lowering.operands import ACTIVE, ATOM, STEPS, Axis, Operand
 from symdgm.lowering.plan import PlanNode
@@ -70,11 +70,22 @@ class _Call:
 
     @property
     def prefix(self) -> str:
-        """``q_z`` for q(z|x), ``G_z`` for G(z)."""
+        """``q_z`` for q(z|x), ``G_z`` for G(z), ``h_t`` for the state h(h_t|x_t)."""
         origin = self.node.origin
         assert isinstance(origin, Apply | Density)
         values = origin.values if isinstance(origin, Density) else origin.args[1:]
-        return "_".join(spelled(v) for v in (origin.args[0], *values))
+        own = [spelled(v) for v in values]
+        head = spelled(origin.args[0])
+        return (
+            own[0] if own[:1] == [self.own] and base(values[0]) == origin.args[0] else "_".join([head, *own])
+        )
+
+    @property
+    def own(self) -> str:
+        """The name of the only value of a law, which a network that gives the value itself returns."""
+        origin = self.node.origin
+        values = origin.values if isinstance(origin, Density) else ()
+        return spelled(values[0]) if len(values) == 1 else ""
 
 
 def emit_network(writer: Writer, node: PlanNode) -> Operand:
@@ -243,7 +254,8 @@ def _unpack(
         whole = _recorded(writer, call, (call.prefix,))[0]
         writer.script.values[whole] = raw
         return {k: _entry(writer, call, f"{whole}[{literal(k)}]", f"{call.prefix}_{k}", raw[k]) for k in read}
-    hints = tuple(call.prefix if k == "value" else f"{call.prefix}_{k}" for k in read)
+    plain = ("value", call.own)
+    hints = tuple(call.prefix if k in plain else f"{call.prefix}_{k}" for k in read)
     if not isinstance(raw, tuple | list):
         (key,) = read
         return {key: _single(writer, call, raw, hints[0])}
