@@ -122,10 +122,19 @@ IN_PARTS = """def in_parts(part, size, *draws):
         found = [part(*few) for few in pieces]
     return tuple(torch.cat(results) for results in zip(*found))
 """
+LATEST = """def latest(output):
+    # the last step of what a network returned for sequences
+    if isinstance(output, torch.Tensor):
+        return output[:, -1]
+    if isinstance(output, dict):
+        return {name: latest(value) for name, value in output.items()}
+    return tuple(latest(value) for value in output)
+"""
 HELPERS = {
     "carried": CARRIED,
-    "in_parts": IN_PARTS,
     "in_segments": IN_SEGMENTS,
+    "in_parts": IN_PARTS,
+    "latest": LATEST,
     "unpadded": UNPADDED,
     "backwards": BACKWARDS,
     "xlogy": XLOGY,

@@ -117,8 +117,15 @@ class _Loop:
                 self.carried[step.before] = initial(self.writer, step, self.lead)
         if self.started:
             keep_first(self.writer, self.body, self.kept, self.carried, self.lead)
-        elif self.carried and len(self.lead) == 1 and not self.writer.frozen.segments.some:
+        elif self._is_function():
             self.function = StepFunction(self.writer, self.counts)
+
+    def _is_function(self) -> bool:
+        """Whether a step can be a function of what is carried and read; networks over the past read more."""
+        past = any(n.kind is Kind.NETWORK and len(n.detail) > 1 for n in self.inside)
+        return (
+            bool(self.carried) and len(self.lead) == 1 and not past and not self.writer.frozen.segments.some
+        )
 
     def write_step(self) -> None:
         """Write one step while running the first; for no sequence at all where there is no step left."""
@@ -187,6 +194,7 @@ class _Loop:
     def finish(self) -> dict[What, Operand]:
         """Run the steps that are left, and write the loop over all; what it kept of them."""
         values, entries = self.outer.values, self.kept.entries
+        self._begin_histories()
         drawn = [f"{s.value.origin} ~ {s.law.origin}" for s in self.body.steps if s.law is not None]
         self.outer.comment(f"{' and '.join(drawn)}: step by step" if drawn else "step by step")
         if self.function is not None:
@@ -198,6 +206,18 @@ class _Loop:
             self.outer.record(f"{', '.join(entries)} = {self.kept.begun}", tuple(entries))
         self.outer.record(self._text(self.started), ())
         return self.kept.finished()
+
+    def _begin_histories(self) -> None:
+        """The lists of all steps so far, for networks that read the past."""
+        histories = self.writer.histories
+        if histories and self.started:
+            raise NotSupportedError(
+                f"`{self.node.origin}` reads all steps so far, and has a first step of its own",
+                hint="begin the sequence by a value, such as `z_0=0.0`",
+            )
+        if histories:
+            self.outer.record(f"{', '.join(histories.values())} = {', '.join('[]' for _ in histories)}", ())
+            histories.clear()
 
     def _text(self, skipped: int) -> str:
         """The loop without its first steps."""
