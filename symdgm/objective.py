@@ -68,9 +68,9 @@ class Objective(Arithmetic):
             called for each, at the same values: the cost that memoisation saves.
         compile: whether evaluations run through `torch.compile`, from the second of a shape on; a string
             names its backend. The noise is that of plain PyTorch. The batch's size is dynamic.
-        truncate: after how many steps of a sequence gradients stop; by default they never do.
-        checkpoint: how many steps of a loop over time are computed anew together for the gradient, to save
-            memory.
+        truncate: after how many steps of a sequence gradients stop at what is carried, by a loop or by a
+            recurrent module; by default they never do.
+        checkpoint: how many steps over time are computed anew together for the gradient, to save memory.
         precision: ``"bfloat16"`` runs networks under `torch.autocast`; densities, sums and means stay in
             single precision, as they do under a `torch.autocast` of your own.
         memory_budget: bytes, or ``"2 GB"``, for what networks compute of draws and states, gradients
