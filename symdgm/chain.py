@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, final
 
 import torch
+from sympy import Basic
 from torch import Tensor
 
 from symdgm.binding import Environment
@@ -160,12 +161,12 @@ class Chain:
         return run.padded([states[i] for i in discrete(run.tables())])
 
 
-def posterior_path(environment: Environment, chain: BoundChain, data: Mapping[str, Tensor]) -> Tensor:
+def posterior_path(environment: Environment, density: Basic, data: Mapping[str, Tensor]) -> Tensor:
     """A draw of a latent chain given what a model knows of its observations, ``[batch, time, *event]``.
 
     Args:
         environment: what is bound in the model.
-        chain: the chain, bound there.
+        density: the law of the observed sequences.
         data: the observed sequences ``[batch, time, *event]``, and what else the density is given.
     """
     laws = [
@@ -174,7 +175,7 @@ def posterior_path(environment: Environment, chain: BoundChain, data: Mapping[st
     starts = {} if environment.time is None else environment.time.initial
     names: dict[str, Any] = {name: tuple(shape) for name, shape in environment.shapes.items()}
     names |= {f"{spelled(s)}_0": value for s, value in starts.items() if value is not None}
-    return Chain(str(chain.node), *laws, **names).sample(data)
+    return Chain(str(density), *laws, **names).sample(data)
 
 
 class _Run:

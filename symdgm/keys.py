@@ -36,7 +36,7 @@ def key_of(objective: Objective, data: Mapping[str, Tensor]) -> str:
         "factors": [_factor(str(f.node), f.distribution) for f in objective.bound.environment.factors],
         "networks": [(name, _network(s.call)) for name, s in objective.runner.frozen.sources.items()],
         "scalars": list(objective.bound.scalars),
-        "options": [objective.runner.sharing, objective.runner.backend],
+        "options": [objective.runner.sharing, objective.runner.backend, str(objective.runner.precision)],
         "data": [_kind(name, tensor) for name, tensor in sorted(data.items())],
     }
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

@@ -68,14 +68,16 @@ class Objective(Arithmetic):
             called for each, at the same values: the cost that memoisation saves.
         compile: whether evaluations run through `torch.compile`, from the second of a shape on; a string
             names its backend. The noise is that of plain PyTorch. The batch's size is dynamic.
-        truncate: after how many steps of a sequence gradients stop; by default they never do.
-        checkpoint: how many steps of a loop over time are computed anew together for the gradient, to save
-            memory.
+        truncate: after how many steps of a sequence gradients stop at what is carried, by a loop or by a
+            recurrent module; by default they never do.
+        checkpoint: how many steps over time are computed anew together for the gradient, to save memory.
+        precision: ``"bfloat16"`` runs networks under `torch.autocast`; densities, sums and means stay in
+            single precision, as they do under a `torch.autocast` of your own.
+        memory_budget: bytes, or ``"2 GB"``, for what networks compute of draws and states, gradients
+            included; beyond it a few at a time are computed, with the same values: `symdgm.runtime.parts`.
         names: networks that the formula applies, scalars (a number, a 0-d tensor, an `nn.Parameter`, or a
-            function of the
-            training step), distributions under another name, event shapes of variables. A function whose one
-            parameter is
-            called ``step`` is always a schedule; another function is a network where the formula applies it.
+            function of the training step), distributions under another name, event shapes of variables. A
+            function of one parameter ``step`` is a schedule, another one a network where it is applied.
 
     Raises:
         GrammarError: the text is no formula; a caret shows where.
@@ -106,6 +108,8 @@ class Objective(Arithmetic):
         compile: bool | str = False,
         truncate: int | None = None,
         checkpoint: int | None = None,
+        precision: str | None = None,
+        memory_budget: int | str | None = None,
         **names: Any,
     ) -> None:
         written, distributions, names = unpacked(equation, distributions, names)
@@ -114,8 +118,9 @@ class Objective(Arithmetic):
         environment = classify([statement_of(reading.expression).body], declared, names, parse, OPTIONS)
         environment.inline = InlineLaws(reading)
         options = Options(
-            samples, analytic, validate, estimators, divergences, sharing, compile, truncate, checkpoint
-        )
+            samples, analytic, validate, estimators, divergences, sharing, compile, truncate, checkpoint,
+            precision, memory_budget,
+        )  # fmt: skip
         self._build(reading, environment, options)
         refuse_unknown_keywords(self.bound, names)
 
@@ -152,10 +157,7 @@ class Objective(Arithmetic):
         self.rewriting, self._many = rewriting, 0
         self.factors, self.networks = factors_of(self.bound), networks_of(self.bound)
         self.baselines = Shelf(choices.modules)
-        sharing, backend = options.sharing, options.backend
-        self.runner = Runner(
-            frozen, self.term_names, str(body), self._anchor, sharing=sharing, backend=backend
-        )
+        self.runner = Runner(frozen, self.term_names, str(body), self._anchor, **options.running)
         self.derivation: Derivation = self._derived()
         warn_of_direction(self)
 

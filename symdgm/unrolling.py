@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from symdgm.binding import Factor
 from symdgm.binding.chains import Chain
+from symdgm.binding.factors import reference
 from symdgm.binding.paths import sequence_factor, timeline
 from symdgm.chain import posterior_path
 from symdgm.distributions import Deterministic, Distribution, Family
@@ -172,15 +173,18 @@ class Unrolled:
         """All steps of a chain that is left out exactly, given all that is known of what it emits."""
         name, last = spelled(chain.sequence), max(self.given.get(s, 0) for s in self.roles.generated())
         self._enter(name, t, chain)
+        unknown = [s for s in self.roles.generated() if s not in self.given]
+        known = [v for v in chain.variables if base(v) not in unknown]
         data = {}
-        for node in (*chain.variables, *chain.givens):
+        for node in (*known, *chain.givens):
             if self.time.is_range(node):
                 steps = [self.step(base(node), s) for s in range(1, last + 1)]
                 data[spelled(base(node))] = torch.stack(steps, 1)
             else:
                 data[spelled(node)] = self.variable(node)
         self.path.pop()
-        for s, value in enumerate(posterior_path(self.environment, chain, data).unbind(1), 1):
+        drawn = posterior_path(self.environment, reference(chain.head, known, chain.givens), data)
+        for s, value in enumerate(drawn.unbind(1), 1):
             self.steps[chain.sequence, s] = value
 
     def _upto(self, node: Basic, t: int) -> Tensor:

@@ -74,7 +74,7 @@ def read_law(
 ) -> Basic:
     """A reference where a distribution is wanted; what is given is read outside of it."""
     if isinstance(node, Call) and node.function == "sg":
-        return StoppedLaw(read_law(reader, node.args[1], scope, over))
+        return StoppedLaw(_of_steps(reader, node, read_law(reader, node.args[1], scope, over)))
     try:
         refuse(node)
         if not isinstance(node, (*ATOMS, Apply, Density)):
@@ -90,6 +90,18 @@ def read_law(
     if resolved != node:
         reader.resolutions.setdefault(node, resolved)
     return resolved
+
+
+def _of_steps(reader: Reader, node: Basic, law: Basic) -> Basic:
+    """A law that is stopped, unless it is one of whole sequences: their draws depend on it too."""
+    time = reader.environment.time
+    if time is None or not any(time.is_range(v) for v in values_of(law)):
+        return law
+    error = NotSupportedError(
+        f"`{node}` stops a law of whole sequences, which cannot be computed yet",
+        hint="stop the laws of the steps, as in `sum_{t=1}^T KL[sg[q(z_t|z_{t-1}, x_t)] || p(z_t|z_{t-1})]`",
+    )
+    raise reader.pointed(error, node)
 
 
 def _resolved_law(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basic:

@@ -38,6 +38,7 @@ from symdgm.lowering.estimation.helpers import ESTIMATOR_HELPERS
 from symdgm.lowering.layout import comment, laid_out, quoted
 from symdgm.lowering.naming import Names
 from symdgm.lowering.permutations import PERMUTATION_HELPERS
+from symdgm.lowering.row_helpers import ROW_HELPERS
 from symdgm.lowering.sample_helpers import SAMPLE_HELPERS
 
 IMPORTS = {
@@ -88,7 +89,33 @@ UNPADDED = """def unpadded(output, order=None, valid=None):
         return {name: unpadded(value, order, valid) for name, value in output.items()}
     return tuple(unpadded(value, order, valid) for value in output)
 """
+IN_SEGMENTS = """def in_segments(network, x, length, dim, stop=False, again=False, state=None):
+    # a recurrent network so many steps at a time: gradients stop between them, or each part is computed anew
+    outputs = []
+    for part in x.split(length, dim):
+        if again:
+            output, state = checkpoint(network, part, state, use_reentrant=False)
+        else:
+            output, state = network(part, state)
+        if stop:
+            state = state.detach() if isinstance(state, torch.Tensor) else tuple(s.detach() for s in state)
+        outputs.append(output)
+    return torch.cat(outputs, dim)
+"""
+IN_PARTS = """def in_parts(part, size, *draws):
+    # the results for all draws, a few of them at a time
+    if size >= len(draws[0]):
+        return part(*draws)
+    pieces = zip(*(draw.split(max(size, 1)) for draw in draws))
+    if torch.is_grad_enabled():
+        found = [checkpoint(part, *few, use_reentrant=False, preserve_rng_state=False) for few in pieces]
+    else:
+        found = [part(*few) for few in pieces]
+    return tuple(torch.cat(results) for results in zip(*found))
+"""
 HELPERS = {
+    "in_parts": IN_PARTS,
+    "in_segments": IN_SEGMENTS,
     "unpadded": UNPADDED,
     "backwards": BACKWARDS,
     "xlogy": XLOGY,
@@ -100,6 +127,7 @@ HELPERS = {
     **SAMPLE_HELPERS,
     **CLOSED_FORM_HELPERS,
     **ESTIMATOR_HELPERS,
+    **ROW_HELPERS,
 }
 """Functions that generated code defines for itself, by name."""
 

@@ -7,10 +7,12 @@ import linecache
 import threading
 import weakref
 from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from symdgm.errors import SupportError
 from symdgm.lowering import (
@@ -21,10 +23,14 @@ from symdgm.lowering import (
     TooManyStates,
     compiled,
     emit,
+    environment,
+    function_text,
     unshare,
 )
-from symdgm.lowering.naming import Names, identifier
 from symdgm.runtime.compiling import Compiled
+from symdgm.runtime.inputs import identifiers
+from symdgm.runtime.parts import Divider
+from symdgm.runtime.precision import Narrowed, full_precision, surrounding
 from symdgm.runtime.programs import Program, Programs, Result, parted
 
 _NOTHING = torch.empty(0)
@@ -47,6 +53,8 @@ class Runner:
         anchor: a tensor whose dtype and device new tensors take, or None for torch's default.
         sharing: whether a network is called once for all occurrences of the same distribution.
         backend: of `torch.compile`, or None for plain PyTorch.
+        precision: in which networks compute, or None for that of their weights.
+        budget: bytes for what networks compute of draws and states, or None for as many as that takes.
     """
 
     def __init__(
@@ -58,16 +66,19 @@ class Runner:
         *,
         sharing: bool = True,
         backend: str | None = None,
+        precision: torch.dtype | None = None,
+        budget: int | None = None,
     ) -> None:
         self.frozen = frozen
         self.names = names
         self.docstring = docstring
         self.anchor = anchor
-        self.sharing, self.backend = sharing, backend
+        self.sharing, self.backend, self.precision, self.budget = sharing, backend, precision, budget
+        self._narrowed: dict[tuple[str, torch.dtype], Narrowed] = {}
         self.programs = Programs()
         self.latest: dict[Output, Program] = {}
         self.events: dict[str, torch.Size] = {}
-        self.identifiers = _identifiers(frozen)
+        self.identifiers = identifiers(frozen)
         self._making = threading.RLock()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -94,14 +105,19 @@ class Runner:
         self.programs.hits += 1
         self.latest[output] = program
         try:
-            return self._told(program.function(**self.arguments(program, data, n)))
+            arguments = self.arguments(program, data, n)
+            with full_precision(self._device(data)):
+                return self._told(program.function(**arguments))
         except (RuntimeError, IndexError) as error:
             self._explain(program, data, error)
             raise
 
     def of(self, frozen: Frozen, names: list[str]) -> Runner:
         """A runner of another plan that runs it in the same way."""
-        return Runner(frozen, names, self.docstring, self.anchor, sharing=self.sharing, backend=self.backend)
+        return Runner(
+            frozen, names, self.docstring, self.anchor,
+            sharing=self.sharing, backend=self.backend, precision=self.precision, budget=self.budget,
+        )  # fmt: skip
 
     def _told(self, result: Result) -> Result:
         """A result that a derivative has tracked though nobody asked for gradients, without its graph."""
@@ -146,21 +162,52 @@ class Runner:
         self, key: Hashable, data: Mapping[str, Tensor], n: int, output: Output
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The first evaluation for a kind of input, which makes its function."""
+        if self.budget is not None and not self.frozen.bound.sequences:
+            return self._first_in_parts(key, data, n, output)
         emission = self._emitted(data, n, output)
+        self._keep(key, output, emission, emission.text)
+        return self._told(emission.result)
+
+    def _first_in_parts(
+        self, key: Hashable, data: Mapping[str, Tensor], n: int, output: Output
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The same within a budget of memory: the function is made on two examples."""
+        with _undone(self.frozen, self._device(data)):
+            emission = self._emitted({name: v[:2] for name, v in data.items()}, min(n, 2), output)
+            program = self._keep(key, output, emission, emission.text)
+            values = {**environment(), **self.arguments(program, data, n)}
+            batch = next((len(v) for v in data.values()), n)
+            with torch.enable_grad(), full_precision(self._device(data)):
+                divider = Divider(emission.statements, emission.draws, values, batch)
+            assert self.budget is not None
+            statements = divider.divided(self.budget, self._size(data))
+        inputs = dict(program.inputs)
+        text = function_text(
+            FUNCTION,
+            self.docstring,
+            [i for i in inputs if inputs[i].startswith("data:")],
+            [i for i in inputs if not inputs[i].startswith("data:")],
+            statements,
+            "value, terms",
+        )
+        self.programs[key] = self.latest[output] = replace(program, text=text, function=self._callable(text))
+        return self(data, n=n, output=output)
+
+    def _keep(self, key: Hashable, output: Output, emission: Emission, text: str) -> Program:
+        """Makes the function of an emission."""
         by_identifier = {i: what for what, i in self.identifiers.items()}
         inputs = tuple((i, by_identifier[i]) for i in emission.inputs)
         self.events.update(emission.events)
-        program = Program(
-            emission.text,
-            self._callable(emission.text),
-            inputs,
-            emission.statements,
-            emission.labels,
-            emission.ranges,
-        )
+        function = self._callable(text)
+        program = Program(text, function, inputs, emission.statements, emission.labels, emission.ranges)
         self.programs.keep(key, program)
         self.latest[output] = program
-        return self._told(emission.result)
+        return program
+
+    def _size(self, data: Mapping[str, Tensor]) -> str:
+        """The text of the number of examples."""
+        first = next(iter(data), None)
+        return self.identifiers["n"] if first is None else f"{self.identifiers[f'data:{first}']}.shape[0]"
 
     def _callable(self, text: str) -> Callable[..., Result]:
         function = _function(text)
@@ -193,7 +240,7 @@ class Runner:
                     raise
             torch.set_rng_state(noise)
             self.frozen = self.frozen.lowered_again()
-            self.identifiers = _identifiers(self.frozen)
+            self.identifiers = identifiers(self.frozen)
             self.programs.clear()
 
     def _emit(self, data: Mapping[str, Tensor], n: int, output: Output) -> Emission:
@@ -203,15 +250,14 @@ class Runner:
             for what, i in self.identifiers.items()
             if not _absent(what, data)
         }
-        first = next(iter(data), None)
-        size = self.identifiers["n"] if first is None else f"{self.identifiers[f'data:{first}']}.shape[0]"
-        with torch.set_grad_enabled(self.frozen.differentiates or torch.is_grad_enabled()):
+        gradients = self.frozen.differentiates or torch.is_grad_enabled()
+        with torch.set_grad_enabled(gradients), full_precision(self._device(data)):
             return emit(
                 self.frozen if self.sharing else unshare(self.frozen),
                 values,
                 arguments=self.identifiers,
                 names=self.names,
-                batch=size,
+                batch=self._size(data),
                 output=output,
                 docstring=self.docstring,
             )
@@ -221,7 +267,7 @@ class Runner:
         if kind == "data":
             return data[name]
         if kind == "network":
-            return self.frozen.sources[name].call
+            return self._network(name, data)
         if kind == "scalar":
             return self.frozen.bound.environment.scalars.tensor(name, like)
         if kind == "size":
@@ -242,12 +288,40 @@ class Runner:
             return self.frozen.bound.environment.factors[int(name)].distribution
         return {"n": n, "dtype": like.dtype, "device": like.device}[kind]
 
+    def _network(self, name: str, data: Mapping[str, Tensor]) -> Callable[..., Any]:
+        """A network as it is called: in half precision where that is asked for, here or all around."""
+        call = self.frozen.sources[name].call
+        dtype = self.precision or surrounding(self._device(data))
+        if dtype is None:
+            return call
+        known = self._narrowed.get((name, dtype))
+        if known is None or known.network is not call:
+            known = self._narrowed[name, dtype] = Narrowed(call, dtype)
+        return known
+
+    def _device(self, data: Mapping[str, Tensor]) -> str:
+        """The kind of device of the data, or of the networks."""
+        first = next(iter(data.values()), None)
+        found = self.anchor() if first is None else first
+        return "cpu" if found is None else found.device.type
+
     def _like(self, data: Mapping[str, Tensor]) -> Tensor:
         """A floating tensor whose dtype and device new tensors take."""
         anchor = self.anchor()
         if anchor is None:
             anchor = next((v for v in data.values() if v.is_floating_point()), None)
         return torch.empty(0) if anchor is None else anchor
+
+
+@contextmanager
+def _undone(frozen: Frozen, device: str) -> Iterator[None]:
+    """Inside, noise may be drawn and networks may be called; afterwards neither has happened."""
+    modules = [s.call for s in frozen.sources.values() if isinstance(s.call, nn.Module)]
+    buffers = {id(b): (b, b.clone()) for module in modules for b in module.buffers()}
+    with torch.random.fork_rng(devices=None if device == "cuda" else [], device_type="cuda"):
+        yield
+    for buffer, before in buffers.values():
+        buffer.copy_(before)
 
 
 def _function(text: str) -> Callable[..., tuple[Tensor, dict[str, Tensor]]]:
@@ -262,42 +336,3 @@ def _function(text: str) -> Callable[..., tuple[Tensor, dict[str, Tensor]]]:
 def _absent(what: str, data: Mapping[str, Tensor]) -> bool:
     kind, _, name = what.partition(":")
     return kind == "data" and name not in data
-
-
-def _identifiers(frozen: Frozen) -> dict[str, str]:
-    """What an objective may take → its identifier in generated code."""
-    names = Names()
-    return {what: _reserved(what) or names.fresh(hint) for what, hint in _wanted(frozen)}
-
-
-def _reserved(what: str) -> str | None:
-    return what if what in ("n", "dtype", "device") else None
-
-
-def _wanted(frozen: Frozen) -> Iterator[tuple[str, str]]:
-    bound = frozen.bound
-    for name in bound.data:
-        yield f"data:{name}", name
-    if bound.lengths is not None:
-        yield f"data:{bound.lengths}", bound.lengths
-    for sequence in bound.beginnings:
-        yield f"initial:{sequence}", f"{sequence}_0"
-    for name in bound.scalars:
-        yield f"{'size' if name in bound.environment.sizes else 'scalar'}:{name}", name
-    for name in bound.environment.tables:
-        yield f"table:{name}", name
-    for name in frozen.choices.scalars.values():
-        yield f"scalar:{name}", name
-    for name in frozen.choices.states:
-        yield f"state:{name}", name
-    for name in frozen.sources:
-        yield f"network:{name}", name
-    for factor in bound.environment.factors:
-        for parameter in factor.constants:
-            yield f"tensor:{factor.index}:{parameter}", f"{identifier(str(factor.node))}_{parameter}"
-        for name in factor.matrices:
-            hint = f"by_{name}" if name else "bias"
-            yield f"matrix:{factor.index}:{name}", f"{identifier(str(factor.node))}_{hint}"
-    for factor in bound.environment.factors:
-        yield f"factor:{factor.index}", identifier(str(factor.node))
-    yield from (("n", "n"), ("dtype", "dtype"), ("device", "device"))

@@ -19,6 +19,7 @@
 | `discrete_vae` | binary latent variables, under any estimator |
 | `wake_sleep`, `reweighted_wake_sleep` | two players, each of whom learns from the other's draws |
 | `gan`, `wgan_gp`, `lsgan` | a generator against a critic |
+| `hidden_markov` | sequences with a chain of finite states, by their exact likelihood |
 | `deep_markov` | sequences with a chain of latent states |
 | `srnn` | the same chain on top of a recurrent network, with an inference network that smooths |
 | `td_vae` | jumps from what is believed at one step to a later one |
@@ -40,6 +41,7 @@ from symdgm.zoo.disentangling import beta_tcvae, beta_vae, factor_vae
 from symdgm.zoo.flows import glow, image_real_nvp, planar_posterior, real_nvp
 from symdgm.zoo.gans import gan, lsgan, wgan_gp
 from symdgm.zoo.gaussian_mixture import expectation_maximisation, gaussian_mixture
+from symdgm.zoo.hidden_markov import hidden_markov
 from symdgm.zoo.hierarchical import hierarchical
 from symdgm.zoo.iwae import iwae
 from symdgm.zoo.kalman_vae import kalman_vae
@@ -79,6 +81,7 @@ __all__ = [
     "gan",
     "gaussian_mixture",
     "glow",
+    "hidden_markov",
     "hierarchical",
     "image_real_nvp",
     "info_vae",

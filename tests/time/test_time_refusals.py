@@ -207,6 +207,15 @@ def test_a_network_over_whole_sequences_that_returns_one_value():
         sd.Objective("sum_{t=1}^T log p(x_t|h_t)", *factors)(x=X)
 
 
+@pytest.mark.parametrize("sides", ["sg[{}] || {}", "{} || sg[{}]"])
+def test_a_law_of_whole_sequences_that_is_stopped(sides):
+    q, p = sd.Normal("q(z_t|z_{t-1},x_t)", Gaussian(6, 2)), sd.Normal("p(z_t|z_{t-1})", Gaussian(2, 2))
+    text = f"KL[{sides.format('q(z_{1:T}|x_{1:T})', 'p(z_{1:T})')}]"
+    words = r"stops a law of whole sequences, .*(?s:.*)`sum_\{t=1\}\^T KL\[sg\["
+    with pytest.raises(NotSupportedError, match=words):
+        sd.Objective(text, q, p, z_0=0.0, z=2)
+
+
 def test_no_sequence_is_observed():
     factors = [sd.Normal("q(z_t|z_{t-1})", Gaussian(2, 2))]
     with pytest.raises(

@@ -65,6 +65,7 @@ HELPERS = {
 SEQUENTIAL = {
     "action_markov",
     "deep_markov",
+    "hidden_markov",
     "kalman_vae",
     "linear_dynamics",
     "srnn",

@@ -74,6 +74,7 @@ def _recurrent(writer: Writer, node: PlanNode, inputs: list[Operand], call: str,
         text = f"{text}[{flip}]"
     start = _start(writer, node, backward)
     if module.bidirectional and steps.order:
+        _called(writer, node, call, text, start)
         run = f"{call}(PackedSequence({text}, torch.tensor({steps.counts})){start})[0].data"
     else:
         grid, back = f"{text}.unflatten(0, (len({steps.counts}), -1))", ".flatten(0, 1)"
@@ -83,12 +84,35 @@ def _recurrent(writer: Writer, node: PlanNode, inputs: list[Operand], call: str,
             grid, back = f"{values}.new_zeros({shape}).masked_scatter({mask}, {values})", f"[{steps.valid}]"
             grid = script.assign(f"{name}_padded", grid)
         turn = ".transpose(0, 1)" if module.batch_first else ""
-        run = f"{call}({grid}{turn}{start})[0]{turn}{back}"
+        run = f"{_called(writer, node, call, f'{grid}{turn}', start)}{turn}{back}"
     found = run_call(writer, run, inputs)
     name = script.names.fresh(f"{name}_t")
     script.values[name] = found[script.values[flip]] if flip else found
     script.record(f"{name} = {run}{f'[{flip}]' if flip else ''}", (name,), node.origin)
     return Operand(name, ATOM, (STEPS,), 1)
+
+
+def _called(writer: Writer, node: PlanNode, call: str, text: str, start: str) -> str:
+    """The outputs of a recurrent module, whose state is cut or computed anew as that of a loop is.
+
+    Raises:
+        NotSupportedError: gradients that stop in a module that reads in both directions.
+    """
+    segments, module = writer.frozen.segments, writer.frozen.readings[node].call
+    assert isinstance(module, FUSED)
+    length = segments.truncate or segments.checkpoint
+    if segments.truncate and module.bidirectional:
+        raise NotSupportedError(
+            f"`truncate` cannot stop gradients in `{node.origin}`, whose module reads in both directions",
+            hint="use two modules, one forward and one backward in time, or leave `truncate` out",
+        )
+    if not length or module.bidirectional:
+        return f"{call}({text}{start})[0]"
+    options = [f"dim={int(module.batch_first)}"]
+    options += ["stop=True"] if segments.truncate else []
+    options += ["again=True"] if segments.checkpoint else []
+    options += [f"state={start.removeprefix(', ')}"] if start else []
+    return f"in_segments({call}, {text}, {length}, {', '.join(options)})"
 
 
 def _start(writer: Writer, node: PlanNode, backward: bool) -> str:
