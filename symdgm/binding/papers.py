@@ -12,6 +12,7 @@ from symdgm.expressions.applications import Apply, Call, Density
 from symdgm.expressions.arithmetic import Power, Times
 from symdgm.expressions.names import IndexRange, Labelled, Name, Relation, Subscripted, spelled
 from symdgm.expressions.statements import Definition
+from symdgm.expressions.steps import at_offset, is_size
 
 ATOMS = (Name, Subscripted, Labelled)
 IDENTITY = Name("I")
@@ -26,7 +27,7 @@ def as_papers_mean(text: Written, names: Mapping[str, object], read: Callable[[s
 
     ``\sigma^2(x)`` of a network is ``\sigma(x)^2``, not a product; in the last place of a normal,
     ``\sigma^2 I`` and ``\mathrm{diag}(\sigma^2)`` are the variances on the diagonal, since the family is
-    diagonal. ``x_{<=T}`` is the whole sequence, ``x_{1:T}``.
+    diagonal. ``x_{<=T}`` is the whole sequence, ``x_{1:T}``, and ``x_{<T}`` all but its last step.
 
     Args:
         text: what was read.
@@ -52,13 +53,17 @@ def _written_out(node: Basic, networks: Set[str], diagonal: bool) -> Basic:
 
 
 def _whole_sequence(name: Subscripted) -> Basic:
-    """``x_{1:T}`` of ``x_{<=T}``; a size is a capital letter, so that ``x_{<=t}`` is the past of a step."""
+    """``x_{1:T}`` of ``x_{<=T}`` and ``x_{1:T-1}`` of ``x_{<T}``.
+
+    A size is a capital letter, so that ``x_{<=t}`` is the past of a step.
+    """
     index = name.indices[0]
-    if len(name.indices) > 1 or not isinstance(index, Relation) or str(index.args[0]) != "<=":
+    if len(name.indices) > 1 or not isinstance(index, Relation) or str(index.args[0]) not in ("<", "<="):
         return name
-    end = index.args[2]
-    whole = isinstance(end, Name) and end.text[0].isupper()
-    return Subscripted(name.head, IndexRange(Integer(1), end)) if whole else name
+    end, operator = index.args[2], str(index.args[0])
+    if not is_size(end):
+        return name
+    return Subscripted(name.head, IndexRange(Integer(1), at_offset(end, -int(operator == "<"))))
 
 
 def _product(*factors: Basic) -> Basic:

@@ -17,7 +17,7 @@ def read_quotient(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basic
     if not (isinstance(factor, Apply) and reader.is_product(factor)):
         return Quotient(reader.read(above, scope), reader.read(below, scope))
     head, argument = factor.args
-    quotient = Quotient(reader.read(above, scope), reader.name(head, scope))
+    quotient = Quotient(reader.read(above, scope), reader.read(head, scope))
     return Times(quotient, reader.read(Power(argument, *power) if power else argument, scope))
 
 
@@ -27,4 +27,4 @@ def read_power(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basic:
     if not (isinstance(factor, Apply) and reader.is_product(factor)):
         return Power(reader.read(factor, scope), reader.read(exponent, scope))
     head, argument = factor.args
-    return Times(reader.name(head, scope), Power(reader.read(argument, scope), reader.read(exponent, scope)))
+    return Times(reader.read(head, scope), Power(reader.read(argument, scope), reader.read(exponent, scope)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sympy import Basic, Tuple, preorder_traversal
 
 from symdgm.binding.environment import Environment
-from symdgm.binding.factors import Factor, Match, values_of
+from symdgm.binding.factors import ATOMS, Factor, Match, values_of
 from symdgm.binding.joint_draws import factors_at
 from symdgm.binding.paths import Path, path_of, sequence_factor, step_factor, timeline
 from symdgm.binding.timeline import Timeline
@@ -51,7 +51,7 @@ def read_step(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basic | N
                 f"`{node}` stands outside of a sum over `{time.index}`",
                 hint=f"write `sum_{{{time.index}=1}}^{time.length} (...)` around all that depends on it",
             )
-    if jump is not None:
+    if jump is not None and jump != time.length:
         reader.observe(jump, argument=True)
     if step_factor(reader.environment, sequence) is None:
         maker = sequence_factor(reader.environment, sequence)
@@ -127,12 +127,19 @@ def _drawn(
     time = timeline(environment)
     for node in preorder_traversal(body):
         for match in (m for law in _laws(node) for m in _factors_of(environment, law)):
-            if any(time.offset(v) is not None and time.whole(base(v)) not in scope for v in match.values):
-                yield match.factor, match.values
+            values = tuple((time.component(v) or (v, None))[0] for v in match.values)
+            if any(time.offset(v) is not None and time.whole(base(v)) not in scope for v in values):
+                yield match.factor, values
 
 
 def _factors_of(environment: Environment, law: Basic) -> list[Match]:
-    """The factors of one step that a law draws; of ``q(z_{<=t}|x_{<=t})`` those that draw its last step."""
+    """The factors of one step that a law draws; of ``q(z_{<=t}|x_{<=t})`` those that draw its last step.
+
+    A bare name is the only factor of that name.
+    """
+    if isinstance(law, ATOMS):
+        named = environment.named(law)
+        return [Match(f, f.variables, f.givens) for f in named] if len(named) == 1 else []
     if not is_path_so_far(environment, law):
         return factors_at(environment, law)
     time = timeline(environment)

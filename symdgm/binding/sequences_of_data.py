@@ -45,8 +45,8 @@ def steps_of_data(formulas: Iterable[Basic], declared: Sequence[Basic], bound: C
 def _steps(node: Basic, time: Basic) -> Iterator[tuple[Basic, int]]:
     """The variables with an index that counts from some letter, and how far."""
     for name in preorder_traversal(node):
-        if isinstance(name, Subscripted) and len(name.indices) == 1:
-            offset = offset_of(name.indices[0], time)
+        for index in name.indices[:2] if isinstance(name, Subscripted) else ():
+            offset = offset_of(index, time)
             if offset is not None:
                 yield base(name), offset
 

@@ -12,7 +12,7 @@ from symdgm.binding.sequences_of_data import steps_of_data
 from symdgm.errors import NotSupportedError, OptionError
 from symdgm.expressions.indices import Aggregate
 from symdgm.expressions.names import IndexRange, Name, Relation, Subscripted, base
-from symdgm.expressions.steps import at_offset, counted_from, offset_of, past_of
+from symdgm.expressions.steps import at_offset, counted_from, is_size, offset_of, past_of
 
 ONE = Integer(1)
 LENGTH = Name("T")
@@ -51,16 +51,26 @@ class Timeline:
         return int(index) if isinstance(index, Integer) and index > 0 else None
 
     def jump(self, node: Basic) -> Basic | None:
-        """The data that say which step ``b_{t_1}`` is; None for anything else."""
+        """The data that say which step ``b_{t_1}`` is, or the length, of ``b_T``; None for anything else."""
         if not isinstance(node, Subscripted) or base(node) not in self.sequences or len(node.indices) != 1:
             return None
-        return node.indices[0] if node.indices[0] in self.jumps else None
+        return node.indices[0] if node.indices[0] in {*self.jumps, self.length} else None
 
     def past(self, node: Basic) -> int | None:
         """How many steps before now a slice ends: 0 for ``x_{<=t}``, 1 for ``x_{<t}``; None for no slice."""
         if not isinstance(node, Subscripted) or base(node) not in self.sequences or len(node.indices) != 1:
             return None
         return past_of(node.indices[0], self.index)
+
+    def component(self, node: Basic) -> tuple[Basic, Basic] | None:
+        """``x_t`` and ``j`` of ``x_{t,j}``, a component of a step; None for anything else."""
+        if not isinstance(node, Subscripted) or base(node) not in self.sequences or len(node.indices) != 2:
+            return None
+        first, second = node.indices
+        for step, index in ((first, second), (second, first)):
+            if offset_of(step, self.index) is not None:
+                return Subscripted(node.head, step), index
+        return None
 
     def is_range(self, node: Basic) -> bool:
         """Whether a name is a whole sequence, ``z_{1:T}``."""
@@ -124,7 +134,9 @@ def timeline_of(
         # The name of a law, p_t of p_t(z|x), is no step.
         return (s for s in _subscripted(node) if s not in heads)
 
-    stepped = {(i, base(s)) for node in declared for s in subscripted(node) for i in _indices(s)}
+    stepped = {
+        (i, base(s)) for node in declared for s in subscripted(node) for i in _indices(s) if not is_size(i)
+    }
     sums = [n.index for e in formulas for n in preorder_traversal(e) if isinstance(n, Aggregate)]
     summed = {i.variable for i in sums}
     letters = {i for i, _ in stepped}
@@ -148,7 +160,7 @@ def timeline_of(
     (index,) = indices
     sequences = {s for i, s in stepped if i == index}
     for formula in formulas:
-        sequences |= {base(s) for s in subscripted(formula) if index in _indices(s)}
+        sequences |= {base(s) for s in subscripted(formula) if index in map(counted_from, s.indices[:2])}
     sequences |= named
     for node in (*formulas, *declared):
         slices = (s for s in subscripted(node) if len(s.indices) == 1)

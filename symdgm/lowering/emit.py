@@ -68,6 +68,7 @@ def emit(
     batch: str,
     output: Output,
     docstring: str,
+    helpers: Mapping[str, Any] | None = None,
 ) -> Emission:
     """Write the function for a plan while running it once on its inputs.
 
@@ -80,6 +81,7 @@ def emit(
         batch: the text of the batch's size, such as ``x.shape[0]``.
         output: whether the terms are averaged over the batch, kept by example, or kept with their events.
         docstring: one line about the function.
+        helpers: what takes the place of helpers of generated code, with the same results.
 
     Raises:
         ShapeError: shapes of values, parameters and outputs of networks that do not fit together.
@@ -89,6 +91,7 @@ def emit(
         NonFiniteError: an operation on numbers has no finite value.
     """
     writer = Writer(frozen, inputs, arguments, batch)
+    writer.script.values.update(helpers or {})
     finished = [_term(writer, root, name, output) for root, name in zip(frozen.roots, names, strict=True)]
     result = _finish(writer, frozen.roots, names, finished, output)
     data = [i for i in writer.used if i in writer.positional]

@@ -16,12 +16,13 @@ from symdgm.errors import ShapeError, SupportError, SymdgmError
 from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.names import base, spelled
 from symdgm.lowering.naming import literal
-from symdgm.lowering.operands import ATOM, STEPS, Axis, Operand
+from symdgm.lowering.operands import ACTIVE, ATOM, STEPS, Axis, Operand
 from symdgm.lowering.plan import PlanNode
 from symdgm.lowering.row_helpers import REPAYS
 from symdgm.lowering.sources import function_source
 from symdgm.lowering.time.layout import layout, padded
 from symdgm.lowering.time.single_steps import is_one_step, one_step
+from symdgm.lowering.time.so_far import so_far
 
 if TYPE_CHECKING:
     from symdgm.lowering.writer import Writer
@@ -92,7 +93,9 @@ def emit_network(writer: Writer, node: PlanNode) -> Operand:
     source = writer.frozen.readings[node]
     inputs = [_input(writer, a) for a in node.args]
     whole = len(node.detail) > 1
-    call = (_whole if whole else _call)(writer, node, source, inputs)
+    active = any(ACTIVE in i.axes for i in inputs)
+    write = (_until_now if active else _whole) if whole else _call
+    call = write(writer, node, source, inputs)
     raw = run_call(writer, call.text, inputs)
     shown = f"{source.label}({', '.join(i.text for i in inputs)})"
     outputs = _unpack(writer, call, raw, source.read(raw), shown)
@@ -156,6 +159,15 @@ def _whole(writer: Writer, node: PlanNode, source: NetworkSource, inputs: list[O
     places = f", {steps.order}, {steps.valid}" if steps.order else ""
     text = f"unpadded({writer.argument(f'network:{node.word()}')}({', '.join(texts)}){places})"
     return _Call(node, text, (STEPS,), "", (int(writer.script.run(writer.size(STEPS))),))
+
+
+def _until_now(writer: Writer, node: PlanNode, source: NetworkSource, inputs: list[Operand]) -> _Call:
+    """A call over all steps so far, whose last outputs are taken."""
+    texts = [so_far(writer, node, i) if i.axes else i.text for i in inputs]
+    if source.by_keyword:
+        texts = [f"{k}={t}" for k, t in zip(source.arguments, texts, strict=True)]
+    text = f"latest({writer.argument(f'network:{node.word()}')}({', '.join(texts)}))"
+    return _Call(node, text, (ACTIVE,), "", (int(writer.script.run("count")),))
 
 
 def _lead(writer: Writer, inputs: list[Operand], axes: tuple[Axis, ...]) -> str:

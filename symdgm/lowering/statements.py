@@ -45,6 +45,7 @@ IMPORTS = {
     "math": "import math",
     "torch": "import torch",
     "binary_cross_entropy_with_logits": "from torch.nn.functional import binary_cross_entropy_with_logits",
+    "linear": "from torch.nn.functional import linear",
     "logsigmoid": "from torch.nn.functional import logsigmoid",
     "softplus": "from torch.nn.functional import softplus",
     "PackedSequence": "from torch.nn.utils.rnn import PackedSequence",
@@ -80,6 +81,14 @@ CHAINS = (
     log_product, forward_messages, tree_of_steps, forward_algorithm, kalman_steps, kalman_filter,
 )  # fmt: skip
 """Functions of chains, whose own source is what generated code defines; callees come first."""
+CARRIED = """def carried(step, counts, state, given):
+    # step after step, each for as many sequences as have it; what they keep is put together
+    kept = []
+    for count, *now in zip(counts, *(values.split(counts) for values in given)):
+        state, entries = step(count, *(value[:count] for value in state), *now)
+        kept.append(entries)
+    return [torch.cat(entries) for entries in zip(*kept)]
+"""
 UNPADDED = """def unpadded(output, order=None, valid=None):
     # what a network returned for whole sequences, step by step
     if isinstance(output, torch.Tensor):
@@ -113,9 +122,19 @@ IN_PARTS = """def in_parts(part, size, *draws):
         found = [part(*few) for few in pieces]
     return tuple(torch.cat(results) for results in zip(*found))
 """
+LATEST = """def latest(output):
+    # the last step of what a network returned for sequences
+    if isinstance(output, torch.Tensor):
+        return output[:, -1]
+    if isinstance(output, dict):
+        return {name: latest(value) for name, value in output.items()}
+    return tuple(latest(value) for value in output)
+"""
 HELPERS = {
-    "in_parts": IN_PARTS,
+    "carried": CARRIED,
     "in_segments": IN_SEGMENTS,
+    "in_parts": IN_PARTS,
+    "latest": LATEST,
     "unpadded": UNPADDED,
     "backwards": BACKWARDS,
     "xlogy": XLOGY,
@@ -139,6 +158,7 @@ def environment() -> Mapping[str, Any]:
         "math": math,
         "torch": torch,
         "binary_cross_entropy_with_logits": functional.binary_cross_entropy_with_logits,
+        "linear": functional.linear,
         "logsigmoid": functional.logsigmoid,
         "softplus": functional.softplus,
         "PackedSequence": PackedSequence,
@@ -254,8 +274,16 @@ def _names(source: str) -> set[str]:
     return {token.string for token in tokens if token.type == tokenize.NAME}
 
 
-def compiled(text: str, name: str, filename: str) -> Any:
-    """The function that a source text defines; tracebacks show its lines."""
+def compiled(text: str, name: str, filename: str, helpers: Mapping[str, Any] | None = None) -> Any:
+    """The function that a source text defines; tracebacks show its lines.
+
+    Args:
+        text: the source.
+        name: the function's name in it.
+        filename: what tracebacks call it.
+        helpers: what takes the place of helpers that the source defines, with the same results.
+    """
     namespace: dict[str, Any] = {}
     exec(compile(text, filename, "exec"), namespace)
+    namespace.update({k: v for k, v in (helpers or {}).items() if k in namespace})
     return namespace[name]

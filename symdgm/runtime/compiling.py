@@ -28,10 +28,18 @@ class Compiled:
         function: a generated function.
         backend: of `torch.compile`, such as ``"inductor"``.
         data: which of its arguments have the batch as their first axis.
+        plain: what runs where it cannot be compiled, with the same results; else the function.
     """
 
-    def __init__(self, function: Callable[..., Result], backend: str, data: Sequence[str]) -> None:
-        self.plain = function
+    def __init__(
+        self,
+        function: Callable[..., Result],
+        backend: str,
+        data: Sequence[str],
+        plain: Callable[..., Result] | None = None,
+    ) -> None:
+        self.plain = plain or function
+        self._function = function
         self.why = ""
         self._backend = backend
         self._data = tuple(data)
@@ -56,7 +64,7 @@ class Compiled:
 
         self._mark = maybe_mark_dynamic
         options: Any = {"fallback_random": True} if self._backend == "inductor" else None
-        self._fast = torch.compile(self.plain, fullgraph=True, backend=self._backend, options=options)
+        self._fast = torch.compile(self._function, fullgraph=True, backend=self._backend, options=options)
 
     def _tried(self, arguments: dict[str, Any]) -> Result:
         from torch._dynamo.exc import TorchDynamoException

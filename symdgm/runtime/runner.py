@@ -27,6 +27,7 @@ from symdgm.lowering import (
     function_text,
     unshare,
 )
+from symdgm.runtime.carried import Carried
 from symdgm.runtime.compiling import Compiled
 from symdgm.runtime.inputs import identifiers
 from symdgm.runtime.parts import Divider
@@ -69,23 +70,23 @@ class Runner:
         precision: torch.dtype | None = None,
         budget: int | None = None,
     ) -> None:
-        self.frozen = frozen
-        self.names = names
-        self.docstring = docstring
-        self.anchor = anchor
+        self.frozen, self.names = frozen, names
+        self.docstring, self.anchor = docstring, anchor
         self.sharing, self.backend, self.precision, self.budget = sharing, backend, precision, budget
         self._narrowed: dict[tuple[str, torch.dtype], Narrowed] = {}
         self.programs = Programs()
         self.latest: dict[Output, Program] = {}
         self.events: dict[str, torch.Size] = {}
         self.identifiers = identifiers(frozen)
+        self.carried = Carried()
         self._making = threading.RLock()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in vars(self).items() if k not in ("programs", "latest", "_making")}
+        return {k: v for k, v in vars(self).items() if k not in ("programs", "latest", "carried", "_making")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, programs=Programs(), latest={}, _making=threading.RLock())
+        kept = {"programs": Programs(), "latest": {}, "carried": Carried()}
+        vars(self).update(state, **kept, _making=threading.RLock())
 
     def __call__(
         self, data: Mapping[str, Tensor], *, n: int = 1, output: Output = Output.MEAN
@@ -132,7 +133,13 @@ class Runner:
         A network that squeezes returns other axes for one example than for several.
         """
         size = next((len(v) for v in data.values()), n)
-        return (output, size == 1, *((k, self._event(k, v), v.dtype, v.device) for k, v in data.items()))
+        around = surrounding(self._device(data))
+        return (
+            output,
+            size == 1,
+            around,
+            *((k, self._event(k, v), v.dtype, v.device) for k, v in data.items()),
+        )
 
     def _event(self, name: str, value: Tensor) -> Hashable:
         """The event shape; of a sequence, whatever its number of steps."""
@@ -210,11 +217,11 @@ class Runner:
         return self.identifiers["n"] if first is None else f"{self.identifiers[f'data:{first}']}.shape[0]"
 
     def _callable(self, text: str) -> Callable[..., Result]:
-        function = _function(text)
+        function = _function(text, {"carried": self.carried})
         if self.backend is None:
             return function
         data = [i for what, i in self.identifiers.items() if what.startswith("data:")]
-        return Compiled(function, self.backend, data)
+        return Compiled(_function(text), self.backend, data, plain=function)
 
     def _explain(self, program: Program, data: Mapping[str, Tensor], error: Exception) -> None:
         """Raise what is wrong with the labels, if that is why PyTorch failed.
@@ -260,6 +267,7 @@ class Runner:
                 batch=self._size(data),
                 output=output,
                 docstring=self.docstring,
+                helpers={"carried": self.carried},
             )
 
     def _read(self, kind: str, name: str, data: Mapping[str, Tensor], n: int, like: Tensor) -> Any:
@@ -324,10 +332,10 @@ def _undone(frozen: Frozen, device: str) -> Iterator[None]:
         buffer.copy_(before)
 
 
-def _function(text: str) -> Callable[..., tuple[Tensor, dict[str, Tensor]]]:
+def _function(text: str, helpers: Mapping[str, Any] | None = None) -> Callable[..., Result]:
     """The function of a source; the lines that tracebacks show go when it goes."""
     filename = f"<symdgm objective {next(_serial)}>"
-    function: Callable[..., tuple[Tensor, dict[str, Tensor]]] = compiled(text, FUNCTION, filename)
+    function: Callable[..., Result] = compiled(text, FUNCTION, filename, helpers)
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
     weakref.finalize(function, linecache.cache.pop, filename, None).atexit = False
     return function

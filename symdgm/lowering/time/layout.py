@@ -185,8 +185,12 @@ def emit_first(writer: Writer, node: PlanNode) -> Operand:
 
 
 def emit_step_of(writer: Writer, node: PlanNode) -> Operand:
-    """The step of each sequence that data say, counted from 1."""
-    value, index = (writer.named("steps", writer.operands[a], a.origin) for a in node.args)
+    """The step of each sequence that data say, counted from 1, or its last."""
+    value = writer.named("steps", writer.operands[node.args[0]], node.args[0].origin)
+    if writer.operands[node.args[1]].number:  # all are of one length
+        text = f"{padded(writer, value)}[:, -1]"
+        return writer.named(_hint(node, "last"), Operand(text, ATOM, (BATCH,), value.rank), node.origin)
+    index = writer.named("steps", writer.operands[node.args[1]], node.args[1].origin)
     sequences = f"torch.arange({writer.batch_size()}, device={index.text}.device)"
     text = f"{padded(writer, value)}[{sequences}, {index.text} - 1]"
     return writer.named(_hint(node, "picked"), Operand(text, ATOM, (BATCH,), value.rank), node.origin)

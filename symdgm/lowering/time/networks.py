@@ -13,6 +13,7 @@ from symdgm.expressions.names import spelled
 from symdgm.lowering.networks import run_call
 from symdgm.lowering.operands import ATOM, STEPS, Operand
 from symdgm.lowering.plan import PlanNode
+from symdgm.lowering.time.cells import emit_cell, is_cell
 from symdgm.lowering.time.layout import layout, padded
 from symdgm.lowering.time.sequences import FUSED
 
@@ -73,6 +74,9 @@ def _recurrent(writer: Writer, node: PlanNode, inputs: list[Operand], call: str,
     if flip:
         text = f"{text}[{flip}]"
     start = _start(writer, node, backward)
+    if writer.inputs[call] is module and is_cell(module, script.run(text)):
+        return emit_cell(writer, node, text, start, flip)
+    start = f", {start}[None]" if start else ""
     if module.bidirectional and steps.order:
         _called(writer, node, call, text, start)
         run = f"{call}(PackedSequence({text}, torch.tensor({steps.counts})){start})[0].data"
@@ -133,11 +137,11 @@ def _start(writer: Writer, node: PlanNode, backward: bool) -> str:
             hint="a value of its own begins an nn.RNN or nn.GRU of one layer that runs forward; "
             "write other recurrences by a cell",
         )
-    sizes = f"1, {layout(writer).counts}[0], {call.hidden_size}"
+    sizes = f"{layout(writer).counts}[0], {call.hidden_size}"
     if isinstance(value, Tensor):
-        return f", {writer.argument(f'initial:{name}')}.expand({sizes}).contiguous()"
+        return f"{writer.argument(f'initial:{name}')}.expand({sizes}).contiguous()"
     like = f"dtype={writer.argument('dtype')}, device={writer.argument('device')}"
-    return f", torch.full(({sizes},), {value}, {like})"
+    return f"torch.full(({sizes}), {value}, {like})"
 
 
 def _spelled(sequence: object) -> str:
