@@ -74,7 +74,8 @@ def _recurrent(writer: Writer, node: PlanNode, inputs: list[Operand], call: str,
     if flip:
         text = f"{text}[{flip}]"
     start = _start(writer, node, backward)
-    if writer.inputs[call] is module and is_cell(module, script.run(text)):
+    plain = writer.inputs[call] is module and not writer.frozen.segments.some
+    if plain and is_cell(module, script.run(text)):
         return emit_cell(writer, node, text, start, flip)
     start = f", {start}[None]" if start else ""
     if module.bidirectional and steps.order:
