@@ -43,4 +43,4 @@ def so_far(writer: Writer, node: PlanNode, step: Operand) -> str:
         writer.histories[step.text] = name
         writer.script.values[name] = [writer.value(step)]
         writer.script.record(f"{name}.append({step.text})", ())
-    return f"torch.stack([step[:count] for step in {writer.histories[step.text]}], 1)"
+    return f"torch.stack([past[:count] for past in {writer.histories[step.text]}], 1)"
