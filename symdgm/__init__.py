@@ -33,6 +33,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from symdgm.caches import cache_clear, cache_info
 from symdgm.errors import SymdgmError
 from symdgm.expressions.signature import signature
 from symdgm.parsing import parse
@@ -145,6 +146,8 @@ __all__ = [
     "VonMises",
     "VonMisesFisher",
     "algebra",
+    "cache_clear",
+    "cache_info",
     "divergences",
     "equivalent",
     "estimators",
@@ -164,7 +167,7 @@ _MODULES = ("algebra", "divergences", "estimators")
 
 _ALGEBRA = ("E", "H", "KL", "exp", "log", "maximize", "minimize", "sg", "symbols")
 
-_LOADED = ("SymdgmError", "parse", "signature", *_MODULES, *_ALGEBRA)
+_LOADED = ("SymdgmError", "cache_clear", "cache_info", "parse", "signature", *_MODULES, *_ALGEBRA)
 
 _LAZY = {
     **dict.fromkeys((name for name in __all__ if name not in _LOADED), "symdgm.distributions"),

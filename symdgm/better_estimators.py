@@ -68,7 +68,7 @@ _TABLE: tuple[tuple[Callable[[Estimate], bool], Callable[[Estimate], str]], ...]
     ),
     (
         lambda e: e.estimator.kind is Kind.BIASED,
-        lambda e: "the estimator is biased: REBAR and DisARM are not",
+        lambda e: "the estimator is biased: the score function is not",
     ),
     (
         lambda e: _named(e, "score function") and e.count < 2,

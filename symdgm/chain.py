@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, final
 
 import torch
+from sympy import Basic
 from torch import Tensor
 
+from symdgm.binding import Environment
 from symdgm.binding.chains import Chain as BoundChain
 from symdgm.binding.chains import Sort
 from symdgm.binding.observations import collect
-from symdgm.distributions import Distribution
+from symdgm.distributions import Data, Distribution
 from symdgm.distributions.chains import finite, gaussian
 from symdgm.distributions.chains.forward import forward_algorithm
 from symdgm.distributions.chains.gaussian import Moments
 from symdgm.distributions.chains.kalman import kalman_filter
 from symdgm.errors import OptionError
+from symdgm.expressions.names import spelled
 from symdgm.lowering import environment
 from symdgm.objective import Objective
 
@@ -156,6 +159,23 @@ class Chain:
             return run.padded(continuous(run.matrices()))
         states = run.states()
         return run.padded([states[i] for i in discrete(run.tables())])
+
+
+def posterior_path(environment: Environment, density: Basic, data: Mapping[str, Tensor]) -> Tensor:
+    """A draw of a latent chain given what a model knows of its observations, ``[batch, time, *event]``.
+
+    Args:
+        environment: what is bound in the model.
+        density: the law of the observed sequences.
+        data: the observed sequences ``[batch, time, *event]``, and what else the density is given.
+    """
+    laws = [
+        f.distribution for f in environment.factors if not f.derived and not isinstance(f.distribution, Data)
+    ]
+    starts = {} if environment.time is None else environment.time.initial
+    names: dict[str, Any] = {name: tuple(shape) for name, shape in environment.shapes.items()}
+    names |= {f"{spelled(s)}_0": value for s, value in starts.items() if value is not None}
+    return Chain(str(density), *laws, **names).sample(data)
 
 
 class _Run:

@@ -11,6 +11,7 @@ from symdgm.binding.paths import timeline
 from symdgm.errors import DataError, OptionError, ShapeError, suggest
 from symdgm.expressions.names import spelled
 from symdgm.generation import Generator, count_of
+from symdgm.jumping import jump
 from symdgm.unrolling import Unrolled
 
 
@@ -36,6 +37,8 @@ def sample(
         ShapeError: the numbers of rows do not agree.
     """
     _check_given(generator, given)
+    if timeline(generator.environment).jumps:
+        return jump(generator, n, None if steps is None else _number(generator, steps), given, mean=mean)
     count = count_of(n, given)
     unrolled = Unrolled(generator, given, count, mean=mean)
     length = _steps(unrolled, steps)
@@ -94,7 +97,7 @@ def _check_given(generator: Generator, given: Mapping[str, Tensor]) -> None:
     time = timeline(generator.environment)
     sequences = {spelled(s) for s in time.sequences}
     variables = (v for f in generator.factors for v in (*f.variables, *f.givens) if not time.covers(v))
-    known = sequences | set(map(spelled, variables))
+    known = sequences | set(map(spelled, (*variables, *time.jumps)))
     for name, value in given.items():
         if name not in known:
             raise DataError(f"the model has no variable `{name}`", hint=suggest(name, known))
@@ -109,8 +112,11 @@ def _steps(unrolled: Unrolled, steps: object) -> int:
         raise OptionError("nothing says how many steps there are", hint=f"write `sample(n, {name}=32)`")
     if steps is None:
         return max(unrolled.given.values())
+    return _number(unrolled.generator, steps)
+
+
+def _number(generator: Generator, steps: object) -> int:
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-        raise OptionError(
-            f"`{unrolled.time.length}` is {steps!r}", hint="write a whole number of steps, 1 or more"
-        )
+        name = timeline(generator.environment).length
+        raise OptionError(f"`{name}` is {steps!r}", hint="write a whole number of steps, 1 or more")
     return steps

@@ -65,11 +65,12 @@ class Generator:
         if factor in path:
             return False
         for parent in map(spelled, factor.givens):
-            over = self._over(parent)
-            drawn = len(over) == 1 and self._is_reached(over[0], values, (*path, factor))
-            if parent not in values and not drawn:
+            if parent not in values and len(self._reached(parent, values, (*path, factor))) != 1:
                 return False
         return all(spelled(v) not in values for v in factor.variables)
+
+    def _reached(self, name: str, values: Mapping[str, Tensor], path: tuple[Factor, ...]) -> list[Factor]:
+        return [f for f in self._over(name) if self._is_reached(f, values, path)]
 
     def reconstruct(self, name: str, data: Mapping[str, Tensor], *, mean: bool) -> Tensor:
         """Draw what ``name`` is given from the data, then ``name`` from that.
@@ -106,7 +107,9 @@ class Generator:
             )
         for parent in map(spelled, factor.givens):
             if parent not in values:
-                self._draw(parent, values, n, self._parent(parent, factor), mean=False, path=(*path, name))
+                self._draw(
+                    parent, values, n, self._parent(parent, values, factor), mean=False, path=(*path, name)
+                )
         # By place: a distribution and its parsed node may spell one variable in two ways, x_1_2 and x_{1,2}.
         distribution = factor.distribution
         given = {d: values[spelled(v)] for d, v in zip(distribution.given, factor.givens, strict=True)}
@@ -151,10 +154,13 @@ class Generator:
         """Whether a factor of the same name is over a variable."""
         return bool(_named(self._over(name), factor.head))
 
-    def _parent(self, name: str, child: Factor) -> Factor:
-        """The factor of a parent: that of the child's own name, if there is one."""
+    def _parent(self, name: str, values: Mapping[str, Tensor], child: Factor) -> Factor:
+        """The factor of a parent: of the child's own name, if there is one, and one that can be drawn."""
         found = self._over(name)
-        return self._one(name, _named(found, child.head) or found, "generates")
+        found = _named(found, child.head) or found
+        if len(found) > 1:
+            found = self._reached(name, values, (child,)) or found
+        return self._one(name, found, "generates")
 
     def _inference(self, name: str, values: Mapping[str, Tensor], child: Factor) -> Factor:
         """The factor that infers a latent variable from what is known."""

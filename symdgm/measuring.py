@@ -17,7 +17,7 @@ from symdgm.lowering import Choices, Frozen, Option, freeze
 from symdgm.rewriting import Derivation, Term
 from symdgm.rewriting.algebra import chain_rule
 from symdgm.rewriting.definitions import definition
-from symdgm.rewriting.traversal import everywhere
+from symdgm.rewriting.traversal import Known, everywhere
 from symdgm.runtime import Runner
 
 MAX_PASSES = 8
@@ -139,8 +139,9 @@ def written_out(expression: Basic, facts: BoundFacts) -> Basic:
             return definition(node, facts)
         return chain_rule(node, facts)
 
+    known: Known = {}
     for _ in range(MAX_PASSES):
-        after = everywhere(expression, step, [], set())
+        after = everywhere(expression, step, [], known)
         if after == expression:
             break
         expression = after

@@ -57,6 +57,8 @@ class Model(nn.Module):
         clip_weights: player → the largest absolute value of its weights, kept after each of its steps.
         truncate: after how many steps gradients stop; see `Objective`.
         checkpoint: how many steps are computed anew together; see `Objective`.
+        precision: what networks compute in; see `Objective`.
+        memory_budget: for draws and states; see `Objective`.
         names: networks, scalars (numbers, parameters, functions of the training step), event shapes; see
             `Objective`.
 
@@ -95,21 +97,15 @@ class Model(nn.Module):
         clip_weights: Mapping[str, float] | None = None,
         truncate: int | None = None,
         checkpoint: int | None = None,
+        precision: str | None = None,
+        memory_budget: int | str | None = None,
         **names: Any,
     ) -> None:
         super().__init__()
-        chosen = (
-            samples,
-            analytic,
-            validate,
-            estimators,
-            divergences,
-            sharing,
-            compile,
-            truncate,
-            checkpoint,
-        )
-        options = vars(Options(*chosen))
+        options = vars(Options(
+            samples, analytic, validate, estimators, divergences, sharing, compile, truncate, checkpoint,
+            precision, memory_budget,
+        ))  # fmt: skip
         assembly = assemble(text, distributions, names, options, players, ema, critic, clip_weights)
         self.text, self.objective, self.sides = assembly.text, assembly.objective, assembly.players
         self.factors = self.objective.factors

@@ -33,6 +33,7 @@ from symdgm.expressions.notation import latex, unicode
 from symdgm.expressions.signature import signature
 from symdgm.generated import code_of
 from symdgm.inline_laws import InlineLaws
+from symdgm.keys import key_of
 from symdgm.lowering import Choices, Option, Output, freeze
 from symdgm.measuring import Subject
 from symdgm.options import Options
@@ -67,14 +68,16 @@ class Objective(Arithmetic):
             called for each, at the same values: the cost that memoisation saves.
         compile: whether evaluations run through `torch.compile`, from the second of a shape on; a string
             names its backend. The noise is that of plain PyTorch. The batch's size is dynamic.
-        truncate: after how many steps of a sequence gradients stop; by default they never do.
-        checkpoint: how many steps of a loop over time are computed anew together for the gradient, to save
-            memory.
+        truncate: after how many steps of a sequence gradients stop at what is carried, by a loop or by a
+            recurrent module; by default they never do.
+        checkpoint: how many steps over time are computed anew together for the gradient, to save memory.
+        precision: ``"bfloat16"`` runs networks under `torch.autocast`; densities, sums and means stay in
+            single precision, as they do under a `torch.autocast` of your own.
+        memory_budget: bytes, or ``"2 GB"``, for what networks compute of draws and states, gradients
+            included; beyond it a few at a time are computed, with the same values: `symdgm.runtime.parts`.
         names: networks that the formula applies, scalars (a number, a 0-d tensor, an `nn.Parameter`, or a
-            function of the
-            training step), distributions under another name, event shapes of variables. A function whose one
-            parameter is
-            called ``step`` is always a schedule; another function is a network where the formula applies it.
+            function of the training step), distributions under another name, event shapes of variables. A
+            function of one parameter ``step`` is a schedule, another one a network where it is applied.
 
     Raises:
         GrammarError: the text is no formula; a caret shows where.
@@ -105,6 +108,8 @@ class Objective(Arithmetic):
         compile: bool | str = False,
         truncate: int | None = None,
         checkpoint: int | None = None,
+        precision: str | None = None,
+        memory_budget: int | str | None = None,
         **names: Any,
     ) -> None:
         written, distributions, names = unpacked(equation, distributions, names)
@@ -113,8 +118,9 @@ class Objective(Arithmetic):
         environment = classify([statement_of(reading.expression).body], declared, names, parse, OPTIONS)
         environment.inline = InlineLaws(reading)
         options = Options(
-            samples, analytic, validate, estimators, divergences, sharing, compile, truncate, checkpoint
-        )
+            samples, analytic, validate, estimators, divergences, sharing, compile, truncate, checkpoint,
+            precision, memory_budget,
+        )  # fmt: skip
         self._build(reading, environment, options)
         refuse_unknown_keywords(self.bound, names)
 
@@ -151,10 +157,7 @@ class Objective(Arithmetic):
         self.rewriting, self._many = rewriting, 0
         self.factors, self.networks = factors_of(self.bound), networks_of(self.bound)
         self.baselines = Shelf(choices.modules)
-        sharing, backend = options.sharing, options.backend
-        self.runner = Runner(
-            frozen, self.term_names, str(body), self._anchor, sharing=sharing, backend=backend
-        )
+        self.runner = Runner(frozen, self.term_names, str(body), self._anchor, **options.running)
         self.derivation: Derivation = self._derived()
         warn_of_direction(self)
 
@@ -214,10 +217,7 @@ class Objective(Arithmetic):
     def terms(self, values: object = None, /, *, n: int = 1, **data: object) -> dict[str, Tensor]:
         """Each term by its mathematical name, without sign and scalar factors; the batch mean, ``[]``.
 
-        Args:
-            values: see `__call__`, whose errors it raises.
-            n: see `__call__`.
-            data: see `__call__`.
+        Arguments and errors are those of `__call__`.
         """
         tensors = self.read(collect(values, data, self.data))
         return self.evaluate(tensors, n=check_draws(n, tensors))[1]
@@ -225,10 +225,7 @@ class Objective(Arithmetic):
     def per_example(self, values: object = None, /, *, n: int = 1, **data: object) -> Tensor:
         """The value of each example, ``[batch]``; where it is the same for all, it is repeated.
 
-        Args:
-            values: see `__call__`, whose errors it raises.
-            n: see `__call__`.
-            data: see `__call__`.
+        Arguments and errors are those of `__call__`.
         """
         tensors = self.read(collect(values, data, self.data))
         value = self.evaluate(tensors, n=check_draws(n, tensors), output=Output.EXAMPLES)[0]
@@ -274,15 +271,19 @@ class Objective(Arithmetic):
     def inputs(self, values: object = None, /, *, n: int = 1, **data: object) -> dict[str, Any]:
         """The arguments with which `code` repeats an evaluation: ``exec(code)``, ``objective(**inputs)``.
 
-        Args:
-            values: see `__call__`, whose errors it raises.
-            n: see `__call__`.
-            data: see `__call__`.
+        Arguments and errors are those of `__call__`.
         """
         tensors = self.read(collect(values, data, self.data))
         with RandomState.capture(self._device(tensors)).replayed():
             program = self.runner.program(tensors, check_draws(n, tensors))
         return self.runner.arguments(program, tensors, n)
+
+    def key(self, values: object = None, /, **data: object) -> str:
+        """A digest for what outlives a process: equal for equal equations, structures, options and shapes.
+
+        Neither weights, values of scalars nor the size of the batch are part of it; see `symdgm.keys`.
+        """
+        return key_of(self, self.read(collect(values, data, self.data)))
 
     def parameters(self) -> list[nn.Parameter]:
         """The trained parameters of all distributions, networks and scalars, each once."""

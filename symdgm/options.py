@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+import torch
 
 from symdgm.errors import OptionError
 from symdgm.estimators import Recipe
 from symdgm.lowering import Option, Segments, segments
+
+PRECISIONS = {None: None, "float32": None, "bfloat16": torch.bfloat16, "bf16": torch.bfloat16}
+"""What networks may compute in."""
 
 
 @dataclass(frozen=True)
@@ -15,7 +22,8 @@ class Options:
     """See `Objective`, whose keywords these are.
 
     Raises:
-        OptionError: ``compile`` is neither True, False nor the name of a backend.
+        OptionError: ``compile`` is neither True, False nor the name of a backend, or ``precision`` is not
+            known.
     """
 
     samples: int | Mapping[str, int] = 1
@@ -27,6 +35,8 @@ class Options:
     compile: bool | str = False
     truncate: int | None = None
     checkpoint: int | None = None
+    precision: str | None = None
+    memory_budget: int | str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.compile, bool | str):
@@ -34,6 +44,22 @@ class Options:
                 f"`compile` is {self.compile!r}",
                 hint='write True, False, or a backend of `torch.compile`, such as "aot_eager"',
             )
+        if self.precision not in PRECISIONS:
+            raise OptionError(
+                f"`precision` is {self.precision!r}",
+                hint='write "bfloat16" for networks in half precision, or leave it out; float16 would need '
+                "scaled losses",
+            )
+
+    @property
+    def running(self) -> dict[str, Any]:
+        """How a generated function is run; see `Runner`."""
+        return {
+            "sharing": self.sharing,
+            "backend": self.backend,
+            "precision": PRECISIONS[self.precision],
+            "budget": None if self.memory_budget is None else _bytes(self.memory_budget),
+        }
 
     @property
     def segments(self) -> Segments:
@@ -46,3 +72,20 @@ class Options:
         if isinstance(self.compile, str):
             return self.compile
         return "inductor" if self.compile else None
+
+
+def _bytes(budget: int | str) -> int:
+    """A size in bytes.
+
+    Raises:
+        OptionError: it is none.
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kMGT]?i?)B\s*", budget) if isinstance(budget, str) else None
+    if found:
+        number, unit = found.groups()
+        return int(float(number) * (1024 if unit.endswith("i") else 1000) ** (" kMGT".index(unit[:1] or " ")))
+    if isinstance(budget, bool) or not isinstance(budget, int) or budget < 1:
+        raise OptionError(
+            f"`memory_budget` is {budget!r}", hint='write a number of bytes, or a text, such as "2 GB"'
+        )
+    return budget

@@ -11,6 +11,7 @@ from torch import Tensor
 from symdgm import forecasting
 from symdgm.binding.observations import read_data
 from symdgm.errors import NotSupportedError
+from symdgm.expressions.names import spelled
 from symdgm.generation import Generator
 from symdgm.training.randomness import seeded
 
@@ -23,7 +24,10 @@ def sample(
 ) -> dict[str, Tensor]:
     """Draws from the generative model; see `symdgm.model.Model.sample`."""
     length = model.objective.bound.lengths
-    values = {name: value for name, value in given.items() if name != length}
+    time = model.objective.bound.environment.time
+    jumps = () if time is None else map(spelled, time.jumps)
+    whole = {name: torch.tensor(given[name]) for name in jumps if isinstance(given.get(name), int)}
+    values = {name: value for name, value in {**given, **whole}.items() if name != length}
     fixed = read_data(values, tuple(values), lambda: next(model.parameters(), None))
     with torch.no_grad(), seeded(seed, _device(model)):
         if length is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, final
 
 import torch
@@ -11,7 +11,10 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from symdgm.binding import Factor
+from symdgm.binding.chains import Chain
+from symdgm.binding.factors import reference
 from symdgm.binding.paths import sequence_factor, timeline
+from symdgm.chain import posterior_path
 from symdgm.distributions import Deterministic, Distribution, Family
 from symdgm.errors import DataError, NameResolutionError, ShapeError
 from symdgm.expressions.names import Subscripted, base, spelled
@@ -52,6 +55,7 @@ class Unrolled:
             self.given[self.names[name]] = value.shape[1]
             self.steps |= {(self.names[name], t + 1): step for t, step in enumerate(value.unbind(1))}
         self.roles = Roles(generator)
+        self.chains = {f.sequence: f for f in self.environment.factors if isinstance(f, Chain)}
 
     # Values.
 
@@ -90,10 +94,11 @@ class Unrolled:
                 self._run(whole, sequence, t)
                 return self.steps[sequence, t]
             self._refuse_short(sequence, t)
-            latent = sequence not in self.roles.generated()
-            factor = self.roles.factor(
-                self.time.step(sequence), t, infer=latent and self._must_infer(sequence, t)
-            )
+            infer = sequence not in self.roles.generated() and self._must_infer(sequence, t)
+            if infer and sequence in self.chains:
+                self._condition(self.chains[sequence], t)
+                return self.steps[sequence, t]
+            factor = self.roles.factor(self.time.step(sequence), t, infer=infer)
             recurrent = any(base(g) == sequence for g in factor.givens)
             if recurrent and self._is_fused(factor.distribution):
                 self._recur(factor, sequence, t)
@@ -116,12 +121,7 @@ class Unrolled:
 
     def _draw(self, factor: Factor, t: int, name: str) -> None:
         """Draw from a factor, after all that it is given."""
-        if (name, t) in self.path:
-            raise NameResolutionError(
-                f"`{name}` depends on itself through `{factor.node}`, where {_listed(self.given)} given",
-                hint="give all that it is inferred from, or nothing of it",
-            )
-        self.path.append((name, t))
+        self._enter(name, t, factor)
         for given in factor.givens:
             if self.time.offset(given) == -1:
                 self._catch_up(base(given), t)
@@ -132,6 +132,15 @@ class Unrolled:
                 self.steps[base(variable), max(t, 1)] = value
             else:
                 self.static[spelled(variable)] = value
+
+    def _enter(self, name: str, t: int, factor: Factor) -> None:
+        """Refuse to make a value on the way to itself."""
+        if (name, t) in self.path:
+            raise NameResolutionError(
+                f"`{name}` depends on itself through `{factor.node}`, where {_listed(self.given)} given",
+                hint="give all that it is inferred from, or nothing of it",
+            )
+        self.path.append((name, t))
 
     def _catch_up(self, sequence: Basic, t: int) -> None:
         """The steps before a step, in order, so that none waits for a long chain of earlier ones."""
@@ -159,6 +168,24 @@ class Unrolled:
             found = self.generator.drawn(factor, given, self.count)
         names = zip(distribution.variables, factor.variables, strict=True)
         return {v: found[d][:, -1] if whole else found[d] for d, v in names}
+
+    def _condition(self, chain: Chain, t: int) -> None:
+        """All steps of a chain that is left out exactly, given all that is known of what it emits."""
+        name, last = spelled(chain.sequence), max(self.given.get(s, 0) for s in self.roles.generated())
+        self._enter(name, t, chain)
+        unknown = [s for s in self.roles.generated() if s not in self.given]
+        known = [v for v in chain.variables if base(v) not in unknown]
+        data = {}
+        for node in (*known, *chain.givens):
+            if self.time.is_range(node):
+                steps = [self.step(base(node), s) for s in range(1, last + 1)]
+                data[spelled(base(node))] = torch.stack(steps, 1)
+            else:
+                data[spelled(node)] = self.variable(node)
+        self.path.pop()
+        drawn = posterior_path(self.environment, reference(chain.head, known, chain.givens), data)
+        for s, value in enumerate(drawn.unbind(1), 1):
+            self.steps[chain.sequence, s] = value
 
     def _upto(self, node: Basic, t: int) -> Tensor:
         """A slice of the past, or a step at all times up to now; what has no steps is repeated."""
@@ -229,7 +256,7 @@ class Unrolled:
         """Steps of a recurrence by a module that keeps its own state, forward or backward in time."""
         backward = self.time.step(sequence, 1) in factor.givens
         inputs = [g for g in factor.givens if base(g) != sequence]
-        last = max(self.extent(base(g)) - (self.time.offset(g) or 0) for g in inputs) if backward else t
+        last = self._end(inputs) if backward else t
         first = t if backward else self._known(sequence) + 1
         if last < t:
             raise DataError(
@@ -241,6 +268,12 @@ class Unrolled:
             value = torch.cat([self.read(g, s) for g in inputs], -1)
             begin = s == (last if backward else 1)
             self.steps[sequence, s] = self._advance(factor, sequence, value, begin=begin)
+
+    def _end(self, inputs: Sequence[Basic]) -> int:
+        """The last step that can be read; what is computed can be made as far as what is given goes."""
+        ends = {g: self.extent(base(g)) - (self.time.offset(g) or 0) for g in inputs}
+        given = [end for g, end in ends.items() if base(g) in self.given]
+        return min(given) if given else max(ends.values())
 
     def _advance(self, factor: Factor, sequence: Basic, value: Tensor, *, begin: bool) -> Tensor:
         """One step of a module that keeps its own state."""

@@ -6,14 +6,15 @@ from collections.abc import Callable, Mapping
 from typing import final
 
 from sympy import Basic, Number
-from torch import Tensor
+from torch import Tensor, nn
 
 from symdgm.binding import Environment, Written
 from symdgm.binding.factors import givens_of, values_of
 from symdgm.distributions import Distribution, Family, MultivariateNormal
+from symdgm.distributions.linear_gaussian import LinearSum
 from symdgm.errors import NameResolutionError, ParameterError, SymdgmError
 from symdgm.expressions.applications import Apply
-from symdgm.expressions.arithmetic import Minus
+from symdgm.expressions.arithmetic import Minus, Plus
 from symdgm.expressions.names import Name, Subscripted, spelled
 from symdgm.expressions.statements import Definition
 from symdgm.families import OPTIONS, SYMBOL, family_of, formulas_of, parameters_of
@@ -159,7 +160,17 @@ class Builder:
             return -float(node.args[0])
         if self._is_network(node) and tuple(map(spelled, node.args[1:])) == given:
             return self._network(node)
-        return None
+        return self._linear_sum(node, given)
+
+    def _linear_sum(self, node: Basic, given: tuple[str, ...]) -> LinearSum | None:
+        """``A(z) + B(a)`` of linear functions, one of each of several given variables; None if it is none."""
+        terms = [term for term in node.args if self._is_network(term)] if isinstance(node, Plus) else []
+        read = {spelled(term.args[1]): term for term in terms if len(term.args) == 2}
+        if not terms or len(terms) != len(node.args) or len(terms) != len(given) or set(read) != set(given):
+            return None
+        networks = [self._network(read[name]) for name in given]
+        linears = [network for network in networks if type(network) is nn.Linear]
+        return LinearSum(linears) if len(linears) == len(given) else None
 
 
 def _option(name: str, node: Basic) -> float:

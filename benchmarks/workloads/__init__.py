@@ -52,7 +52,10 @@ WORKLOADS = {
         ),
         _dmm(20, 20),
         _dmm(100, 20),
+        _dmm(50, 20, extra=True),
+        _dmm(500, 20, extra=True),
         _dmm(20, 128, extra=True),
+        _dmm(50, 128, extra=True),
         _dmm(100, 128, extra=True),
         Workload(
             "iwae/50",

@@ -111,9 +111,10 @@ def widened(net: nn.Sequential, flip: bool) -> nn.Sequential:
     return wide
 
 
-def model(nets: Nets, features: int, **options: Any) -> sd.Model:
+def model(nets: Nets, features: int, *, packed: bool, **options: Any) -> sd.Model:
     steps = [
-        AffineCoupling(features, flip=bool(i % 2), network=net, bound=BOUND) for i, net in enumerate(nets)
+        AffineCoupling(features, flip=bool(i % 2), network=net, packed=packed, bound=BOUND)
+        for i, net in enumerate(nets)
     ]
     base = sd.Normal("p(u)", loc=0.0, scale=1.0, event_shape=features)
     return sd.Model(LIKELIHOOD, sd.Transformed("p(x)", base, Flows(steps).inv), **options)
@@ -137,8 +138,13 @@ def flow(features: int, hidden: int, couplings: int, batch: int) -> list[Variant
         return run if nets is networks else Run(run.step, run.loss)
 
     def ours(way: Callable[..., Run] = train_step, **options: Any) -> Run:
-        built = model(copies(wide), features, **options)
-        run = way(built, {"x": x}, list(built.parameters()))
+        own = copies(networks)
+        return way(model(own, features, packed=True, **options), {"x": x}, parameters_of(*own))
+
+    def whole() -> Run:
+        """Networks over the whole vector, as `packed=False` takes them."""
+        built = model(copies(wide), features, packed=False)
+        run = train_step(built, {"x": x}, list(built.parameters()))
         return Run(run.step, run.loss)
 
     def pyro() -> Run:
@@ -158,4 +164,5 @@ def flow(features: int, hidden: int, couplings: int, batch: int) -> list[Variant
         Variant("Pixyz", pixyz, same),
         Variant("symdgm, own loop, Adam", partial(ours, own_loop), same),
         *forms(ours, same),
+        Variant("symdgm, masks", whole, same),
     ]

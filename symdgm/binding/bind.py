@@ -24,10 +24,12 @@ from symdgm.binding.read_indices import (
 )
 from symdgm.binding.read_information import read_information
 from symdgm.binding.read_laws import read_density, read_expectation
+from symdgm.binding.read_products import read_power, read_quotient
 from symdgm.binding.read_sample_divergence import read_any_divergence
 from symdgm.binding.reader import Reader, ReadNode
 from symdgm.binding.written import Excerpt, Written
 from symdgm.expressions.applications import Apply, Density
+from symdgm.expressions.arithmetic import Power, Quotient
 from symdgm.expressions.calculus import DerivativeBy
 from symdgm.expressions.expectations import (
     CrossEntropy,
@@ -79,6 +81,8 @@ READERS: dict[type, ReadNode] = {
     Labelled: read_labelled,
     Apply: read_applied,
     Aggregate: read_aggregate,
+    Quotient: read_quotient,
+    Power: read_power,
     MutualInformation: read_information,
     **dict.fromkeys((Component, RowOf, EntryOf, OwnRow), as_it_is),
     Density: read_density,

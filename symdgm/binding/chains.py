@@ -87,6 +87,25 @@ def exact_chain(environment: Environment, node: Basic, scope: frozenset[Basic]) 
     return environment.match_derived(written) or Match(chain, chain.variables, chain.givens)
 
 
+def is_posterior(environment: Environment, node: Basic) -> bool:
+    """Whether a law is over latent sequences given what they generate, ``p(z_{1:T}|x_{1:T})``.
+
+    It does not follow from the steps of the latent sequences alone: their product would be the prior.
+
+    Args:
+        environment: what is bound.
+        node: the law.
+    """
+    time = environment.time
+    if time is None or not any(time.is_range(g) for g in givens_of(node)):
+        return False
+    wanted = {base(v) for v in values_of(node)}
+    found = (step_factor(environment, base(g), node.args[0]) for g in givens_of(node) if time.is_range(g))
+    observed = [f for f in found if f is not None]
+    latent = _latent(environment, node.args[0], observed, {base(f.variables[0]) for f in observed}, now=True)
+    return any(base(f.variables[0]) in wanted for f in latent)
+
+
 def _emissions(environment: Environment, node: Basic) -> list[Factor] | None:
     """The factors of one step of the sequences that a density is over."""
     if not mentions_time(environment, node) or environment.data_law(node) is not None:

@@ -28,6 +28,8 @@ Declared = Sequence[tuple[Basic, Distribution]]
 Read = Callable[[str], Basic]
 """Text → node."""
 
+ENTRIES = (*LISTS, Tensor)
+"""What an index takes an entry of, even where that seems to be applied: ``w_k (a + b)``."""
 STEP = "step"
 """The one parameter of a function that is a schedule of a scalar, wherever its name stands."""
 
@@ -78,7 +80,7 @@ def classify(
             factors += [(_renamed(node, declared_node(part, read)), part) for part in _parts(value)]
         elif is_shape(value) and (over := _over(node, time, [f for f, _ in factors], inline)):
             shapes |= dict.fromkeys(over, torch.Size((value,) if isinstance(value, int) else value))  # type: ignore[arg-type]
-        elif name in indexed and is_table(value) and (name not in mentioned or isinstance(value, LISTS)):
+        elif name in indexed and is_table(value) and (name not in mentioned or isinstance(value, ENTRIES)):
             tables[name] = table(keyword, value)
         elif name not in mentioned:
             raise _unused(keyword, [*options, *sorted(mentioned - _keys(names, read))])
@@ -116,7 +118,7 @@ def _time(
     others = [part for value in names.values() if isinstance(value, Distribution) for part in _parts(value)]
     nodes = [*declared, *((declared_node(part, read), part) for part in others)]
     computed = [node for node, d in nodes if isinstance(d, Deterministic)]
-    return timeline_of(expressions, [node for node, _ in nodes], computed)
+    return timeline_of(expressions, [node for node, _ in nodes], computed, _keys(names, read))
 
 
 def _parts(distribution: Distribution) -> Sequence[Distribution]:

@@ -16,6 +16,8 @@ from symdgm.expressions.resolved import Component
 def with_components(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basic:
     """A law with its components told: ``q(z_j|x)`` is over `Component(z, j)`, where ``j`` is an index.
 
+    So is ``q(z_{t,j}|x_t)`` of a step.
+
     A row or a sample, ``z_n``, is the formal variable itself.
     """
     if not isinstance(node, Apply | Density):
@@ -29,6 +31,11 @@ def with_components(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Bas
 
 
 def _value(reader: Reader, value: Basic, scope: frozenset[Basic]) -> Basic:
+    time = reader.environment.time
+    step = time.component(value) if time is not None else None
+    if step is not None and step[1] in reader.indices and step[1] in scope:
+        reader.indices[step[1]].use("component", step[0])
+        return Component(*step)
     if not isinstance(value, Subscripted) or len(value.indices) != 1 or reader.is_variable(value):
         return value
     (index,) = value.indices

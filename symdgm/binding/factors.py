@@ -9,7 +9,7 @@ import networkx as nx
 from sympy import Basic, Tuple
 from torch import Tensor
 
-from symdgm.binding.timeline import is_range
+from symdgm.binding.timeline import is_past, is_range
 from symdgm.distributions import Distribution, Family
 from symdgm.distributions.linear_gaussian import GAUSSIAN, bias_of, weights_of
 from symdgm.errors import NameResolutionError
@@ -184,7 +184,8 @@ def _equal(formal: Basic, actual: Basic) -> bool:
 
 def same_base(formal: Basic, actual: Basic) -> bool:
     """Whether a name stands for a formal variable by its base name; a range stands for a whole sequence."""
-    return isinstance(actual, ATOMS) and base(formal) == base(actual) and is_range(formal) == is_range(actual)
+    slices = is_range(formal) or is_past(formal), is_range(actual) or is_past(actual)
+    return isinstance(actual, ATOMS) and base(formal) == base(actual) and slices[0] == slices[1]
 
 
 def joint(factors: Iterable[Factor], values: Sequence[Basic], givens: Sequence[Basic]) -> list[Factor] | None:

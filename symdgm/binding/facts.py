@@ -14,6 +14,7 @@ from symdgm.binding.aggregated import data_reference
 from symdgm.binding.chains import Chain
 from symdgm.binding.environment import Environment
 from symdgm.binding.factors import ATOMS, Match, givens_of, product, values_of
+from symdgm.binding.given_the_past import given_the_past
 from symdgm.binding.gradients import is_fixed, is_listed, is_pathwise, is_stratified
 from symdgm.binding.joint_values import joint_at
 from symdgm.binding.known_integrals import is_linear, knows
@@ -50,9 +51,17 @@ class BoundFacts:
     drawn: Collection[str] = ()
     unclosed: Collection[str] = ()
     _given: dict[tuple[int, Basic, str], Basic] = field(default_factory=dict)
+    _laws: dict[tuple[Basic, int], Law | None] = field(default_factory=dict)
 
     def law(self, node: Basic) -> Law | None:
         """The one factor that a reference names."""
+        # A factor that is derived later is one that a reference may name.
+        key = (node, len(self.environment.factors))
+        if key not in self._laws:
+            self._laws[key] = self._law(node)
+        return self._laws[key]
+
+    def _law(self, node: Basic) -> Law | None:
         if isinstance(node, StoppedLaw):
             law = self.law(node.args[0])
             return None if law is None else replace(law, node=node, stopped=True)
@@ -72,7 +81,7 @@ class BoundFacts:
             return None
         factors = self.environment.joint(node)
         if not factors:
-            parts = joint_at(self.environment, node)
+            parts = joint_at(self.environment, node) or given_the_past(self.environment, node)
             return tuple(m.node for m in reversed(parts)) if parts else None
         whole = product(factors)
         return (whole,) if isinstance(whole, Apply | Density) else tuple(whole.args)

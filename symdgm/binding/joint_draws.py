@@ -9,6 +9,8 @@ from sympy import Basic, Tuple
 from symdgm.binding.derive_law import derive_law
 from symdgm.binding.environment import Environment
 from symdgm.binding.factors import ATOMS, Match, assign, product, values_of
+from symdgm.binding.given_the_past import given_the_past
+from symdgm.binding.joint_values import some_steps_later
 from symdgm.binding.sample_laws import sampled
 from symdgm.errors import NameResolutionError, NotSupportedError, SymdgmError
 from symdgm.expressions.applications import Apply, Density
@@ -39,7 +41,8 @@ def single(
     """
     for binder in binders:
         parts = _from_ancestors(environment, binder, taken) or _split(environment, binder)
-        joint = None if len(parts) == 1 or isinstance(binder.law, Times) else environment.joint(binder.law)
+        whole = len(parts) > 1 and not isinstance(binder.law, Times)
+        joint = environment.joint(binder.law) if whole else None
         if joint:
             resolutions.setdefault(binder.law, product(joint))
         yield from parts
@@ -47,7 +50,7 @@ def single(
 
 def _split(environment: Environment, binder: Binder) -> list[Binder]:
     laws = binder.law.args if isinstance(binder.law, Times) else (binder.law,)
-    found = [_factors(environment, law) for law in laws]
+    found = [factors_at(environment, law) for law in laws]
     matches = [m for some in found for m in some]
     if len(matches) < 2 or not all(found):
         return [binder]
@@ -64,7 +67,7 @@ def _from_ancestors(environment: Environment, binder: Binder, taken: Collection[
     law = binder.law
     if (
         not isinstance(law, Apply | Density)
-        or _factors(environment, law)
+        or factors_at(environment, law)
         or not environment.named(law.args[0])
     ):
         return []
@@ -104,14 +107,15 @@ def unused(variable: Basic, taken: Collection[Basic]) -> Basic:
     return variable
 
 
-def _factors(environment: Environment, law: Basic) -> list[Match]:
+def factors_at(environment: Environment, law: Basic) -> list[Match]:
     """The factors of one law at their arguments; none where it is no law of bound factors."""
     if not isinstance(law, Apply | Density) or environment.data_law(law) is not None:
         return []
     match = environment.match(law)
     if match is not None:
         return [match]
-    return [Match(f, f.variables, f.givens) for f in environment.joint(law) or ()]
+    now = [Match(f, f.variables, f.givens) for f in environment.joint(law) or ()]
+    return now or some_steps_later(environment, law) or given_the_past(environment, law)
 
 
 def _ordered(matches: list[Match], law: Basic) -> list[Match]:

@@ -1,4 +1,4 @@
-"""What papers write but the grammar reads in another way: ``sigma^2(x)``, and the identity of a normal."""
+"""What papers write but the grammar reads in another way: ``sigma^2(x)``, ``I`` of a normal, ``x_{<=T}``."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from symdgm.binding.classify import is_number
 from symdgm.binding.written import Excerpt, Written
 from symdgm.expressions.applications import Apply, Call, Density
 from symdgm.expressions.arithmetic import Power, Times
-from symdgm.expressions.names import Labelled, Name, Subscripted, spelled
+from symdgm.expressions.names import IndexRange, Labelled, Name, Relation, Subscripted, spelled
 from symdgm.expressions.statements import Definition
+from symdgm.expressions.steps import at_offset, is_size
 
 ATOMS = (Name, Subscripted, Labelled)
 IDENTITY = Name("I")
@@ -22,11 +23,11 @@ SCALES = ("scale", "variance")
 
 
 def as_papers_mean(text: Written, names: Mapping[str, object], read: Callable[[str], Basic]) -> Written:
-    r"""A text with two notations of papers written out.
+    r"""A text with three notations of papers written out.
 
     ``\sigma^2(x)`` of a network is ``\sigma(x)^2``, not a product; in the last place of a normal,
     ``\sigma^2 I`` and ``\mathrm{diag}(\sigma^2)`` are the variances on the diagonal, since the family is
-    diagonal.
+    diagonal. ``x_{<=T}`` is the whole sequence, ``x_{1:T}``, and ``x_{<T}`` all but its last step.
 
     Args:
         text: what was read.
@@ -42,11 +43,27 @@ def as_papers_mean(text: Written, names: Mapping[str, object], read: Callable[[s
 def _written_out(node: Basic, networks: Set[str], diagonal: bool) -> Basic:
     arguments = tuple(_written_out(a, networks, diagonal) for a in node.args)
     changed = node if arguments == node.args else node.func(*arguments)
+    if isinstance(changed, Subscripted):
+        return _whole_sequence(changed)
     if isinstance(changed, Times):
         return _product(*_applied(changed.args, networks))
     if diagonal and isinstance(changed, Density) and spelled(changed.args[0]) in NORMALS:
         return Density(*changed.args[:3], Tuple(*_scaled(changed.parameters)))
     return changed
+
+
+def _whole_sequence(name: Subscripted) -> Basic:
+    """``x_{1:T}`` of ``x_{<=T}`` and ``x_{1:T-1}`` of ``x_{<T}``.
+
+    A size is a capital letter, so that ``x_{<=t}`` is the past of a step.
+    """
+    index = name.indices[0]
+    if len(name.indices) > 1 or not isinstance(index, Relation) or str(index.args[0]) not in ("<", "<="):
+        return name
+    end, operator = index.args[2], str(index.args[0])
+    if not is_size(end):
+        return name
+    return Subscripted(name.head, IndexRange(Integer(1), at_offset(end, -int(operator == "<"))))
 
 
 def _product(*factors: Basic) -> Basic:

@@ -145,7 +145,7 @@ def _ordered(environment: Environment, factors: Sequence[Factor]) -> list[Factor
     while left:
         made = {v for f in done for v in f.variables}
         waiting = {v for f in left for v in f.variables}
-        ready = next((f for f in left if not (set(f.givens) & waiting) - made), None)
+        ready = next((f for f in left if not (_of_now(time, f.givens) & waiting) - made), None)
         if ready is None:
             raise NameResolutionError(
                 f"the steps of {listing(left)} depend on each other in a circle",
@@ -154,6 +154,11 @@ def _ordered(environment: Environment, factors: Sequence[Factor]) -> list[Factor
         left.remove(ready)
         done.append(ready)
     return done
+
+
+def _of_now(time: Timeline, names: Sequence[Basic]) -> set[Basic]:
+    """Names, with the step of now for slices that end with it, ``z_{<=t}``."""
+    return {time.step(base(n)) if time.past(n) == 0 else n for n in names}
 
 
 def _needed(time: Timeline, makers: dict[Basic, Factor], factors: Sequence[Factor]) -> set[int]:

@@ -59,6 +59,12 @@ def _read_indexed(reader: Reader, node: Basic, scope: frozenset[Basic], *, argum
     step = read_step(reader, node, scope)
     if step is not None:
         return step
+    time = reader.environment.time
+    component = time.component(node) if time is not None else None
+    if component is not None and component[1] in reader.indices and component[1] in scope:
+        of, index = component
+        value = reader.argument(of, scope) if argument else reader.read(of, scope)
+        return _element(reader, value, node, index)
     indices = [i for i in node.indices if i in reader.indices and i in scope]
     if reader.is_variable(node):
         _refuse_step(node, indices)
@@ -169,6 +175,8 @@ def read_applied(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basic:
     """``f_k(x)``: the k-th of a list of networks, or the k-th component of what one returns."""
     head = node.args[0]
     if not isinstance(head, Subscripted) or reader.environment.network(head) == spelled(head):
+        return Reader.apply(reader, node, scope)
+    if reader.is_product(node):
         return Reader.apply(reader, node, scope)
     table = reader.environment.tables.get(spelled(head.head))
     indices = [i for i in head.indices if i in reader.indices and i in scope]

@@ -12,6 +12,7 @@ from symdgm.binding.families_of_draws import as_ranges, read_range
 from symdgm.binding.joint_draws import single
 from symdgm.binding.read_indices import as_written
 from symdgm.binding.read_inline import is_inline, read_inline
+from symdgm.binding.read_time import is_path_so_far
 from symdgm.binding.reader import Reader
 from symdgm.binding.resolve import resolve, resolve_bare
 from symdgm.binding.unsupported import refuse, refuse_family
@@ -73,7 +74,7 @@ def read_law(
 ) -> Basic:
     """A reference where a distribution is wanted; what is given is read outside of it."""
     if isinstance(node, Call) and node.function == "sg":
-        return StoppedLaw(read_law(reader, node.args[1], scope, over))
+        return StoppedLaw(_of_steps(reader, node, read_law(reader, node.args[1], scope, over)))
     try:
         refuse(node)
         if not isinstance(node, (*ATOMS, Apply, Density)):
@@ -89,6 +90,18 @@ def read_law(
     if resolved != node:
         reader.resolutions.setdefault(node, resolved)
     return resolved
+
+
+def _of_steps(reader: Reader, node: Basic, law: Basic) -> Basic:
+    """A law that is stopped, unless it is one of whole sequences: their draws depend on it too."""
+    time = reader.environment.time
+    if time is None or not any(time.is_range(v) for v in values_of(law)):
+        return law
+    error = NotSupportedError(
+        f"`{node}` stops a law of whole sequences, which cannot be computed yet",
+        hint="stop the laws of the steps, as in `sum_{t=1}^T KL[sg[q(z_t|z_{t-1}, x_t)] || p(z_t|z_{t-1})]`",
+    )
+    raise reader.pointed(error, node)
 
 
 def _resolved_law(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basic:
@@ -120,6 +133,8 @@ def read_expectation(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Ba
     binders = []
     taken = free_names(node.body)
     for binder in single(reader.environment, as_ranges(node.binders), reader.resolutions, taken):
+        if is_path_so_far(reader.environment, binder.law) and set(values_of(binder.law)) <= scope:
+            continue  # the path around it draws these steps
         law = _binder_law(reader, binder, scope)
         drawn = binder.variables or _written_values(binder.law) or values_of(law)
         ordered = _drawn(reader, tuple(read_range(reader, v, scope) for v in drawn), law)
@@ -130,7 +145,8 @@ def read_expectation(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Ba
             for variable in ordered:
                 reader.observe(variable, argument=True, row=True)
         scope = scope | (frozenset(ordered) if any(map(reader.is_step, ordered)) else patterns(ordered))
-    return Expect(reader.read(node.body, scope), *binders)
+    body = reader.read(node.body, scope)
+    return Expect(body, *binders) if binders else body
 
 
 def _drawn(reader: Reader, drawn: tuple[Basic, ...], law: Basic) -> tuple[Basic, ...]:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from sympy import Basic, Tuple, preorder_traversal
 
 from symdgm.binding.environment import Environment
-from symdgm.binding.factors import Factor
+from symdgm.binding.factors import ATOMS, Factor, Match, values_of
+from symdgm.binding.joint_draws import factors_at
 from symdgm.binding.paths import Path, path_of, sequence_factor, step_factor, timeline
 from symdgm.binding.timeline import Timeline
 from symdgm.distributions import Deterministic, Family
 from symdgm.errors import NameResolutionError, NotSupportedError
-from symdgm.expressions.applications import Apply, Density
+from symdgm.expressions.applications import Apply, Call, Density
+from symdgm.expressions.arithmetic import Times
 from symdgm.expressions.expectations import Binder, CrossEntropy, DivergenceBetween, Entropy, Expect
 from symdgm.expressions.indices import Aggregate, Index
 from symdgm.expressions.names import Subscripted, base
@@ -30,11 +32,13 @@ def is_time(environment: Environment, index: Index) -> bool:
 
 
 def read_step(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basic | None:
-    """A step of a sequence, or a whole one; None for any other name.
+    """A step of a sequence, a whole one, or the number of its steps; None for any other name.
 
     The sequence is observed if nothing makes it.
     """
     time = reader.environment.time
+    if time is not None and node == time.length and reader.environment.scalar(node) is None:
+        return node
     if time is None or not time.covers(node) or node in scope:
         return node if time is not None and node in scope else None
     sequence = base(node)
@@ -47,7 +51,7 @@ def read_step(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basic | N
                 f"`{node}` stands outside of a sum over `{time.index}`",
                 hint=f"write `sum_{{{time.index}=1}}^{time.length} (...)` around all that depends on it",
             )
-    if jump is not None:
+    if jump is not None and jump != time.length:
         reader.observe(jump, argument=True)
     if step_factor(reader.environment, sequence) is None:
         maker = sequence_factor(reader.environment, sequence)
@@ -94,7 +98,7 @@ def read_over_time(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basi
             read_step(reader, given, scope)
         elif reader.environment.scalar(given) is None and given not in scope:
             reader.observe(given, argument=True)
-    inside |= _steps(node.body, sequences)
+    inside |= _steps(node.body, sequences) | {time.whole(s) for s in sequences}
     body = reader.read(node.body, inside)
     law = path.node
     reader.resolutions.setdefault(
@@ -107,7 +111,8 @@ def _refuse_later(time: Timeline, node: Basic) -> None:
     """Refuse a step after the last."""
     bounds = span(node.index)
     for step in preorder_traversal(node.body) if bounds is not None else ():
-        later = time.offset(step)
+        lag = time.past(step)
+        later = time.offset(step) if lag is None else -lag
         if later is not None and bounds is not None and later > max(bounds[2], 0):
             raise NotSupportedError(
                 f"`{step}` is a step after the last, where `{time.index}` runs to the end of the sequence",
@@ -121,17 +126,50 @@ def _drawn(
     """The factors over a step of a latent sequence that a sum over time draws from, and what they draw."""
     time = timeline(environment)
     for node in preorder_traversal(body):
-        laws: tuple[Basic, ...] = ()
-        if isinstance(node, Expect):
-            laws = tuple(b.law for b in node.binders)
-        elif isinstance(node, DivergenceBetween | CrossEntropy | Entropy):
-            laws = node.args[1:2] if isinstance(node, DivergenceBetween) else node.args[:1]
-        for law in laws:
-            match = environment.match(law) if isinstance(law, Apply | Density) else None
-            if match is not None and any(
-                time.offset(v) is not None and time.whole(base(v)) not in scope for v in match.values
-            ):
-                yield match.factor, match.values
+        for match in (m for law in _laws(node) for m in _factors_of(environment, law)):
+            values = tuple((time.component(v) or (v, None))[0] for v in match.values)
+            if any(time.offset(v) is not None and time.whole(base(v)) not in scope for v in values):
+                yield match.factor, values
+
+
+def _factors_of(environment: Environment, law: Basic) -> list[Match]:
+    """The factors of one step that a law draws; of ``q(z_{<=t}|x_{<=t})`` those that draw its last step.
+
+    A bare name is the only factor of that name.
+    """
+    if isinstance(law, ATOMS):
+        named = environment.named(law)
+        return [Match(f, f.variables, f.givens) for f in named] if len(named) == 1 else []
+    if not is_path_so_far(environment, law):
+        return factors_at(environment, law)
+    time = timeline(environment)
+    return [m for v in values_of(law) for m in _of_step(environment, time.step(base(v)), law.args[0])]
+
+
+def is_path_so_far(environment: Environment, law: Basic) -> bool:
+    """Whether a law is that of all steps until now, ``q(z_{<=t}|x_{<=t})``, or ``q(z_{<t}|...)``.
+
+    A path around it draws these steps.
+    """
+    time, values = environment.time, values_of(law) if isinstance(law, Apply | Density) else ()
+    return time is not None and bool(values) and all(time.past(v) is not None for v in values)
+
+
+def _of_step(environment: Environment, variable: Basic, head: Basic) -> list[Match]:
+    factor = step_factor(environment, base(variable), head)
+    return [] if factor is None else [Match(factor, factor.variables, factor.givens)]
+
+
+def _laws(node: Basic) -> Iterator[Basic]:
+    """The laws that an expectation, a divergence or an entropy is taken under, each factor of a product."""
+    laws: tuple[Basic, ...] = ()
+    if isinstance(node, Expect):
+        laws = tuple(b.law for b in node.binders)
+    elif isinstance(node, DivergenceBetween | CrossEntropy | Entropy):
+        laws = node.args[1:2] if isinstance(node, DivergenceBetween) else node.args[:1]
+    for law in laws:
+        for part in law.args if isinstance(law, Times) else (law,):
+            yield part.args[1] if isinstance(part, Call) and part.function == "sg" else part
 
 
 def _drawn_apart(

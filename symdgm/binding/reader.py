@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 
 from sympy import Basic
 from sympy.core.symbol import Str
+from torch import Tensor
 
 from symdgm.binding.carets import locate
 from symdgm.binding.environment import Environment, listing
@@ -18,7 +19,7 @@ from symdgm.binding.written import Written
 from symdgm.errors import NameResolutionError, SymdgmError, suggest
 from symdgm.expressions.applications import Apply, Density, call
 from symdgm.expressions.arithmetic import Times
-from symdgm.expressions.names import Name, spelled
+from symdgm.expressions.names import Name, Subscripted, spelled
 
 PI, SIGMA = Name("pi"), Name("sigma")
 """Names that mean the number and the sigmoid where they are not bound (LANGUAGE.md 8.24)."""
@@ -87,7 +88,10 @@ class Reader:
         return time is not None and time.covers(node)
 
     def _is_declared(self, node: Basic) -> bool:
-        """Whether a name is a step, or a variable that is told to be observed, such as ``z_{t-1}``."""
+        """Whether a name is a step or a component of one, or is told to be observed, such as ``z_{t-1}``."""
+        time = self.environment.time
+        if time is not None and time.component(node) is not None:
+            return True
         return self.is_step(node) or (isinstance(node, ATOMS) and spelled(node) in self.observed)
 
     def pointed(self, error: SymdgmError, node: Basic) -> SymdgmError:
@@ -193,7 +197,7 @@ class Reader:
         """``f(x)``: a product, a network, a density or the sigmoid, by what ``f`` is bound to."""
         head, arguments = node.args[0], node.args[1:]
         scalar = self.environment.scalar(head)
-        if scalar is not None:
+        if scalar is not None or self.is_product(node):
             return self._product(head, arguments, scope)
         network = self.environment.network(head)
         if network is not None:
@@ -213,14 +217,22 @@ class Reader:
         )
 
     def _product(self, head: Basic, arguments: tuple[Basic, ...], scope: frozenset[Basic]) -> Basic:
-        """``beta (a + b)`` of a scalar."""
+        """``beta (a + b)`` of a scalar, of an entry of a tensor, or of the number of steps."""
         if len(arguments) != 1:
             raise NameResolutionError(
                 f"`{head}` is bound to a number, which is no function of {len(arguments)} arguments",
                 hint=f"bind `{head}` to a network, or write a product, `{head} * (...)`",
             )
-        self.scalars[spelled(head)] = None
-        return Times(head, self.read(arguments[0], scope))
+        return Times(self.read(head, scope), self.read(arguments[0], scope))
+
+    def is_product(self, node: Basic) -> bool:
+        """Whether what looks like an application of one argument is a product, ``beta (a + b)``."""
+        time, head = self.environment.time, node.args[0]
+        length = time is not None and head == time.length and self.environment.network(head) is None
+        entry = isinstance(head, Subscripted) and isinstance(
+            self.environment.tables.get(spelled(head.head)), Tensor
+        )
+        return len(node.args) == 2 and (length or entry or self.environment.scalar(head) is not None)
 
     def _all_bound(self) -> list[str]:
         factors = [str(f.node) for f in self.environment.factors]

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from sympy import Basic
 
 from symdgm.binding.aggregated import aggregate_rows
+from symdgm.binding.chains import is_posterior
 from symdgm.binding.derive_law import derive_law
 from symdgm.binding.environment import Environment, is_data_name, listing
 from symdgm.binding.factors import DataLaw, Factor, Match, givens_of, product, reference, values_of
+from symdgm.binding.given_the_past import given_the_past
 from symdgm.binding.joint_values import joint_at
 from symdgm.binding.paths import mentions_time, resolve_path
 from symdgm.binding.unsupported import LAWS
@@ -34,6 +36,11 @@ def resolve(environment: Environment, node: Basic) -> Law:
     matched = environment.match(node)
     if matched is not None:
         return matched
+    if is_posterior(environment, node):
+        raise _posterior(node)
+    past = given_the_past(environment, node)
+    if past:
+        return past[0] if len(past) == 1 else [match.factor for match in past]
     if mentions_time(environment, node):
         return resolve_path(environment, node)
     factors = environment.joint(node)
@@ -127,6 +134,15 @@ def _unresolved(environment: Environment, node: Basic) -> NameResolutionError | 
         return _not_derived(node, same, [v for v in known if v not in generated and v not in givens_of(node)])
     return NameResolutionError(
         f"`{node}` is no factor that is bound, nor a joint of them", hint=_candidates(node, same, generated)
+    )
+
+
+def _posterior(node: Basic) -> NotSupportedError:
+    observed = ", ".join(map(str, givens_of(node)))
+    return NotSupportedError(
+        f"`{node}` is a posterior of sequences, which this version cannot compute in a formula yet",
+        hint=f"the gradient of `log {node.args[0]}({observed})` is that of the expectation of the joint's "
+        "logarithm over it; `sd.Chain` filters, smooths and draws the states of a chain",
     )
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sympy import Basic, Integer, preorder_traversal
 from torch import Tensor
 
+from symdgm.binding.sequences_of_data import steps_of_data
 from symdgm.errors import NotSupportedError, OptionError
 from symdgm.expressions.indices import Aggregate
-from symdgm.expressions.names import IndexRange, Name, Subscripted, base
-from symdgm.expressions.steps import at_offset, counted_from, offset_of, past_of
+from symdgm.expressions.names import IndexRange, Name, Relation, Subscripted, base
+from symdgm.expressions.steps import at_offset, counted_from, is_size, offset_of, past_of
 
 ONE = Integer(1)
 LENGTH = Name("T")
@@ -50,17 +51,26 @@ class Timeline:
         return int(index) if isinstance(index, Integer) and index > 0 else None
 
     def jump(self, node: Basic) -> Basic | None:
-        """The data that say which step ``b_{t_1}`` is; None for anything else."""
+        """The data that say which step ``b_{t_1}`` is, or the length, of ``b_T``; None for anything else."""
         if not isinstance(node, Subscripted) or base(node) not in self.sequences or len(node.indices) != 1:
             return None
-        return node.indices[0] if node.indices[0] in self.jumps else None
+        return node.indices[0] if node.indices[0] in {*self.jumps, self.length} else None
 
     def past(self, node: Basic) -> int | None:
-        """How many steps before now a slice of the past ends: 0 for ``x_{<=t}``, 1 for ``x_{<t}``."""
+        """How many steps before now a slice ends: 0 for ``x_{<=t}``, 1 for ``x_{<t}``; None for no slice."""
         if not isinstance(node, Subscripted) or base(node) not in self.sequences or len(node.indices) != 1:
             return None
-        lag = past_of(node.indices[0], self.index)
-        return lag if lag is None or lag >= 0 else None
+        return past_of(node.indices[0], self.index)
+
+    def component(self, node: Basic) -> tuple[Basic, Basic] | None:
+        """``x_t`` and ``j`` of ``x_{t,j}``, a component of a step; None for anything else."""
+        if not isinstance(node, Subscripted) or base(node) not in self.sequences or len(node.indices) != 2:
+            return None
+        first, second = node.indices
+        for step, index in ((first, second), (second, first)):
+            if offset_of(step, self.index) is not None:
+                return Subscripted(node.head, step), index
+        return None
 
     def is_range(self, node: Basic) -> bool:
         """Whether a name is a whole sequence, ``z_{1:T}``."""
@@ -91,37 +101,55 @@ def is_range(node: Basic) -> bool:
     )
 
 
+def is_past(node: Basic) -> bool:
+    """Whether a name has a bound for its only index, ``x_{<t}``."""
+    return isinstance(node, Subscripted) and len(node.indices) == 1 and isinstance(node.indices[0], Relation)
+
+
 def timeline_of(
-    expressions: Iterable[Basic], declared: Sequence[Basic], computed: Sequence[Basic] = ()
+    expressions: Iterable[Basic],
+    declared: Sequence[Basic],
+    computed: Sequence[Basic] = (),
+    bound: Collection[str] = (),
 ) -> Timeline | None:
     """Time in formulas and declarations, or None where nothing is a sequence.
 
     An index is time where factors are declared over variables with it, and a formula sums over it or names a
     range of such a variable. It is time too where a state is computed from step to step, as ``b_t`` from
-    ``b_{t-1}``, and a formula jumps to some step of it, ``b_{t_1}``.
+    ``b_{t-1}``, and a formula jumps to some step of it, ``b_{t_1}``; and in sums over data alone, see
+    `steps_of_data`.
 
     Args:
         expressions: the formulas.
         declared: the notation of the factors.
         computed: that of the deterministic ones among them.
+        bound: the names that are bound to values, networks or factors.
 
     Raises:
         NotSupportedError: two indices of time.
     """
-    formulas = list(expressions)
-    stepped = {(i, base(s)) for node in declared for s in _subscripted(node) for i in _indices(s)}
+    formulas, heads = list(expressions), {node.args[0] for node in declared}
+
+    def subscripted(node: Basic) -> Iterator[Subscripted]:
+        # The name of a law, p_t of p_t(z|x), is no step.
+        return (s for s in _subscripted(node) if s not in heads)
+
+    stepped = {
+        (i, base(s)) for node in declared for s in subscripted(node) for i in _indices(s) if not is_size(i)
+    }
     sums = [n.index for e in formulas for n in preorder_traversal(e) if isinstance(n, Aggregate)]
     summed = {i.variable for i in sums}
     letters = {i for i, _ in stepped}
     ranges = [
         s
         for e in (*formulas, *declared)
-        for s in _subscripted(e)
+        for s in subscripted(e)
         if is_range(s) and all(past_of(s.indices[0], i) is None for i in letters)
     ]
     named = {base(s) for s in ranges}
     indices = {i for i, sequence in stepped if i in summed or sequence in named}
     indices = indices or {i for node in computed for i in _recurs(node) if _jumps(declared, node, i)}
+    indices = indices or steps_of_data(formulas, declared, bound)
     if not indices:
         return None
     if len(indices) > 1:
@@ -132,16 +160,16 @@ def timeline_of(
     (index,) = indices
     sequences = {s for i, s in stepped if i == index}
     for formula in formulas:
-        sequences |= {base(s) for s in _subscripted(formula) if index in _indices(s)}
+        sequences |= {base(s) for s in subscripted(formula) if index in map(counted_from, s.indices[:2])}
     sequences |= named
     for node in (*formulas, *declared):
-        slices = (s for s in _subscripted(node) if len(s.indices) == 1)
+        slices = (s for s in subscripted(node) if len(s.indices) == 1)
         sequences |= {base(s) for s in slices if past_of(s.indices[0], index) is not None}
     upper = [i.args[2] for i in sums if i.variable == index and len(i.args) == 3]
     upper += [s.indices[0].args[1] for s in ranges]
     named_ends = [u for u in map(counted_from, upper) if isinstance(u, Name)]
     length = LENGTH if LENGTH in named_ends or not named_ends else named_ends[0]
-    places = (s for e in (*formulas, *declared) for s in _subscripted(e) if base(s) in sequences)
+    places = (s for e in (*formulas, *declared) for s in subscripted(e) if base(s) in sequences)
     jumps = {i for s in places for i in _names(s)} - {index, length, *summed}
     return Timeline(index, length, frozenset(sequences), jumps=frozenset(jumps))
 

@@ -20,6 +20,9 @@ _SPECIAL = {
 }  # fmt: skip
 """Characters that cannot stand inside ``\\text{}``, as mathematics."""
 
+_WIDE = 80
+"""Characters of a formula from which on what is said of it stands below it."""
+
 
 def derivation_text(title: str, steps: tuple[Step, ...]) -> str:
     """The steps, numbered, each with what it is, why it holds and what it changed.
@@ -59,7 +62,8 @@ def derivation_latex(title: str, steps: tuple[Step, ...]) -> str:
 
 def _change_latex(change: Change, kind: Kind) -> str:
     if change.note:
-        return rf"{latex(change.before)} {_text(' ' + change.note)}"
+        apart = r"\\ & \qquad " if len(unicode(change.before)) > _WIDE else ""
+        return rf"{latex(change.before)} {apart}{_text(' ' + change.note)}"
     return rf"{latex(change.before)} {_SIGN[kind]} {latex(change.after)}"
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import cast
+from collections.abc import Iterable, Mapping
+from typing import cast, final
 
 import torch
 from torch import Tensor, nn
@@ -95,6 +95,40 @@ class LinearNormal(Normal):
         return [weight[name] for name in self.given]
 
 
+@final
+class LinearSum(nn.Module):
+    """A sum of linear functions, one of each condition in declared order: ``A z + B a + b``.
+
+    Args:
+        linears: the functions, in the order of the conditions.
+
+    Example:
+        >>> p = Normal("p(z|y, a)", loc=LinearSum([nn.Linear(2, 2), nn.Linear(1, 2)]), scale=1.0)
+        >>> {name: list(weight.shape) for name, weight in weights_of(p).items()}
+        {'y': [2, 2], 'a': [2, 1]}
+    """
+
+    def __init__(self, linears: Iterable[nn.Linear]) -> None:
+        super().__init__()
+        self.linears = nn.ModuleList(linears)
+
+    @property
+    def weights(self) -> list[Tensor]:
+        """The matrix of each condition, as it is now."""
+        return [cast("Tensor", linear.weight) for linear in self.linears]
+
+    @property
+    def bias(self) -> Tensor | None:
+        """What is added in all, as it is now; None for nothing."""
+        found = [cast("Tensor", linear.bias) for linear in self.linears if linear.bias is not None]
+        return sum(found[1:], start=found[0]) if found else None
+
+    def forward(self, *values: Tensor) -> Tensor:
+        """``[batch, in]`` of each condition to ``[batch, out]``."""
+        terms: list[Tensor] = [linear(v) for linear, v in zip(self.linears, values, strict=True)]
+        return sum(terms[1:], start=terms[0])
+
+
 def _register(module: nn.Module, name: str, value: Tensor) -> None:
     if isinstance(value, nn.Parameter):
         module.register_parameter(name, value)
@@ -105,8 +139,8 @@ def _register(module: nn.Module, name: str, value: Tensor) -> None:
 def weights_of(factor: Family) -> Weights | None:
     """The matrices by which the mean of a normal factor depends on its conditions; None if it is not linear.
 
-    Linear are a `LinearNormal`, and a normal family whose ``loc`` is one `nn.Linear` of its one condition and
-    whose other parameters are constants.
+    Linear are a `LinearNormal`, and a normal family whose ``loc`` is one `nn.Linear` of its one condition, or
+    the sum of one of each condition, and whose other parameters are constants.
 
     Example:
         >>> weights_of(Normal("p(x|z)", loc=nn.Linear(2, 3), scale=1.0))["z"].shape
@@ -115,10 +149,12 @@ def weights_of(factor: Family) -> Weights | None:
     if isinstance(factor, LinearNormal):
         return factor.weights
     sources = factor.sources
-    if len(sources) != 1 or len(factor.given) != 1:
+    if len(sources) != 1 or sources[0].names != ("loc",):
         return None
     call = sources[0].call
-    if sources[0].names != ("loc",) or type(call) is not nn.Linear:
+    if isinstance(call, LinearSum):
+        return dict(zip(factor.given, call.weights, strict=True))
+    if type(call) is not nn.Linear or len(factor.given) != 1:
         return None
     return {factor.given[0]: call.weight}
 
@@ -133,7 +169,7 @@ def bias_of(factor: Family) -> Tensor | None:
     if isinstance(factor, LinearNormal):
         return cast("Tensor", factor.bias) if factor._has_bias else None
     call = factor.sources[0].call
-    assert isinstance(call, nn.Linear)
+    assert isinstance(call, nn.Linear | LinearSum)
     return call.bias
 
 

@@ -53,6 +53,8 @@ def done(result: R) -> Pass[R]:
 
 def hashed(expression: Basic) -> Basic:
     """The expression, its parts hashed from the leaves up: SymPy keeps a hash, but finds one by recursion."""
+    if expression._mhash is not None:
+        return expression
     order: list[Basic] = []
     walk(expression, order.append)
     for node in reversed(order):

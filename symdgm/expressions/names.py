@@ -8,6 +8,8 @@ from __future__ import annotations
 from sympy import Basic, Expr
 from sympy.core.symbol import Str
 
+from symdgm.caches import remembered
+from symdgm.expressions.depth import hashed
 from symdgm.expressions.node import Node
 
 
@@ -98,6 +100,11 @@ class Listing(Node):
 
 def spelled(node: Basic) -> str:
     """The key under which a name is bound: its canonical ASCII text, ``q_phi``, ``z_{t-1}``."""
+    return _text(hashed(node))
+
+
+@remembered(4096)
+def _text(node: Basic) -> str:
     return str(node)
 
 

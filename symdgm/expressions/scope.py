@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from sympy import Basic, Tuple
 
+from symdgm.caches import remembered
 from symdgm.errors import NotSupportedError
 from symdgm.expressions.applications import Apply
 from symdgm.expressions.calculus import IntegralOver
@@ -58,7 +59,13 @@ def free_names(expression: Basic) -> frozenset[Basic]:
         >>> free_names(Expect(z, Binder(Tuple(), Density(q, Tuple(z), Tuple(x), Tuple()))))
         frozenset({x})
     """
-    return run(_free(hashed(expression), TERM, {}, tags=False))
+    found: frozenset[Basic] = _free_names(hashed(expression))
+    return found
+
+
+@remembered(4096)
+def _free_names(expression: Basic) -> frozenset[Basic]:
+    return run(_free(expression, TERM, {}, tags=False))
 
 
 def _free(node: Basic, place: Place, known: Known, *, tags: bool = True) -> Pass[Names]:

@@ -55,6 +55,11 @@ def past_of(index: Basic, time: Basic) -> int | None:
     return None if offset is None else more - offset
 
 
+def is_size(name: Basic) -> bool:
+    """Whether a name is that of a size, such as the last step: a capital letter."""
+    return isinstance(name, Name) and name.text[0].isupper()
+
+
 def shift(node: Basic, time: Basic, by: int) -> Basic:
     """The same with ``t + by`` in place of ``t``; the variables that arguments are named for stay."""
     offset = offset_of(node, time)

@@ -8,7 +8,7 @@ from symdgm.lowering.estimation.exact import TooManyStates
 from symdgm.lowering.expectations import Estimate
 from symdgm.lowering.freeze import Frozen, freeze
 from symdgm.lowering.ranges import LabelRange, ParameterRange
-from symdgm.lowering.statements import Statement, compiled, environment
+from symdgm.lowering.statements import Statement, compiled, environment, function_text
 from symdgm.lowering.time.segments import Segments, segments
 from symdgm.lowering.unshare import unshare
 
@@ -30,6 +30,7 @@ __all__ = [
     "emit",
     "environment",
     "freeze",
+    "function_text",
     "segments",
     "unshare",
 ]

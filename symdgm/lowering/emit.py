@@ -16,6 +16,7 @@ from symdgm.expressions.expectations import CrossEntropy, DivergenceBetween, Ent
 from symdgm.lowering.freeze import Frozen, Root
 from symdgm.lowering.naming import literal
 from symdgm.lowering.operands import ATOM, Operand
+from symdgm.lowering.plan import Kind, PlanNode
 from symdgm.lowering.ranges import LabelRange, ParameterRange
 from symdgm.lowering.reductions import event_shaped, one_number
 from symdgm.lowering.statements import Statement, function_text
@@ -44,6 +45,7 @@ class Emission:
         events: the event shape of each variable, as far as it was seen.
         labels: the observed variables whose values are classes.
         ranges: the parameters that may leave their range.
+        draws: the names of draws and states whose first axis is their own.
         result: the value and the terms of this evaluation.
     """
 
@@ -53,6 +55,7 @@ class Emission:
     events: Mapping[str, torch.Size]
     labels: tuple[LabelRange, ...]
     ranges: tuple[ParameterRange, ...]
+    draws: tuple[str, ...]
     result: tuple[Tensor, dict[str, Tensor]]
 
 
@@ -65,6 +68,7 @@ def emit(
     batch: str,
     output: Output,
     docstring: str,
+    helpers: Mapping[str, Any] | None = None,
 ) -> Emission:
     """Write the function for a plan while running it once on its inputs.
 
@@ -77,6 +81,7 @@ def emit(
         batch: the text of the batch's size, such as ``x.shape[0]``.
         output: whether the terms are averaged over the batch, kept by example, or kept with their events.
         docstring: one line about the function.
+        helpers: what takes the place of helpers of generated code, with the same results.
 
     Raises:
         ShapeError: shapes of values, parameters and outputs of networks that do not fit together.
@@ -86,6 +91,7 @@ def emit(
         NonFiniteError: an operation on numbers has no finite value.
     """
     writer = Writer(frozen, inputs, arguments, batch)
+    writer.script.values.update(helpers or {})
     finished = [_term(writer, root, name, output) for root, name in zip(frozen.roots, names, strict=True)]
     result = _finish(writer, frozen.roots, names, finished, output)
     data = [i for i in writer.used if i in writer.positional]
@@ -93,7 +99,14 @@ def emit(
     text = function_text(FUNCTION, docstring, data, others, writer.script.statements, "value, terms")
     events = {name: shape for name, (shape, _) in writer.events.items()}
     statements, labels, ranges = writer.script.statements, writer.labels, writer.ranges
-    return Emission(text, tuple(writer.used), tuple(statements), events, tuple(labels), tuple(ranges), result)
+    found = (tuple(statements), events, tuple(labels), tuple(ranges), _draws(writer))
+    return Emission(text, tuple(writer.used), *found, result)
+
+
+def _draws(writer: Writer) -> tuple[str, ...]:
+    """What has an axis of draws or of states before all others."""
+    found = [o for n, o in writer.operands.items() if n.kind in (Kind.DRAW, Kind.STATES, Kind.SAMPLE)]
+    return tuple(o.text for o in found if o.axes and isinstance(o.axes[0], PlanNode))
 
 
 def _term(writer: Writer, root: Root, name: str, output: Output) -> Operand:

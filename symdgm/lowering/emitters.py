@@ -59,7 +59,19 @@ def _number(writer: Writer, node: PlanNode) -> Operand:
 
 
 def _apply(writer: Writer, node: PlanNode) -> Operand:
-    return writer.combine(node.word(), [writer.operands[a] for a in node.args])
+    return writer.combine(node.word(), [_real(writer, a) for a in node.args])
+
+
+def _real(writer: Writer, node: PlanNode) -> Operand:
+    """An operand of arithmetic; the number of a step, which networks get as it is, with full precision."""
+    operand, source = writer.operands[node], node
+    while source.kind in (Kind.GATHER, Kind.LEAF) and (source.args or source.word() == "slice"):
+        inner = source.args[0] if source.args else source.detail[1]
+        assert isinstance(inner, PlanNode)
+        source = inner
+    if source.kind is not Kind.TIME or operand.number:
+        return operand
+    return Operand(f"{operand.at(ATOM)}.to({writer.argument('dtype')})", ATOM, operand.axes)
 
 
 EMITTERS: dict[Kind, Callable[[Writer, PlanNode], Operand]] = {

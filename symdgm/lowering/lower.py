@@ -193,7 +193,7 @@ class Lowering:
     def _network(self, source: NetworkSource, inputs: list[Basic], origin: Basic, scope: Scope) -> PlanNode:
         """A call; what is estimated inside is biased outside, since a network is no linear function."""
         nodes = [self.lower(i, scope.nonlinear()) for i in inputs]
-        return self.call_network(source, nodes, origin, whole=reads_the_past(self, inputs, scope, origin))
+        return self.call_network(source, nodes, origin, whole=reads_the_past(self, inputs))
 
     def call_network(
         self, source: NetworkSource, inputs: list[PlanNode], origin: Basic, *, whole: bool = False

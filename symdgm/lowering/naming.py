@@ -15,8 +15,8 @@ RESERVED = {
     "weighted", "objective",
     "differentiable", "jacobian", "diagonal_sum", "permuted",
     "log_product", "forward_messages", "tree_of_steps", "forward_algorithm", "kalman_steps", "kalman_filter",
-    "log_weighted_sum", "backwards", "unpadded", "PackedSequence", "count", "time",
-    "checkpoint", "segment", "steps", "start", "kept", "before",
+    "log_weighted_sum", "backwards", "unpadded", "latest", "PackedSequence", "count", "time",
+    "checkpoint", "in_parts", "part", "segment", "steps", "start", "kept", "before",
     "score", "leave_one_out", "without_each", "Minimised", "antithetic", "disarm", "stacked", "rebar",
     "reweighted", "terms", "value", "n", "dtype", "device",
 }  # fmt: skip

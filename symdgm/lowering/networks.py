@@ -14,12 +14,15 @@ from symdgm.distributions import NetworkSource
 from symdgm.distributions.shapes import show
 from symdgm.errors import ShapeError, SupportError, SymdgmError
 from symdgm.expressions.applications import Apply, Density
-from symdgm.expressions.names import spelled
+from symdgm.expressions.names import base, spelled
 from symdgm.lowering.naming import literal
-from symdgm.lowering.operands import ATOM, STEPS, Axis, Operand
+from symdgm.lowering.operands import ACTIVE, ATOM, STEPS, Axis, Operand
 from symdgm.lowering.plan import PlanNode
+from symdgm.lowering.row_helpers import REPAYS
 from symdgm.lowering.sources import function_source
 from symdgm.lowering.time.layout import layout, padded
+from symdgm.lowering.time.single_steps import is_one_step, one_step
+from symdgm.lowering.time.so_far import so_far
 
 if TYPE_CHECKING:
     from symdgm.lowering.writer import Writer
@@ -67,11 +70,22 @@ class _Call:
 
     @property
     def prefix(self) -> str:
-        """``q_z`` for q(z|x), ``G_z`` for G(z)."""
+        """``q_z`` for q(z|x), ``G_z`` for G(z), ``h_t`` for the state h(h_t|x_t)."""
         origin = self.node.origin
         assert isinstance(origin, Apply | Density)
         values = origin.values if isinstance(origin, Density) else origin.args[1:]
-        return "_".join(spelled(v) for v in (origin.args[0], *values))
+        own = [spelled(v) for v in values]
+        head = spelled(origin.args[0])
+        return (
+            own[0] if own[:1] == [self.own] and base(values[0]) == origin.args[0] else "_".join([head, *own])
+        )
+
+    @property
+    def own(self) -> str:
+        """The name of the only value of a law, which a network that gives the value itself returns."""
+        origin = self.node.origin
+        values = origin.values if isinstance(origin, Density) else ()
+        return spelled(values[0]) if len(values) == 1 else ""
 
 
 def emit_network(writer: Writer, node: PlanNode) -> Operand:
@@ -79,7 +93,9 @@ def emit_network(writer: Writer, node: PlanNode) -> Operand:
     source = writer.frozen.readings[node]
     inputs = [_input(writer, a) for a in node.args]
     whole = len(node.detail) > 1
-    call = (_whole if whole else _call)(writer, node, source, inputs)
+    active = any(ACTIVE in i.axes for i in inputs)
+    write = (_until_now if active else _whole) if whole else _call
+    call = write(writer, node, source, inputs)
     raw = run_call(writer, call.text, inputs)
     shown = f"{source.label}({', '.join(i.text for i in inputs)})"
     outputs = _unpack(writer, call, raw, source.read(raw), shown)
@@ -117,10 +133,14 @@ def _call(writer: Writer, node: PlanNode, source: NetworkSource, inputs: list[Op
     axes = tuple(a for a in writer.axes if any(a in i.axes for i in inputs))
     lead = _lead(writer, inputs, axes)
     single = not axes and any(i.rank and not i.number for i in inputs)
-    texts = [_flattened(i, axes, lead) if axes else _alone(i, single) for i in inputs]
+    once = _repays(writer, inputs, axes)
+    texts = [_flattened(i, axes, lead, once=once) if axes else _alone(i, single) for i in inputs]
     if source.by_keyword:
         texts = [f"{k}={t}" for k, t in zip(source.arguments, texts, strict=True)]
-    text = f"{writer.argument(f'network:{node.word()}')}({', '.join(texts)})"
+    call = writer.argument(f"network:{node.word()}")
+    text = f"{call}({', '.join(texts)})"
+    if is_one_step(source.call, node):
+        text = one_step(source.call, node, call, texts)
     sizes = tuple(int(writer.script.run(writer.size(a))) for a in axes)
     return _Call(node, text, axes, lead, sizes, single)
 
@@ -141,6 +161,15 @@ def _whole(writer: Writer, node: PlanNode, source: NetworkSource, inputs: list[O
     return _Call(node, text, (STEPS,), "", (int(writer.script.run(writer.size(STEPS))),))
 
 
+def _until_now(writer: Writer, node: PlanNode, source: NetworkSource, inputs: list[Operand]) -> _Call:
+    """A call over all steps so far, whose last outputs are taken."""
+    texts = [so_far(writer, node, i) if i.axes else i.text for i in inputs]
+    if source.by_keyword:
+        texts = [f"{k}={t}" for k, t in zip(source.arguments, texts, strict=True)]
+    text = f"latest({writer.argument(f'network:{node.word()}')}({', '.join(texts)}))"
+    return _Call(node, text, (ACTIVE,), "", (int(writer.script.run("count")),))
+
+
 def _lead(writer: Writer, inputs: list[Operand], axes: tuple[Axis, ...]) -> str:
     """The text of the leading shape, read off an input that has all of it where there is one."""
     full = next((i for i in inputs if i.axes == axes and axes), None)
@@ -149,7 +178,21 @@ def _lead(writer: Writer, inputs: list[Operand], axes: tuple[Axis, ...]) -> str:
     return f"({', '.join(writer.size(a) for a in axes)})"
 
 
-def _flattened(operand: Operand, axes: tuple[Axis, ...], lead: str) -> str:
+def _repays(writer: Writer, inputs: list[Operand], axes: tuple[Axis, ...]) -> bool:
+    """Whether so much is the same along a leading axis that the network should compute it once."""
+    if len(axes) < 2:
+        return False
+    rows, numbers = prod(int(writer.script.run(writer.size(a))) for a in axes), 0
+    for operand in inputs:
+        value = None if operand.number else writer.value(operand)
+        if isinstance(value, Tensor) and (operand.axes or operand.rank):
+            own = len(operand.axes)
+            alike = operand.axes != axes or 0 in value.stride()[:own]
+            numbers += alike * rows * prod(value.shape[own:])
+    return numbers >= REPAYS
+
+
+def _flattened(operand: Operand, axes: tuple[Axis, ...], lead: str, *, once: bool) -> str:
     """An input with all leading axes flattened to one; a scalar has none."""
     if operand.number or (not operand.axes and not operand.rank):
         return operand.text
@@ -157,10 +200,11 @@ def _flattened(operand: Operand, axes: tuple[Axis, ...], lead: str) -> str:
     if not last:
         return operand.text if operand.axes else f"{operand.text}.expand(*{lead}, *{operand.text}.shape)"
     if operand.axes == axes:
-        return f"{operand.text}.flatten(0, {last})"
+        return f"as_rows({operand.text}, {last + 1})" if once else f"{operand.text}.flatten(0, {last})"
     have = ", ".join(":" if a in operand.axes else "None" for a in axes)
     rest = f"{operand.text}.shape[{len(operand.axes)}:]"
-    return f"{operand.text}[{have}].expand(*{lead}, *{rest}).flatten(0, {last})"
+    full = f"{operand.text}[{have}].expand(*{lead}, *{rest})"
+    return f"as_rows({full}, {last + 1})" if once else f"{full}.flatten(0, {last})"
 
 
 def run_call(writer: Writer, text: str, inputs: list[Operand]) -> Any:
@@ -210,7 +254,8 @@ def _unpack(
         whole = _recorded(writer, call, (call.prefix,))[0]
         writer.script.values[whole] = raw
         return {k: _entry(writer, call, f"{whole}[{literal(k)}]", f"{call.prefix}_{k}", raw[k]) for k in read}
-    hints = tuple(call.prefix if k == "value" else f"{call.prefix}_{k}" for k in read)
+    plain = ("value", call.own)
+    hints = tuple(call.prefix if k in plain else f"{call.prefix}_{k}" for k in read)
     if not isinstance(raw, tuple | list):
         (key,) = read
         return {key: _single(writer, call, raw, hints[0])}

@@ -12,7 +12,9 @@ import io
 import math
 import re
 import tokenize
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import CodeType, MappingProxyType
 from typing import Any
 
 import torch
@@ -21,6 +23,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
 from torch.utils.checkpoint import checkpoint
 
+from symdgm.caches import remembered
 from symdgm.distributions.chains.forward import (
     forward_algorithm,
     forward_messages,
@@ -35,12 +38,14 @@ from symdgm.lowering.estimation.helpers import ESTIMATOR_HELPERS
 from symdgm.lowering.layout import comment, laid_out, quoted
 from symdgm.lowering.naming import Names
 from symdgm.lowering.permutations import PERMUTATION_HELPERS
+from symdgm.lowering.row_helpers import ROW_HELPERS
 from symdgm.lowering.sample_helpers import SAMPLE_HELPERS
 
 IMPORTS = {
     "math": "import math",
     "torch": "import torch",
     "binary_cross_entropy_with_logits": "from torch.nn.functional import binary_cross_entropy_with_logits",
+    "linear": "from torch.nn.functional import linear",
     "logsigmoid": "from torch.nn.functional import logsigmoid",
     "softplus": "from torch.nn.functional import softplus",
     "PackedSequence": "from torch.nn.utils.rnn import PackedSequence",
@@ -76,6 +81,14 @@ CHAINS = (
     log_product, forward_messages, tree_of_steps, forward_algorithm, kalman_steps, kalman_filter,
 )  # fmt: skip
 """Functions of chains, whose own source is what generated code defines; callees come first."""
+CARRIED = """def carried(step, counts, state, given):
+    # step after step, each for as many sequences as have it; what they keep is put together
+    kept = []
+    for count, *now in zip(counts, *(values.split(counts) for values in given)):
+        state, entries = step(count, *(value[:count] for value in state), *now)
+        kept.append(entries)
+    return [torch.cat(entries) for entries in zip(*kept)]
+"""
 UNPADDED = """def unpadded(output, order=None, valid=None):
     # what a network returned for whole sequences, step by step
     if isinstance(output, torch.Tensor):
@@ -85,7 +98,43 @@ UNPADDED = """def unpadded(output, order=None, valid=None):
         return {name: unpadded(value, order, valid) for name, value in output.items()}
     return tuple(unpadded(value, order, valid) for value in output)
 """
+IN_SEGMENTS = """def in_segments(network, x, length, dim, stop=False, again=False, state=None):
+    # a recurrent network so many steps at a time: gradients stop between them, or each part is computed anew
+    outputs = []
+    for part in x.split(length, dim):
+        if again:
+            output, state = checkpoint(network, part, state, use_reentrant=False)
+        else:
+            output, state = network(part, state)
+        if stop:
+            state = state.detach() if isinstance(state, torch.Tensor) else tuple(s.detach() for s in state)
+        outputs.append(output)
+    return torch.cat(outputs, dim)
+"""
+IN_PARTS = """def in_parts(part, size, *draws):
+    # the results for all draws, a few of them at a time
+    if size >= len(draws[0]):
+        return part(*draws)
+    pieces = zip(*(draw.split(max(size, 1)) for draw in draws))
+    if torch.is_grad_enabled():
+        found = [checkpoint(part, *few, use_reentrant=False, preserve_rng_state=False) for few in pieces]
+    else:
+        found = [part(*few) for few in pieces]
+    return tuple(torch.cat(results) for results in zip(*found))
+"""
+LATEST = """def latest(output):
+    # the last step of what a network returned for sequences
+    if isinstance(output, torch.Tensor):
+        return output[:, -1]
+    if isinstance(output, dict):
+        return {name: latest(value) for name, value in output.items()}
+    return tuple(latest(value) for value in output)
+"""
 HELPERS = {
+    "carried": CARRIED,
+    "in_segments": IN_SEGMENTS,
+    "in_parts": IN_PARTS,
+    "latest": LATEST,
     "unpadded": UNPADDED,
     "backwards": BACKWARDS,
     "xlogy": XLOGY,
@@ -97,16 +146,19 @@ HELPERS = {
     **SAMPLE_HELPERS,
     **CLOSED_FORM_HELPERS,
     **ESTIMATOR_HELPERS,
+    **ROW_HELPERS,
 }
 """Functions that generated code defines for itself, by name."""
 
 
-def environment() -> dict[str, Any]:
+@remembered(1)
+def environment() -> Mapping[str, Any]:
     """The names that generated code may use."""
     known: dict[str, Any] = {
         "math": math,
         "torch": torch,
         "binary_cross_entropy_with_logits": functional.binary_cross_entropy_with_logits,
+        "linear": functional.linear,
         "logsigmoid": functional.logsigmoid,
         "softplus": functional.softplus,
         "PackedSequence": PackedSequence,
@@ -114,7 +166,13 @@ def environment() -> dict[str, Any]:
     }
     for source in HELPERS.values():
         exec(compile(source, "<symdgm>", "exec"), known)
-    return known
+    return MappingProxyType(known)
+
+
+@remembered(4096)
+def expression(text: str) -> CodeType:
+    """The code of an expression; equal plans have equal ones."""
+    return compile(text, "<symdgm>", "eval")
 
 
 @dataclass(frozen=True)
@@ -149,7 +207,7 @@ class Script:
 
     def run(self, text: str) -> Any:
         """The value of an expression, not recorded."""
-        return eval(compile(text, "<symdgm>", "eval"), self.values)
+        return eval(expression(text), self.values)
 
     def assign(self, hint: str, text: str, origin: Basic | None = None) -> str:
         """Write and run ``name = text`` under a fresh name.
@@ -216,8 +274,16 @@ def _names(source: str) -> set[str]:
     return {token.string for token in tokens if token.type == tokenize.NAME}
 
 
-def compiled(text: str, name: str, filename: str) -> Any:
-    """The function that a source text defines; tracebacks show its lines."""
+def compiled(text: str, name: str, filename: str, helpers: Mapping[str, Any] | None = None) -> Any:
+    """The function that a source text defines; tracebacks show its lines.
+
+    Args:
+        text: the source.
+        name: the function's name in it.
+        filename: what tracebacks call it.
+        helpers: what takes the place of helpers that the source defines, with the same results.
+    """
     namespace: dict[str, Any] = {}
     exec(compile(text, filename, "exec"), namespace)
+    namespace.update({k: v for k, v in (helpers or {}).items() if k in namespace})
     return namespace[name]

@@ -60,6 +60,7 @@ class Writer:
         self.kept: dict[PlanNode, dict[tuple[object, ...], Operand]] = {}
         self.paths: tuple[PlanNode, ...] = ()
         self.known: dict[str, str] = {}
+        self.histories: dict[str, str] = {}
         self.counts, self.scored = uses(nodes), scored_samples(nodes)
         self.operands: dict[PlanNode, Operand] = {}
         self.called: dict[PlanNode, Called] = {}

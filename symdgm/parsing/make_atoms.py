@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 from sympy import Basic, Integer, Tuple
 from sympy.core.symbol import Str
 
+from symdgm.caches import remembered
 from symdgm.expressions.applications import Apply, Density, Indicator, Inner, Norm, call
 from symdgm.expressions.calculus import DerivativeBy, IntegralOver
 from symdgm.expressions.expectations import (
@@ -26,7 +26,7 @@ from symdgm.parsing.refusals import refusal
 _SEVERAL = frozenset({"max", "min", "logsumexp", "softmax"})
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def _plain(text: str) -> Name:
     """Names come often; one node serves them all."""
     return Name(text)

@@ -8,6 +8,7 @@ from typing import cast
 
 from sympy import Basic
 
+from symdgm.caches import remembered
 from symdgm.errors import GrammarError
 from symdgm.expressions.node import Node
 from symdgm.parsing.bounds import MAX_CHARACTERS
@@ -86,6 +87,7 @@ def _read(text: object) -> Piece:
         raise GrammarError(error.problem, hint=error.hint, source=text, span=error.span) from None
 
 
+@remembered(256)
 def _reduced(text: str) -> Piece:
     """Words, passes, rules."""
     if len(text) > MAX_CHARACTERS:

@@ -13,12 +13,19 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from fractions import Fraction
 
-from sympy import Basic
+from sympy import Basic, preorder_traversal
 
 from symdgm.errors import SymdgmError
 from symdgm.expressions.applications import Call
 from symdgm.expressions.arithmetic import Minus, Plus, Times
-from symdgm.expressions.expectations import DivergenceBetween, Expect
+from symdgm.expressions.expectations import (
+    CrossEntropy,
+    DivergenceBetween,
+    Entropy,
+    Expect,
+    MutualInformation,
+)
+from symdgm.rewriting.canonical import Canonical
 from symdgm.rewriting.facts import Facts
 from symdgm.rewriting.leading import Leading, by_jensen, by_power_mean, evidence
 from symdgm.rewriting.parts import Parts, Value
@@ -75,10 +82,13 @@ def relation(expression: Basic, facts: Facts, value: Value) -> Relation:
         facts: what is bound.
         value: scalar → its present value, or None.
     """
-    for form, flipped in ((expression, False), (Minus(expression), True)):
-        for relaxed, slack in _relaxed(form):
+    if not any(map(_is_logarithmic, preorder_traversal(expression))):
+        return UNKNOWN
+    form = Canonical(facts)
+    for side, flipped in ((expression, False), (Minus(expression), True)):
+        for relaxed, slack in _relaxed(side):
             try:
-                found = _relation(relaxed, facts, value, slack)
+                found = _relation(relaxed, form, value, slack)
             except (TooLargeError, RecursionError, SymdgmError):
                 continue  # what cannot be brought to a canonical form has no known relation
             if found is not None:
@@ -86,13 +96,20 @@ def relation(expression: Basic, facts: Facts, value: Value) -> Relation:
     return UNKNOWN
 
 
+def _is_logarithmic(node: Basic) -> bool:
+    """Whether a log-likelihood may be recognised in what has this node."""
+    return isinstance(node, DivergenceBetween | Entropy | CrossEntropy | MutualInformation) or (
+        isinstance(node, Call) and "log" in node.function
+    )
+
+
 def _negative(found: Relation) -> Relation:
     target = None if found.target is None else Minus(found.target)
     return replace(found, direction=found.direction.opposite, target=target)
 
 
-def _relation(expression: Basic, facts: Facts, value: Value, slack: tuple[Basic, ...]) -> Relation | None:
-    parts = Parts(expression, facts, value)
+def _relation(expression: Basic, form: Canonical, value: Value, slack: tuple[Basic, ...]) -> Relation | None:
+    parts = Parts(expression, form, value)
     for recognise in _RECOGNISERS:
         leading = recognise(parts)
         if leading is None:

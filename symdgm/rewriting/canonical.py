@@ -75,7 +75,7 @@ class Canonical:
 
     def by_factors(self, node: Basic) -> Basic:
         """A formula with its joints as products of their factors, while these have their own names."""
-        return everywhere(node, lambda part: chain_rule(part, self.facts), [], set())
+        return everywhere(node, lambda part: chain_rule(part, self.facts), [], {})
 
     def opaque(self, node: Basic) -> Polynomial:
         """A node as a factor that is looked at no further."""

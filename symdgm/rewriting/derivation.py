@@ -13,7 +13,7 @@ from symdgm.rewriting.algebra import join_coefficient, split_coefficient
 from symdgm.rewriting.facts import Facts
 from symdgm.rewriting.rule import Change, Rule, Step
 from symdgm.rewriting.rules import ALGEBRA, CLOSED, DEFINED, SPLIT_AND_RECOGNISE
-from symdgm.rewriting.traversal import everywhere
+from symdgm.rewriting.traversal import Known, everywhere
 
 MAX_PASSES = 50
 """Passes of a phase; every rule makes progress, so this bounds a mistake in a rule, not an input."""
@@ -81,11 +81,11 @@ def derive(expression: Basic, facts: Facts, *, analytic: bool = True) -> Derivat
 
 
 class _Rewriter:
-    """Runs phases; what a rule left alone once it need not look at again."""
+    """Runs phases; what a rule made of a node once it need not find again."""
 
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
-        self.settled: dict[str, set[Basic]] = {}
+        self.known: dict[str, Known] = {}
 
     def run_all(self, expression: Basic, phases: Iterable[Sequence[Rule]], steps: list[Step]) -> Basic:
         """The expression after several phases."""
@@ -99,9 +99,9 @@ class _Rewriter:
             done = len(steps)
             for rule in rules:
                 changes: list[Change] = []
-                settled = self.settled.setdefault(rule.name, set())
+                known = self.known.setdefault(rule.name, {})
                 expression = everywhere(
-                    expression, partial(self._apply, rule), changes, settled, in_logs=rule.in_logs
+                    expression, partial(self._apply, rule), changes, known, in_logs=rule.in_logs
                 )
                 if changes:
                     steps.append(

@@ -16,7 +16,6 @@ from symdgm.expressions.places import NAMES
 from symdgm.expressions.scope import replace
 from symdgm.rewriting.averages import averaged, named_outright, plain
 from symdgm.rewriting.canonical import Canonical
-from symdgm.rewriting.facts import Facts
 from symdgm.rewriting.polynomials import Monomial, Polynomial, monomial, total
 from symdgm.rewriting.samples import bounds_of, one_sample, with_numbers
 
@@ -44,13 +43,13 @@ class Parts:
 
     Args:
         expression: the formula, bound.
-        facts: what is bound.
+        form: brings it to its canonical form, and knows what is bound.
         value: the present values of scalars.
     """
 
-    def __init__(self, expression: Basic, facts: Facts, value: Value) -> None:
-        self.form = Canonical(facts)
-        self.facts = facts
+    def __init__(self, expression: Basic, form: Canonical, value: Value) -> None:
+        self.form = form
+        self.facts = form.facts
         self.value = value
         self.data: list[Binder] = []
         whole = self.form.of(self.form.by_factors(self._with_numbers(self._counted(expression))))

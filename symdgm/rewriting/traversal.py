@@ -15,11 +15,15 @@ LAWS = (Binder, DivergenceBetween, Entropy, CrossEntropy, KnownIntegral, Apply, 
 """Nodes below which stand references, not values: rules apply to them, never inside them."""
 
 
+Known = dict[Basic, tuple[Basic, tuple[Change, ...]]]
+"""A node → what it becomes, and the changes that lead there."""
+
+
 def everywhere(
     expression: Basic,
     apply: Callable[[Basic], Basic | None],
     changes: list[Change],
-    settled: set[Basic],
+    known: Known,
     *,
     in_logs: bool = True,
 ) -> Basic:
@@ -28,21 +32,22 @@ def everywhere(
     Args:
         expression: where to start.
         apply: the new form of a node, or None.
-        changes: each change is appended.
-        settled: expressions in which nothing changes; those that are found are added, and not
-            walked again.
+        changes: each change is appended, once.
+        known: what earlier calls with the same ``apply`` found, which is not looked for again; what this one
+            finds is added.
         in_logs: whether ``apply`` is done at what a logarithm is taken of, as a whole.
     """
-    known: dict[Basic, Basic] = {}
+    found: list[Change] = []
 
     def visit(node: Basic) -> Basic:
-        if node in settled:
-            return node
-        if node not in known:
-            known[node] = _rewritten(node)
-            if known[node] == node:
-                settled.add(node)
-        return known[node]
+        if node in known:
+            after, made = known[node]
+            found.extend(made)
+            return after
+        start = len(found)
+        after = _rewritten(node)
+        known[node] = after, tuple(found[start:])
+        return after
 
     def _with_parts(node: Basic) -> Basic:
         if not node.args or isinstance(node, LAWS):
@@ -57,7 +62,9 @@ def everywhere(
         after = apply(node)
         if after is None or after == node:
             return node
-        changes.append(Change(node, after))
+        found.append(Change(node, after))
         return after
 
-    return visit(expression)
+    result = visit(expression)
+    changes.extend(dict.fromkeys(found))
+    return result

@@ -1,6 +1,7 @@
 """Finished functions and where they are kept."""
 
 from symdgm.runtime.diagnosis import diagnose
-from symdgm.runtime.runner import Program, Runner
+from symdgm.runtime.programs import Program
+from symdgm.runtime.runner import Runner
 
 __all__ = ["Program", "Runner", "diagnose"]

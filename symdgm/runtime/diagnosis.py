@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from symdgm.errors import NonFiniteError, ParameterError, SymdgmError
 from symdgm.expressions.notation import unicode
 from symdgm.lowering import Statement, environment
-from symdgm.runtime.runner import Program, Runner
+from symdgm.runtime.programs import Program
+from symdgm.runtime.runner import Runner
 
 
 def diagnose(runner: Runner, data: Mapping[str, Tensor], n: int = 1) -> SymdgmError:

@@ -7,72 +7,38 @@ import linecache
 import threading
 import weakref
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from symdgm.errors import SupportError
 from symdgm.lowering import (
     FUNCTION,
     Emission,
     Frozen,
-    LabelRange,
     Output,
-    ParameterRange,
-    Statement,
     TooManyStates,
     compiled,
     emit,
+    environment,
+    function_text,
     unshare,
 )
-from symdgm.lowering.naming import Names, identifier
+from symdgm.runtime.carried import Carried
 from symdgm.runtime.compiling import Compiled
-
-MAX_PROGRAMS = 32
-"""Finished functions that an objective keeps; the one that was made first is dropped first."""
+from symdgm.runtime.inputs import identifiers
+from symdgm.runtime.parts import Divider
+from symdgm.runtime.precision import Narrowed, full_precision, surrounding
+from symdgm.runtime.programs import Program, Programs, Result, parted
 
 _NOTHING = torch.empty(0)
 """Stands for a tensor whose dtype and device nobody asks for."""
 
-Result = tuple[Tensor, dict[str, Tensor]]
-"""The value and the terms."""
-
 _serial = itertools.count(1)
 """Tells the sources of generated functions apart in tracebacks."""
-
-
-@dataclass(frozen=True)
-class Program:
-    """A finished function.
-
-    Args:
-        text: its source.
-        function: what the source defines.
-        inputs: its arguments: identifier and what it is, such as ``("x", "data:x")``.
-        statements: its statements one by one.
-        labels: the observed variables whose values are classes.
-        ranges: the parameters that may leave their range.
-    """
-
-    text: str
-    function: Callable[..., tuple[Tensor, dict[str, Tensor]]]
-    inputs: tuple[tuple[str, str], ...]
-    statements: tuple[Statement, ...]
-    labels: tuple[LabelRange, ...]
-    ranges: tuple[ParameterRange, ...]
-
-    @cached_property
-    def needs_like(self) -> bool:
-        """Whether an argument takes its dtype or device from the networks: a scalar, or a new tensor."""
-        return any(kind in ("scalar", "dtype", "device") for _, kind, _ in self.parts)
-
-    @cached_property
-    def parts(self) -> tuple[tuple[str, str, str], ...]:
-        """Identifier, kind and name of each argument: ``("x", "data", "x")``."""
-        return tuple((identifier, *_parted(what)) for identifier, what in self.inputs)
 
 
 class Runner:
@@ -88,6 +54,8 @@ class Runner:
         anchor: a tensor whose dtype and device new tensors take, or None for torch's default.
         sharing: whether a network is called once for all occurrences of the same distribution.
         backend: of `torch.compile`, or None for plain PyTorch.
+        precision: in which networks compute, or None for that of their weights.
+        budget: bytes for what networks compute of draws and states, or None for as many as that takes.
     """
 
     def __init__(
@@ -99,23 +67,26 @@ class Runner:
         *,
         sharing: bool = True,
         backend: str | None = None,
+        precision: torch.dtype | None = None,
+        budget: int | None = None,
     ) -> None:
-        self.frozen = frozen
-        self.names = names
-        self.docstring = docstring
-        self.anchor = anchor
-        self.sharing, self.backend = sharing, backend
-        self.programs: dict[Hashable, Program] = {}
+        self.frozen, self.names = frozen, names
+        self.docstring, self.anchor = docstring, anchor
+        self.sharing, self.backend, self.precision, self.budget = sharing, backend, precision, budget
+        self._narrowed: dict[tuple[str, torch.dtype], Narrowed] = {}
+        self.programs = Programs()
         self.latest: dict[Output, Program] = {}
         self.events: dict[str, torch.Size] = {}
-        self.identifiers = _identifiers(frozen)
+        self.identifiers = identifiers(frozen)
+        self.carried = Carried()
         self._making = threading.RLock()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in vars(self).items() if k not in ("programs", "latest", "_making")}
+        return {k: v for k, v in vars(self).items() if k not in ("programs", "latest", "carried", "_making")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, programs={}, latest={}, _making=threading.RLock())
+        kept = {"programs": Programs(), "latest": {}, "carried": Carried()}
+        vars(self).update(state, **kept, _making=threading.RLock())
 
     def __call__(
         self, data: Mapping[str, Tensor], *, n: int = 1, output: Output = Output.MEAN
@@ -129,19 +100,25 @@ class Runner:
         program = self.programs.get(key)
         if program is None:
             with self._making:
-                if key not in self.programs:
+                program = self.programs.get(key)
+                if program is None:
                     return self._first(key, data, n, output)
-                program = self.programs[key]
+        self.programs.hits += 1
         self.latest[output] = program
         try:
-            return self._told(program.function(**self.arguments(program, data, n)))
+            arguments = self.arguments(program, data, n)
+            with full_precision(self._device(data)):
+                return self._told(program.function(**arguments))
         except (RuntimeError, IndexError) as error:
             self._explain(program, data, error)
             raise
 
     def of(self, frozen: Frozen, names: list[str]) -> Runner:
         """A runner of another plan that runs it in the same way."""
-        return Runner(frozen, names, self.docstring, self.anchor, sharing=self.sharing, backend=self.backend)
+        return Runner(
+            frozen, names, self.docstring, self.anchor,
+            sharing=self.sharing, backend=self.backend, precision=self.precision, budget=self.budget,
+        )  # fmt: skip
 
     def _told(self, result: Result) -> Result:
         """A result that a derivative has tracked though nobody asked for gradients, without its graph."""
@@ -156,7 +133,13 @@ class Runner:
         A network that squeezes returns other axes for one example than for several.
         """
         size = next((len(v) for v in data.values()), n)
-        return (output, size == 1, *((k, self._event(k, v), v.dtype, v.device) for k, v in data.items()))
+        around = surrounding(self._device(data))
+        return (
+            output,
+            size == 1,
+            around,
+            *((k, self._event(k, v), v.dtype, v.device) for k, v in data.items()),
+        )
 
     def _event(self, name: str, value: Tensor) -> Hashable:
         """The event shape; of a sequence, whatever its number of steps."""
@@ -169,8 +152,9 @@ class Runner:
             if key not in self.programs:
                 with torch.no_grad():
                     self._first(key, data, n, output)
-            self.latest[output] = self.programs[key]
-            return self.programs[key]
+            else:
+                self.latest[output] = self.programs[key]
+            return self.latest[output]
 
     def arguments(self, program: Program, data: Mapping[str, Tensor], n: int = 1) -> dict[str, Any]:
         """The arguments of a finished function, read now: networks, scalars and tensors are never copied."""
@@ -185,29 +169,59 @@ class Runner:
         self, key: Hashable, data: Mapping[str, Tensor], n: int, output: Output
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The first evaluation for a kind of input, which makes its function."""
+        if self.budget is not None and not self.frozen.bound.sequences:
+            return self._first_in_parts(key, data, n, output)
         emission = self._emitted(data, n, output)
-        by_identifier = {i: what for what, i in self.identifiers.items()}
-        inputs = tuple((i, by_identifier[i]) for i in emission.inputs)
-        while len(self.programs) >= MAX_PROGRAMS:
-            del self.programs[next(iter(self.programs))]
-        self.events.update(emission.events)
-        self.programs[key] = Program(
-            emission.text,
-            self._callable(emission.text),
-            inputs,
-            emission.statements,
-            emission.labels,
-            emission.ranges,
-        )
-        self.latest[output] = self.programs[key]
+        self._keep(key, output, emission, emission.text)
         return self._told(emission.result)
 
+    def _first_in_parts(
+        self, key: Hashable, data: Mapping[str, Tensor], n: int, output: Output
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The same within a budget of memory: the function is made on two examples."""
+        with _undone(self.frozen, self._device(data)):
+            emission = self._emitted({name: v[:2] for name, v in data.items()}, min(n, 2), output)
+            program = self._keep(key, output, emission, emission.text)
+            values = {**environment(), **self.arguments(program, data, n)}
+            batch = next((len(v) for v in data.values()), n)
+            with torch.enable_grad(), full_precision(self._device(data)):
+                divider = Divider(emission.statements, emission.draws, values, batch)
+            assert self.budget is not None
+            statements = divider.divided(self.budget, self._size(data))
+        inputs = dict(program.inputs)
+        text = function_text(
+            FUNCTION,
+            self.docstring,
+            [i for i in inputs if inputs[i].startswith("data:")],
+            [i for i in inputs if not inputs[i].startswith("data:")],
+            statements,
+            "value, terms",
+        )
+        self.programs[key] = self.latest[output] = replace(program, text=text, function=self._callable(text))
+        return self(data, n=n, output=output)
+
+    def _keep(self, key: Hashable, output: Output, emission: Emission, text: str) -> Program:
+        """Makes the function of an emission."""
+        by_identifier = {i: what for what, i in self.identifiers.items()}
+        inputs = tuple((i, by_identifier[i]) for i in emission.inputs)
+        self.events.update(emission.events)
+        function = self._callable(text)
+        program = Program(text, function, inputs, emission.statements, emission.labels, emission.ranges)
+        self.programs.keep(key, program)
+        self.latest[output] = program
+        return program
+
+    def _size(self, data: Mapping[str, Tensor]) -> str:
+        """The text of the number of examples."""
+        first = next(iter(data), None)
+        return self.identifiers["n"] if first is None else f"{self.identifiers[f'data:{first}']}.shape[0]"
+
     def _callable(self, text: str) -> Callable[..., Result]:
-        function = _function(text)
+        function = _function(text, {"carried": self.carried})
         if self.backend is None:
             return function
         data = [i for what, i in self.identifiers.items() if what.startswith("data:")]
-        return Compiled(function, self.backend, data)
+        return Compiled(_function(text), self.backend, data, plain=function)
 
     def _explain(self, program: Program, data: Mapping[str, Tensor], error: Exception) -> None:
         """Raise what is wrong with the labels, if that is why PyTorch failed.
@@ -233,27 +247,27 @@ class Runner:
                     raise
             torch.set_rng_state(noise)
             self.frozen = self.frozen.lowered_again()
-            self.identifiers = _identifiers(self.frozen)
+            self.identifiers = identifiers(self.frozen)
             self.programs.clear()
 
     def _emit(self, data: Mapping[str, Tensor], n: int, output: Output) -> Emission:
         like = self._like(data)
         values = {
-            i: self._read(*_parted(what), data, n, like)
+            i: self._read(*parted(what), data, n, like)
             for what, i in self.identifiers.items()
             if not _absent(what, data)
         }
-        first = next(iter(data), None)
-        size = self.identifiers["n"] if first is None else f"{self.identifiers[f'data:{first}']}.shape[0]"
-        with torch.set_grad_enabled(self.frozen.differentiates or torch.is_grad_enabled()):
+        gradients = self.frozen.differentiates or torch.is_grad_enabled()
+        with torch.set_grad_enabled(gradients), full_precision(self._device(data)):
             return emit(
                 self.frozen if self.sharing else unshare(self.frozen),
                 values,
                 arguments=self.identifiers,
                 names=self.names,
-                batch=size,
+                batch=self._size(data),
                 output=output,
                 docstring=self.docstring,
+                helpers={"carried": self.carried},
             )
 
     def _read(self, kind: str, name: str, data: Mapping[str, Tensor], n: int, like: Tensor) -> Any:
@@ -261,7 +275,7 @@ class Runner:
         if kind == "data":
             return data[name]
         if kind == "network":
-            return self.frozen.sources[name].call
+            return self._network(name, data)
         if kind == "scalar":
             return self.frozen.bound.environment.scalars.tensor(name, like)
         if kind == "size":
@@ -282,6 +296,23 @@ class Runner:
             return self.frozen.bound.environment.factors[int(name)].distribution
         return {"n": n, "dtype": like.dtype, "device": like.device}[kind]
 
+    def _network(self, name: str, data: Mapping[str, Tensor]) -> Callable[..., Any]:
+        """A network as it is called: in half precision where that is asked for, here or all around."""
+        call = self.frozen.sources[name].call
+        dtype = self.precision or surrounding(self._device(data))
+        if dtype is None:
+            return call
+        known = self._narrowed.get((name, dtype))
+        if known is None or known.network is not call:
+            known = self._narrowed[name, dtype] = Narrowed(call, dtype)
+        return known
+
+    def _device(self, data: Mapping[str, Tensor]) -> str:
+        """The kind of device of the data, or of the networks."""
+        first = next(iter(data.values()), None)
+        found = self.anchor() if first is None else first
+        return "cpu" if found is None else found.device.type
+
     def _like(self, data: Mapping[str, Tensor]) -> Tensor:
         """A floating tensor whose dtype and device new tensors take."""
         anchor = self.anchor()
@@ -290,60 +321,26 @@ class Runner:
         return torch.empty(0) if anchor is None else anchor
 
 
-def _function(text: str) -> Callable[..., tuple[Tensor, dict[str, Tensor]]]:
+@contextmanager
+def _undone(frozen: Frozen, device: str) -> Iterator[None]:
+    """Inside, noise may be drawn and networks may be called; afterwards neither has happened."""
+    modules = [s.call for s in frozen.sources.values() if isinstance(s.call, nn.Module)]
+    buffers = {id(b): (b, b.clone()) for module in modules for b in module.buffers()}
+    with torch.random.fork_rng(devices=None if device == "cuda" else [], device_type="cuda"):
+        yield
+    for buffer, before in buffers.values():
+        buffer.copy_(before)
+
+
+def _function(text: str, helpers: Mapping[str, Any] | None = None) -> Callable[..., Result]:
     """The function of a source; the lines that tracebacks show go when it goes."""
     filename = f"<symdgm objective {next(_serial)}>"
-    function: Callable[..., tuple[Tensor, dict[str, Tensor]]] = compiled(text, FUNCTION, filename)
+    function: Callable[..., Result] = compiled(text, FUNCTION, filename, helpers)
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
     weakref.finalize(function, linecache.cache.pop, filename, None).atexit = False
     return function
 
 
-def _parted(what: str) -> tuple[str, str]:
-    """Kind and name of an input: ``("data", "x")``."""
-    kind, _, name = what.partition(":")
-    return kind, name
-
-
 def _absent(what: str, data: Mapping[str, Tensor]) -> bool:
     kind, _, name = what.partition(":")
     return kind == "data" and name not in data
-
-
-def _identifiers(frozen: Frozen) -> dict[str, str]:
-    """What an objective may take → its identifier in generated code."""
-    names = Names()
-    return {what: _reserved(what) or names.fresh(hint) for what, hint in _wanted(frozen)}
-
-
-def _reserved(what: str) -> str | None:
-    return what if what in ("n", "dtype", "device") else None
-
-
-def _wanted(frozen: Frozen) -> Iterator[tuple[str, str]]:
-    bound = frozen.bound
-    for name in bound.data:
-        yield f"data:{name}", name
-    if bound.lengths is not None:
-        yield f"data:{bound.lengths}", bound.lengths
-    for sequence in bound.beginnings:
-        yield f"initial:{sequence}", f"{sequence}_0"
-    for name in bound.scalars:
-        yield f"{'size' if name in bound.environment.sizes else 'scalar'}:{name}", name
-    for name in bound.environment.tables:
-        yield f"table:{name}", name
-    for name in frozen.choices.scalars.values():
-        yield f"scalar:{name}", name
-    for name in frozen.choices.states:
-        yield f"state:{name}", name
-    for name in frozen.sources:
-        yield f"network:{name}", name
-    for factor in bound.environment.factors:
-        for parameter in factor.constants:
-            yield f"tensor:{factor.index}:{parameter}", f"{identifier(str(factor.node))}_{parameter}"
-        for name in factor.matrices:
-            hint = f"by_{name}" if name else "bias"
-            yield f"matrix:{factor.index}:{name}", f"{identifier(str(factor.node))}_{hint}"
-    for factor in bound.environment.factors:
-        yield f"factor:{factor.index}", identifier(str(factor.node))
-    yield from (("n", "n"), ("dtype", "dtype"), ("device", "device"))

@@ -122,6 +122,7 @@ class Recorder:
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._seen: dict[Hashable, int] = {}
         self._graphs: dict[Hashable, _Recorded] = {}
+        self._pools: dict[str, Any] = {}
 
     def __call__(self, player: Player, batch: Mapping[str, Tensor]) -> Evaluation:
         """The move of a player."""
@@ -199,7 +200,9 @@ class Recorder:
             parameter.grad = None
         graph = torch.cuda.CUDAGraph()
         # Other threads, such as those that load data, go on meanwhile.
-        recording = torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local")
+        recording = torch.cuda.graph(
+            graph, pool=self._pool(player), stream=self._stream, capture_error_mode="thread_local"
+        )
         with self._trainable.pinned(), capturable(player.optimizer), recording:
             evaluation = self._move(player, inputs)
             parts = (evaluation.loss, evaluation.value, *evaluation.terms.values())
@@ -207,9 +210,16 @@ class Recorder:
         gradients = tuple(p.grad for p in player.parameters)
         return _Recorded(graph, inputs, packed, tuple(evaluation.terms), gradients)
 
+    def _pool(self, player: Player) -> Any:
+        """Memory that all graphs of a player share: one replays at a time, and leaves its own gradients."""
+        if player.name not in self._pools:
+            self._pools[player.name] = torch.cuda.graph_pool_handle()
+        return self._pools[player.name]
+
     def _give_up(self, why: str) -> None:
         self.why = why
         self._graphs.clear()
+        self._pools.clear()
         _tell(why)
 
 

@@ -13,8 +13,8 @@ ONE_CALL = frozenset({"cpu", "cuda"})
 """Where torch's gradient scaler looks at all tensors in one call, and no sum of them can overflow."""
 
 
-LARGE = 2**20
-"""Entries from which a gradient on the CPU is read only, by its norm: what is written back costs as much."""
+LARGE = 2**15
+"""Entries from which a gradient on the CPU is read only, by its sum: writing back costs twice that."""
 
 
 @final
@@ -35,27 +35,27 @@ class Finiteness:
 
     def __init__(self, device: torch.device) -> None:
         self._found = torch.zeros((), device=device)
+        self._device, self._takes = self._found.device, device.type in ONE_CALL
         self._one = torch.ones((), device=device)
 
     def __call__(self, gradients: Sequence[Tensor]) -> Tensor:
         """1 if an entry of the gradients is not finite, else 0, ``[]``; the next call overwrites it."""
         self._found.zero_()
-        together = [g for g in gradients if self._in_one_call(g) and not _is_plainly_finite(g)]
-        if together:
-            torch._amp_foreach_non_finite_check_and_unscale_(together, self._found, self._one)
+        together = []
         for gradient in gradients:
             if not self._in_one_call(gradient):
-                finite = torch.isfinite(gradient.sum())
-                self._found.logical_or_(~finite.to(self._found.device))
+                self._found.logical_or_(~torch.isfinite(gradient.sum()).to(self._found.device))
+            elif gradient.numel() < LARGE or not _is_plainly_finite(gradient):
+                together.append(gradient)
+        if together:
+            torch._amp_foreach_non_finite_check_and_unscale_(together, self._found, self._one)
         return self._found
 
     def _in_one_call(self, gradient: Tensor) -> bool:
         plain = gradient.layout is torch.strided and gradient.is_floating_point()
-        return plain and gradient.device == self._found.device and gradient.device.type in ONE_CALL
+        return plain and self._takes and gradient.device == self._device
 
 
 def _is_plainly_finite(gradient: Tensor) -> bool:
-    """Whether a large gradient is finite by its norm; one whose norm overflows may be so, too."""
-    if gradient.numel() < LARGE or gradient.device.type != "cpu":
-        return False
-    return math.isfinite(torch.linalg.vector_norm(gradient).item())
+    """Whether a large gradient is finite by its sum; one whose sum overflows may be so, too."""
+    return gradient.is_cpu and math.isfinite(gradient.sum().item())

@@ -16,7 +16,7 @@ from symdgm.training.guard import Attempt, make_guard
 from symdgm.training.optimizers import OptimizerSpec, Player, make_players
 from symdgm.training.protocol import Evaluation, Trainable
 from symdgm.training.randomness import RandomState
-from symdgm.training.update import update
+from symdgm.training.update import Update
 
 
 @final
@@ -60,6 +60,7 @@ class Stepper:
         self.players: list[Player] = make_players(trainable.players, optimizer, lr, steps)
         # Then autograd need not search for what leads to these parameters; it is everything.
         self._owns_all = len(self.players) == 1 and _holds(self.players[0], trainable)
+        self._updates = {player.name: Update(player.optimizer) for player in self.players}
         self._round = max(player.steps for player in self.players)
         self.step = 0
         self._clip_norm = clip_norm
@@ -131,7 +132,7 @@ class Stepper:
             # Only this player's own gradients are formed: nobody else's weights, and no more work than that.
             torch.autograd.backward(evaluation.loss, inputs=player.parameters)
         self._guard.gradient(attempt, evaluation.loss, self._clip(player.parameters))
-        update(player.optimizer)
+        self._updates[player.name]()
         self.trainable.moved(player.name)
         return evaluation
 

@@ -42,7 +42,7 @@ def deep_markov(
     latent: int = 100,
     hidden: int = 100,
     transition: int = 200,
-    recurrent: int | nn.RNNBase = 600,
+    recurrent: int | nn.RNNBase = 300,
     flows: int = 0,
     beta: float | Callable[[int], float] = 1.0,
 ) -> Model:
@@ -57,8 +57,9 @@ def deep_markov(
         latent: the size of the latent state ``z``; its beginning, ``z_0``, is trained.
         hidden: the size of the two hidden layers of the emission, and of that of each flow.
         transition: the size of the hidden layers of the transition.
-        recurrent: the size of the state of the recurrent network, which reads backwards in time; or such a
-            network itself, ``nn.GRU(features, 300, batch_first=True)``.
+        recurrent: the size of the state of the GRU that reads backwards in time; or another such network, as
+            the rectified one of the paper, ``nn.RNN(features, 600, nonlinearity="relu", batch_first=True)``,
+            which wants small steps: at 1e-3 it explodes over long sequences.
         flows: how many inverse autoregressive flows stand behind each step of the posterior; with them its
             divergence is no longer in closed form.
         beta: the weight of the divergence, which is raised to 1 in the first epochs: a number, or a function
@@ -75,9 +76,7 @@ def deep_markov(
         >>> list(model.terms(x=torch.ones(3, 5, 8), T=torch.tensor([5, 2, 4])))[0]
         'E_q(z_{1:T}|x_{1:T})[sum_{t=1}^T log p(x_t|z_t)]'
     """
-    rnn = recurrent
-    if isinstance(rnn, int):
-        rnn = nn.RNN(features, rnn, nonlinearity="relu", batch_first=True)
+    rnn = nn.GRU(features, recurrent, batch_first=True) if isinstance(recurrent, int) else recurrent
     optional: dict[str, Any] = {"flow": _autoregressive(latent, hidden, flows)} if flows else {}
     return Model(
         FLOW_EQUATION if flows else EQUATION,

@@ -31,8 +31,7 @@ EQUATION = """
     z_0 = 0
     maximize sum_{t=1}^T (
         E_q(z_t|h_t, e_t)[log p(x_t|h_t, z_t) + log p(r_t|h_t, z_t) + log p(c_t|h_t, z_t)]
-        - max(alpha KL[sg[q(z_t|h_t, e_t)] || p(z_t|h_t)]
-            + (1 - alpha) KL[q(z_t|h_t, e_t) || sg[p(z_t|h_t)]], n)
+        - max(alpha KL[sg[q] || p] + (1 - alpha) KL[q || sg[p]], n)
     )
 """
 """A state has a part h that is computed and a part z that is drawn. The divergence is balanced by alpha, so

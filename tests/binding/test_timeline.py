@@ -78,7 +78,7 @@ def test_places():
         None,
     ]
     assert [found.number(read(n)) for n in ("x_1", "x_3", "x_0", "x_t")] == [1, 3, None, None]
-    assert [found.past(read(n)) for n in ("x_{<t}", "x_{<=t}", "x_{<=t+1}", "x_{1:T}")] == [1, 0, None, None]
+    assert [found.past(read(n)) for n in ("x_{<t}", "x_{<=t}", "x_{<=t+1}", "x_{1:T}")] == [1, 0, -1, None]
     assert found.is_range(read("x_{1:T}"))
     assert not found.is_range(read("x_{1:t}"))
     assert not found.covers(read("x"))

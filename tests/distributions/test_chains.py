@@ -30,8 +30,8 @@ def tables(states, counts, *, varying, dtype=torch.float64):
 @pytest.mark.parametrize("counts", [COUNTS, [1] * 12, [3, 2], [2] * 10])
 def test_products_of_neighbours_are_the_loop(counts, varying):
     found = tables(3, counts, varying=varying)
-    messages = forward_messages(*found, counts)
-    ended = [m[n:] for m, n in zip(messages, [*counts[1:], 0], strict=True)]
+    pairs = zip(*forward_messages(*found, counts), [*counts[1:], 0], strict=True)
+    ended = [(message + top.unsqueeze(-1))[n:] for message, top, n in pairs]
     loop, tree = torch.cat(ended[::-1]), tree_of_steps(*found, counts)
     torch.testing.assert_close(tree, loop, rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(

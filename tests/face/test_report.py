@@ -108,6 +108,14 @@ def test_biased_estimators_are_told_so():
     assert "enumeration is exact" in built.report(x=images(8), draws=3)[0].better
 
 
+def test_biased_estimators_along_paths_are_told_so():
+    steps = [sd.Bernoulli("q(z_t|x_t)", nn.Linear(3, 2)), sd.Bernoulli("p(x_t|z_t)", nn.Linear(2, 3))]
+    text = "E_q(z_{1:T}|x_{1:T})[sum_{t=1}^T log p(x_t|z_t)]"
+    built = sd.Objective(text, *steps, estimators={"z": "straight-through"})
+    advice = built.report(x=torch.ones(4, 5, 3), draws=3)[0].better
+    assert advice == "the estimator is biased: the score function is not"
+
+
 def test_it_is_shown_as_text_and_as_html():
     found = objective().report(x=images(8), draws=3)
     text, html = repr(found), found._repr_html_()

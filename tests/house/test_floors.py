@@ -15,25 +15,26 @@ FACE = (
     "blocks", "derivation", "generation", "games", "inline_laws", "divergences", "estimators",
     "algebra", "expression", "equations", "bounding", "measuring", "verification", "equivalence",
     "numeric_witness", "options", "generated", "report", "better_estimators", "forecasting", "sampling",
-    "unrolling", "roles", "rollouts",
+    "unrolling", "jumping", "roles", "rollouts", "keys",
 )  # fmt: skip
 BELOW_THE_FACE = (
-    "errors", "names", "expressions", "distributions", "parsing", "display", "rewriting", "binding",
+    "caches", "errors", "names", "expressions", "distributions", "parsing", "display", "rewriting", "binding",
     "lowering", "runtime", "training",
 )  # fmt: skip
 
 ROOMS: dict[str, tuple[str, ...]] = {
+    "caches": (),
     "errors": (),
     "names": (),
-    "expressions": ("errors", "names"),
+    "expressions": ("caches", "errors", "names"),
     "distributions": ("errors", "names"),
-    "parsing": ("errors", "names", "expressions"),
-    "rewriting": ("errors", "names", "expressions"),
+    "parsing": ("caches", "errors", "names", "expressions"),
+    "rewriting": ("caches", "errors", "names", "expressions"),
     # The pages of derivations print the steps that rewriting records.
     "display": ("errors", "names", "expressions", "rewriting"),
     "binding": ("errors", "names", "expressions", "distributions"),
-    "lowering": ("errors", "names", "expressions", "distributions", "binding", "rewriting"),
-    "runtime": ("errors", "names", "expressions.notation", "lowering"),
+    "lowering": ("caches", "errors", "names", "expressions", "distributions", "binding", "rewriting"),
+    "runtime": ("caches", "errors", "names", "expressions.notation", "lowering"),
     "training": ("errors", "names"),
     "data": ("errors",),
     **dict.fromkeys(FACE, (*BELOW_THE_FACE, *FACE)),
@@ -45,6 +46,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
 """Room → what it may import of the package, besides itself."""
 
 PACKAGES: dict[str, tuple[str, ...]] = {
+    "caches": (),
     "errors": (),
     "names": (),
     "expressions": ("sympy",),

@@ -61,6 +61,8 @@ NAMES = [
     "VonMises",
     "VonMisesFisher",
     "algebra",
+    "cache_clear",
+    "cache_info",
     "divergences",
     "equivalent",
     "estimators",

@@ -1,157 +1,178 @@
-"""The examples of the batch under an index: contrastive bounds, sums over the data, global latents."""
+"""What is the same along a leading axis is computed once, and every network sees what it always saw."""
 
-import math
+from __future__ import annotations
 
 import pytest
 import torch
-import torch.distributions as td
-from lowering_cases import DATA, Counting, gradients, images, vae, z_score
 from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+from torch.utils.flop_counter import FlopCounterMode
 
 import symdgm as sd
-from symdgm.errors import NameResolutionError, NotSupportedError, ShapeError
-from symdgm.rewriting.rule import Kind
+from symdgm.lowering import networks
+from symdgm.lowering.statements import environment
 
-DOUBLE = torch.float64
+STATES, BATCH, WIDE = 3, 4, 5
+HELPERS = environment()
+rows, Rows = HELPERS["as_rows"], HELPERS["Rows"]
 
 
-class Critic(nn.Module):
-    """f(x, y), one number for each row."""
+class Doubled(torch.autograd.Function):
+    """A function of one's own, which never asks how its argument wants to be treated."""
 
+    @staticmethod
+    def forward(ctx: object, x: Tensor) -> Tensor:
+        return 2 * x
+
+    @staticmethod
+    def backward(ctx: object, gradient: Tensor) -> Tensor:
+        return 2 * gradient
+
+
+class Scaled(torch.autograd.Function):
+    """One that needs no gradient of what is the same."""
+
+    @staticmethod
+    def forward(ctx: object, x: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return F.linear(x, weight)
+
+    @staticmethod
+    def backward(ctx: object, gradient: Tensor) -> tuple[None, Tensor]:
+        return None, gradient.t() @ ctx.saved_tensors[0]
+
+
+first, second, third = (nn.Linear(n, m).double() for n, m in ((WIDE, 6), (2, 6), (WIDE + 2, 6)))
+norm, inner = nn.BatchNorm1d(6).double(), nn.Linear(6, 6).double()
+
+
+def silent(h: Tensor) -> Tensor:
+    """Looked at without gradients first."""
+    with torch.no_grad():
+        size = h.abs().mean()
+    return h * size
+
+
+def written(h: Tensor) -> Tensor:
+    """Looked at, written into, and taken again."""
+    h.mul_(3.0)
+    h[:, 0] = 1.0
+    return h + 1
+
+
+NETWORKS = {
+    "sum": lambda x, y: first(x) + second(y),
+    "activations": lambda x, y: F.softplus(F.relu(first(x)) - second(y).tanh()) * 0.5,
+    "beside": lambda x, y: third(torch.cat([x, y], -1)),
+    "beside, looked at": lambda x, y: third(F.silu(torch.cat([x, y], 1))),
+    "one only": lambda x, y: inner(F.gelu(first(x))),
+    "deep": lambda x, y: inner(F.elu(inner(first(x)) / 2 + 1.0) + second(y)),
+    "norm of a batch": lambda x, y: norm(first(x)) + norm(second(y)),
+    "mean of a batch": lambda x, y: first(x) - first(x).mean(0) + second(y).flip(0),
+    "shapes": lambda x, y: first(x.view(len(x), -1)).view(x.shape[0], 2, 3).flatten(1) + second(y),
+    "columns": lambda x, y: first(x)[:, :3].repeat(1, 2) + second(y),
+    "written": lambda x, y: written(first(x)) + second(y),
+    "written in place": lambda x, y: F.relu(first(x), inplace=True) + second(y),
+    "silent": lambda x, y: silent(first(x)) + second(y),
+    "a function": lambda x, y: Doubled.apply(first(x)) + second(y),
+    "a function of weights": lambda x, y: Scaled.apply(x.detach(), first.weight) + second(y),
+    "a checkpoint": lambda x, y: checkpoint(lambda a: inner(first(a)), x, use_reentrant=False) + second(y),
+    "a row": lambda x, y: first(x) + first.bias + inner.weight[:1] + second(y),
+    "products": lambda x, y: first(x) @ inner.weight + second(y),
+}
+
+
+def inputs() -> tuple[Tensor, Tensor]:
+    torch.manual_seed(0)
+    x = torch.randn(BATCH, WIDE, dtype=torch.float64, requires_grad=True)
+    return x, torch.randn(STATES, 2, dtype=torch.float64, requires_grad=True)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("training", [True, False])
+def test_values_and_gradients_are_those_of_all_rows(name: str, training: bool) -> None:
+    found = []
+    for flatten in (rows, lambda value, count: value.flatten(0, count - 1)):
+        x, y = inputs()
+        norm.train(training)
+        norm.reset_running_stats()
+        lead = (STATES, BATCH)
+        out = NETWORKS[name](
+            flatten(x[None].expand(*lead, -1), 2), flatten(y[:, None].expand(*lead, -1), 2)
+        ).unflatten(0, lead)
+        assert type(out) is Tensor and out.shape == (*lead, 6)
+        weights = [x, y, *first.parameters(), *second.parameters(), *third.parameters(), *inner.parameters()]
+        gradients = torch.autograd.grad(out.sin().sum(), weights, allow_unused=True)
+        found.append([out, norm.running_mean.clone(), *(g for g in gradients if g is not None)])
+    for one, two in zip(*found, strict=True):
+        torch.testing.assert_close(one, two)
+
+
+def test_a_function_of_data_alone_is_tracked() -> None:
+    x, _ = inputs()
+    data = rows(x.detach()[None].expand(STATES, BATCH, -1), 2)
+    first.zero_grad()
+    (Scaled.apply(data, first.weight) + 0).sum().backward()
+    torch.testing.assert_close(first.weight.grad, STATES * x.detach().sum(0).expand(6, -1))
+
+
+@pytest.mark.parametrize("graded", [True, False])
+def test_a_layer_runs_on_what_differs(graded: bool) -> None:
+    x, y = (value.detach() for value in inputs())
+    with FlopCounterMode(display=False) as counter, torch.set_grad_enabled(graded):
+        one = rows(x[None].expand(STATES, BATCH, -1), 2)
+        NETWORKS["beside"](one, rows(y[:, None].expand(STATES, BATCH, -1), 2))
+    assert isinstance(one, Rows) and counter.get_total_flops() == 2 * 6 * (BATCH * WIDE + STATES * 2)
+
+
+def test_what_is_written_into_unseen_is_refused() -> None:
+    class Writes(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: object, x: Tensor) -> Tensor:
+            with torch._C.DisableTorchFunctionSubclass():
+                return x.mul_(2)
+
+    x, _ = inputs()
+    with pytest.raises(RuntimeError, match="writes into rows of which many are one"):
+        Writes.apply(rows(x.detach()[None].expand(STATES, BATCH, -1), 2))
+
+
+class Posterior(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.layer = nn.Linear(DATA, DATA)
+        self.body = nn.Linear(WIDE + STATES, 4)
 
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        return (self.layer(x) * y).sum(-1)
+    def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        loc, scale = self.body(torch.cat([x, y], -1)).chunk(2, -1)
+        return loc, F.softplus(scale)
 
 
-def pairs() -> tuple[Critic, Tensor, Tensor, list[sd.Data]]:
+def objective(**options: object) -> sd.Objective:
     torch.manual_seed(0)
-    x, y = torch.randn(2, 7, DATA, dtype=DOUBLE)
-    return Critic().double(), x, y, [sd.Data("data(x, y)")]
+    return sd.Objective(
+        "E_{q(y|x) q(z|x,y)}[log p(x|z)] - KL[q(y|x) || p(y)] - E_q(y|x)[KL[q(z|x,y) || p(z)]]",
+        sd.OneHotCategorical("q(y|x)", nn.Linear(WIDE, STATES)),
+        sd.Normal("q(z|x,y)", Posterior()),
+        sd.Bernoulli("p(x|z)", nn.Linear(2, WIDE)),
+        sd.OneHotCategorical("p(y)", probs=torch.full((STATES,), 1 / STATES)),
+        sd.Normal("p(z)", loc=0.0, scale=1.0, event_shape=2),
+        **options,
+    )
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "log(exp(f(x,y)) / (1/B sum_{j=1}^B exp(f(x,y_j))))",
-        "f(x,y) - log mean_{j=1}^B exp(f(x,y_j))",
-        r"\log \frac{\exp(f(x,y))}{\frac{1}{N} \sum_{j=1}^N \exp(f(x,y_j))}",
-        "f(x^{(i)},y^{(i)}) - log(1/M sum_{m=1}^M exp(f(x^{(i)},y^{(m)})))",
-    ],
-)
-def test_contrastive_bounds_by_hand(text: str) -> None:
-    critic, x, y, data = pairs()
-    objective = sd.Objective(text, *data, f=critic)
-    value = objective(x=x, y=y)
-    scores = critic(x[:, None], y[None])
-    expected = (scores.diagonal() - scores.logsumexp(1)).mean() + math.log(len(x))
-    torch.testing.assert_close(value, expected)
-    for ours, theirs in zip(gradients(value, critic), gradients(expected, critic), strict=True):
-        torch.testing.assert_close(ours, theirs)
-    assert {Kind.BIASED, Kind.LOWER_BOUND} & {s.kind for s in objective.derivation}
-    assert objective(x=x[:3], y=y[:3]) <= math.log(3)
-
-
-def test_other_examples_only() -> None:
-    critic, x, y, data = pairs()
-    text = "sum_{i=1}^B f(x_i, y_i) - sum_{i=1}^B log(1/(B - 1) sum_{j != i} exp(f(x_i, y_j)))"
-    value = sd.Objective(text, *data, f=critic)(x=x, y=y)
-    scores = critic(x[:, None], y[None])
-    others = scores.masked_fill(torch.eye(7, dtype=torch.bool), -math.inf).logsumexp(1) - math.log(6)
-    torch.testing.assert_close(value, (scores.diagonal() - others).sum())
-    with pytest.raises(ShapeError, match="over the other examples of the batch, but there is one"):
-        sd.Objective("sum_{i=1}^B mean_{j != i} f(x_i, y_j)", *data, f=critic)(x=x[:1], y=y[:1])
-
-
-@pytest.mark.parametrize(
-    ("text", "names", "factor"),
-    [
-        ("1/N sum_{n=1}^N log p(x_n)", {}, 1.0),
-        ("1/N sum_{n=1}^N log p(x_n)", {"N": 1000}, 1.0),
-        ("sum_{n=1}^N log p(x_n)", {"N": 1000}, 1000.0),
-        ("N/B sum_{i=1}^B log p(x_i)", {"N": 1000}, 1000.0),
-        ("sum_{i=1}^B log p(x_i)", {}, 5.0),
-        ("1/M sum_{m=1}^M log p(x^{(m)})", {}, 1.0),
-        ("log prod_{n=1}^B p(x_n)", {}, 5.0),
-    ],
-)
-def test_sums_over_the_data(text: str, names: dict[str, float], factor: float) -> None:
-    loc = nn.Parameter(torch.zeros(DATA, dtype=DOUBLE))
-    x = images()
-    value = sd.Objective(text, sd.Normal("p(x)", loc=loc, scale=1.0), **names)(x=x)
-    expected = factor * td.Normal(loc, 1.0).log_prob(x).sum(-1).mean()
-    torch.testing.assert_close(value, expected)
-    torch.testing.assert_close(torch.autograd.grad(value, loc), torch.autograd.grad(expected, loc))
-
-
-def test_local_latents_inside_of_the_plate() -> None:
-    """One draw for each row, as without the plate, and each network once."""
-    encoder, decoder, laws = vae()
-    counting = Counting(encoder)
-    text = "1/N sum_{n=1}^N (E_{q(z_n|x_n)}[log p(x_n|z_n)] - KL[q(z_n|x_n) || p(z_n)])"
-    objective = sd.Objective(text, sd.Normal("q(z|x)", counting), *laws[1:])
-    x = images()
-    torch.manual_seed(0)
-    value = objective(x=x)
-    torch.manual_seed(0)
-    expected = sd.Objective("E_q(z|x)[log p(x|z)] - KL[q || p]", *laws)(x=x)
-    torch.testing.assert_close(value, expected)
-    assert counting.calls == 1
-    for ours, theirs in zip(
-        gradients(value, encoder, decoder), gradients(expected, encoder, decoder), strict=True
-    ):
-        torch.testing.assert_close(ours, theirs)
-
-
-def test_a_global_latent_is_drawn_once() -> None:
-    """Bayesian regression: one draw of the weights for all rows (LANGUAGE.md 8.26), unbiased over batches."""
-    torch.manual_seed(0)
-    loc = nn.Parameter(torch.zeros(DATA, dtype=DOUBLE))
-    laws = [
-        sd.Normal("q(w)", loc=loc, scale=0.3),
-        sd.Normal("p(w)", loc=0.0, scale=1.0, event_shape=DATA),
-        sd.Normal("p(y|x,w)", lambda x, w: ((x * w).sum(-1), torch.ones(len(x), dtype=DOUBLE))),
-    ]
-    text = "E_{q(w)}[sum_{n=1}^N log p(y_n|x_n, w)] - KL[q(w) || p(w)]"
-    objective = sd.Objective(text, *laws, N=1000)
-    x, y = torch.randn(40, DATA, dtype=DOUBLE), torch.randn(40, dtype=DOUBLE)
-    torch.manual_seed(1)
-    value = objective(x=x, y=y)
-    torch.manual_seed(1)
-    w = loc + 0.3 * torch.randn(DATA, dtype=DOUBLE)
-    kl = td.kl_divergence(td.Normal(loc, 0.3), td.Normal(0.0, 1.0)).sum()
-    expected = 1000 * td.Normal(x @ w, 1.0).log_prob(y).mean() - kl
-    torch.testing.assert_close(value, expected)
-    torch.testing.assert_close(torch.autograd.grad(value, loc), torch.autograd.grad(expected, loc))
-    draws = torch.stack([objective(x=x, y=y) for _ in range(400)]).detach()
-    exact = -0.5 * (y**2 + 0.09 * x.square().sum(1)).mean() - 0.5 * math.log(2 * math.pi)
-    assert z_score(draws, float(1000 * exact - kl.detach())) < 4
-
-
-def test_rows_meet_draws() -> None:
-    """sum_k over draws beside an index over rows: log 1/(K B) sum_k sum_j p(x_j|z_k)."""
-    encoder, decoder, laws = vae()
-    x = images()
-    text = "E_{z_{1:K} ~ q(z|x)}[log(1/(K B) sum_{k=1}^K sum_{j=1}^B p(x_j|z_k))]"
-    torch.manual_seed(0)
-    value = sd.Objective(text, *laws, K=3)(x=x)
-    torch.manual_seed(0)
-    loc, scale = encoder(x)
-    z = loc + scale * torch.randn(3, *loc.shape, dtype=DOUBLE)
-    logs = td.Bernoulli(logits=decoder(z)[:, None]).log_prob(x[:, None]).sum(-1)
-    torch.testing.assert_close(value, (logs.logsumexp((0, 1)) - math.log(15)).mean())
-
-
-@pytest.mark.parametrize(
-    ("text", "names", "error", "words"),
-    [
-        ("sum_{n=1}^N x_n a_n", {"a": [1.0, 2.0], "N": 2}, NameResolutionError, "also the index of a entry"),
-        ("log prod_{n=1}^N p(x_n)", {"N": 100}, NotSupportedError, "cannot be estimated from a batch"),
-        ("1/B log p(x)", {}, NameResolutionError, "`B` is not bound"),
-    ],
-)
-def test_what_is_refused(text: str, names: dict[str, object], error: type[Exception], words: str) -> None:
-    with pytest.raises(error, match=words):
-        sd.Objective(text, sd.Normal("p(x)", loc=0.0, scale=1.0, event_shape=DATA), **names)
+@pytest.mark.parametrize("options", [{}, {"sharing": False}, {"samples": 2}, {"compile": "aot_eager"}])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_an_objective_is_the_same_either_way(options: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, found, codes = (torch.arange(20).view(4, WIDE) % 3 < 1).float(), [], []
+    for least in (1, 10**9):
+        monkeypatch.setattr(networks, "REPAYS", least)
+        one = objective(**options)
+        for _ in range(2):
+            torch.manual_seed(1)
+            value = one(x=x)
+        found.append([value, *torch.autograd.grad(value, one.parameters())])
+        codes.append("as_rows(" in one.code)
+    assert codes == [True, False]
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b)

@@ -63,9 +63,7 @@ class Case:
     def after(self, *rules):
         expression = self.bound.expression
         for rule in rules:
-            expression = everywhere(
-                expression, lambda node, rule=rule: rule.apply(node, self.facts), [], set()
-            )
+            expression = everywhere(expression, lambda node, rule=rule: rule.apply(node, self.facts), [], {})
         return expression
 
     def number(self, expression, seed=0, samples=1):

@@ -13,7 +13,7 @@ from torch import nn
 
 import symdgm as sd
 from symdgm.runtime import Runner
-from symdgm.runtime.runner import MAX_PROGRAMS
+from symdgm.runtime.programs import MAX_PROGRAMS
 
 
 def test_one_program_for_all_batch_sizes_from_two_values_and_modes() -> None:

@@ -10,7 +10,7 @@ from time_models import DMM, data, noise_of, same
 from torch import nn
 
 import symdgm as sd
-from symdgm.errors import OptionError
+from symdgm.errors import NotSupportedError, OptionError
 
 LENGTHS = [3, 9, 1, 7]
 
@@ -39,6 +39,31 @@ def test_truncated_gradients_are_those_of_a_loop_that_detaches(steps, options):
         torch.manual_seed(3)
         wanted = model.by_hand(x, LENGTHS, noise_of(LENGTHS, 2), detach=steps).mean()
         same(found, wanted, model.parameters)
+
+
+@pytest.mark.parametrize("recurrent", ["RNN", "GRU", "LSTM"])
+@pytest.mark.parametrize("backward", [True, False])
+def test_recurrent_modules_are_cut_and_computed_anew_as_loops_are(recurrent, backward):
+    model, x = DMM(recurrent, backward=backward), data(steps=9)
+    for options in ({"truncate": 2}, {"checkpoint": 2}, {"truncate": 4, "checkpoint": 2}):
+        objective = model.objective(**options)
+        found = evaluate(objective, x, LENGTHS)
+        torch.manual_seed(3)
+        wanted = model.by_hand(x, LENGTHS, noise_of(LENGTHS, 2), detach=options.get("truncate", 0)).mean()
+        same(found, wanted, model.parameters)
+        assert objective.code.count("in_segments(") == 2
+
+
+def test_a_module_that_reads_in_both_directions_cannot_be_cut():
+    factors = [
+        sd.Normal("q(z_t|h_t)", lambda h: (h[:, :2], torch.ones_like(h[:, :2]))),
+        sd.Deterministic("h(h_t|x_t,h_{t-1})", nn.GRU(3, 2, bidirectional=True)),
+        sd.Normal("p(x_t|z_t)", lambda z: (z[:, :1].expand(-1, 3), torch.ones(len(z), 3))),
+    ]
+    text = "E_q(z_{1:T}|x_{1:T})[log p(x_{1:T}|z_{1:T})]"
+    with pytest.raises(NotSupportedError, match="whose module reads in both directions"):
+        sd.Objective(text, *factors, truncate=2)(x=torch.zeros(2, 5, 3))
+    assert sd.Objective(text, *factors, checkpoint=2)(x=torch.zeros(2, 5, 3)).isfinite()
 
 
 @pytest.mark.parametrize("name", ["truncate", "checkpoint"])

@@ -90,6 +90,44 @@ def test_states_inside_the_path():
     assert count() == [6, 1, 6, 1]
 
 
+@pytest.mark.parametrize("batch_first", [True, False])
+@pytest.mark.parametrize("kind", [nn.RNN, nn.GRU])
+@pytest.mark.parametrize("order", ["x_t,z_t,h_{t-1}", "h_{t-1},x_t,z_t"])
+def test_a_module_inside_the_path_makes_one_step(order, kind, batch_first):
+    torch.manual_seed(0)
+    encode, prior = Gaussian(4 + 5, 2).double(), Gaussian(5, 2).double()
+    read, decode, x = kind(6, 5, batch_first=batch_first).double(), Counted(7, 4).double(), data()
+    factors = [
+        sd.Deterministic(f"f(h_t|{order})", read),
+        sd.Normal("q(z_t|x_t,h_{t-1})", encode),
+        sd.Normal("p(z_t|h_{t-1})", prior),
+        sd.Bernoulli("p(x_t|z_t,h_{t-1})", decode),
+    ]
+    found = seeded(sd.Objective(WHOLE, *factors), x=x, T=T)
+    torch.manual_seed(3)
+    noise, total = noise_of(LENGTHS, 2), 0.0
+    for b, length in enumerate(LENGTHS):
+        h = x.new_zeros(1, 5)
+        for t in range(length):
+            q, p = Normal(*encode(x[b, t][None], h)), Normal(*prior(h))
+            z = q.mean + q.stddev * noise[b, t]
+            total = total + Bernoulli(logits=decode(z, h)).log_prob(x[b, t]).sum() - divergence(q, p)
+            h = read(torch.cat([x[b, t][None], z], -1), h)[0]
+    same(found, total / 4, parameters(read, encode, prior, decode))
+
+
+@pytest.mark.parametrize("network", [nn.LSTM(6, 5), nn.GRU(6, 5, num_layers=2)])
+def test_a_module_inside_the_path_that_carries_more_is_refused(network):
+    factors = [
+        sd.Deterministic("f(h_t|x_t,z_t,h_{t-1})", network.double()),
+        sd.Normal("q(z_t|x_t,h_{t-1})", Gaussian(9, 2).double()),
+        sd.Normal("p(z_t|h_{t-1})", Gaussian(5, 2).double()),
+        sd.Bernoulli("p(x_t|z_t)", Counted(2, 4).double()),
+    ]
+    with pytest.raises(NotSupportedError, match="carries more than it returns, which cannot be computed yet"):
+        sd.Objective(WHOLE, *factors)(x=data())
+
+
 def test_a_recurrence_of_one_cell_is_a_loop_without_draws():
     torch.manual_seed(0)
     cell, encode, decode = Cell(4, 5).double(), Gaussian(5, 2).double(), Counted(2, 4).double()
@@ -345,7 +383,7 @@ def test_a_module_over_sequences_begins_where_it_is_told(recurrent, start):
     begin = nn.Parameter(torch.rand(5, dtype=x.dtype)) if start == "trained" else start
     found = seeded(model.objective(h_0=begin), x=x, T=T)
     state = (begin if start == "trained" else x.new_full((5,), start)).expand(1, 1, 5).contiguous()
-    model.states = lambda own: model.recurrent(own[None], state)[0][0]
+    model.states = lambda own, detach: model.recurrent(own[None], state)[0][0]
     torch.manual_seed(3)
     wanted = model.by_hand(x, LENGTHS, noise_of(LENGTHS, 2)).mean()
     same(found, wanted, [*model.parameters, *([begin] if start == "trained" else [])])

@@ -322,3 +322,27 @@ def test_a_prefix_without_a_factor_that_infers_is_refused():
     model = sd.Model("maximize sum_{t=1}^T (E_p(z_t|z_{t-1})[log p(x_t|z_t)])", emit, move, z_0=0.0, z=2)
     with pytest.raises(NameResolutionError, match=r"no factor infers `z_t` at step 1\nbound: "):
         model.sample(x=data(), T=8)
+
+
+@pytest.mark.parametrize("batch_first", [True, False])
+def test_a_module_that_reads_draws_of_its_own_step(batch_first):
+    torch.manual_seed(0)
+    read, decode = nn.GRU(6, 5, batch_first=batch_first).double(), Counted(7, 4).double()
+    infer, prior, x = Gaussian(9, 2).double(), Gaussian(5, 2).double(), data(steps=3)
+    model = sd.Model(
+        f"maximize {WHOLE}",
+        sd.Deterministic("f(h_t|x_t,z_t,h_{t-1})", read),
+        sd.Normal("q(z_t|x_t,h_{t-1})", infer),
+        sd.Normal("p(z_t|h_{t-1})", prior),
+        sd.Bernoulli("p(x_t|z_t,h_{t-1})", decode),
+    )
+    found = model.sample(x=x, T=5, seed=1)
+    torch.manual_seed(1)
+    h = x.new_zeros(4, 5)
+    for t in range(5):
+        loc, scale = infer(x[:, t], h) if t < 3 else prior(h)
+        z = loc + scale * torch.randn_like(loc)
+        now = x[:, t] if t < 3 else torch.bernoulli(decode(z, h).sigmoid())
+        torch.testing.assert_close(found["z"][:, t], z)
+        assert found["x"][:, t].equal(now)
+        h = read(torch.cat([now, z], -1).unsqueeze(1 if batch_first else 0), h[None])[1][0]

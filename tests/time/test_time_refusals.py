@@ -207,6 +207,15 @@ def test_a_network_over_whole_sequences_that_returns_one_value():
         sd.Objective("sum_{t=1}^T log p(x_t|h_t)", *factors)(x=X)
 
 
+@pytest.mark.parametrize("sides", ["sg[{}] || {}", "{} || sg[{}]"])
+def test_a_law_of_whole_sequences_that_is_stopped(sides):
+    q, p = sd.Normal("q(z_t|z_{t-1},x_t)", Gaussian(6, 2)), sd.Normal("p(z_t|z_{t-1})", Gaussian(2, 2))
+    text = f"KL[{sides.format('q(z_{1:T}|x_{1:T})', 'p(z_{1:T})')}]"
+    words = r"stops a law of whole sequences, .*(?s:.*)`sum_\{t=1\}\^T KL\[sg\["
+    with pytest.raises(NotSupportedError, match=words):
+        sd.Objective(text, q, p, z_0=0.0, z=2)
+
+
 def test_no_sequence_is_observed():
     factors = [sd.Normal("q(z_t|z_{t-1})", Gaussian(2, 2))]
     with pytest.raises(
@@ -225,11 +234,31 @@ def test_a_flow_at_another_value_than_its_draw():
         )
 
 
-def test_the_whole_past_in_a_loop():
-    q = sd.Normal("q(z_t|z_{t-1},x_{<=t})", Gaussian(6, 2))
-    words = r"reads all of `x_\{<=t\}` in every step of a loop, .*(?s:.*)read it once, `sd.Deterministic\("
+PAST = {
+    "samples": ({"samples": 2, "z_0": 0.0}, "has several draws, which a network over whole sequences cannot"),
+    "truncate": (
+        {"truncate": 2, "z_0": 0.0},
+        r"reads all steps so far, (?s:.*)leave `truncate` and `checkpoint`",
+    ),
+    "checkpoint": (
+        {"checkpoint": 2, "z_0": 0.0},
+        "reads all steps so far, which a loop in segments does not",
+    ),
+    "a first step": (
+        {},
+        r"reads all steps so far, and has a first step of its own(?s:.*)begin the sequence by",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PAST)
+def test_the_past_in_a_loop(case):
+    options, words = PAST[case]
+    first = [sd.Normal("q(z_1)", loc=0.0, scale=1.0, event_shape=2)] if case == "a first step" else []
+    q = sd.Normal("q(z_t|z_{t-1},x_{<=t})", Gaussian(6, 2).double())
+    text = "E_q(z_{1:T}|x_{1:T})[sum_{t=1}^T ||z_t||^2]"
     with pytest.raises(NotSupportedError, match=words):
-        sd.Objective("E_q(z_{1:T}|x_{1:T})[sum_{t=1}^T ||z_t||^2]", q, z_0=0.0, z=2)
+        sd.Objective(text, q, *first, z=2, **options)(x=X)
 
 
 def test_several_draws_in_a_network_over_whole_sequences():

@@ -90,11 +90,15 @@ class DMM:
     def objective(self, way: str = "whole", **options: object) -> sd.Objective:
         return sd.Objective(WAYS.get(way, way), *self.factors, z_0=self.start, **options)
 
-    def states(self, x: Tensor) -> Tensor:
-        """h_1 … h_T of one sequence."""
-        if self.backward:
-            return self.recurrent(x.flip(0)[None])[0][0].flip(0)
-        return self.recurrent(x[None])[0][0]
+    def states(self, x: Tensor, detach: int = 0) -> Tensor:
+        """h_1 … h_T of one sequence; gradients stop after so many steps that are read."""
+        state, found = None, []
+        for part in (x.flip(0) if self.backward else x).split(detach or len(x)):
+            outputs, state = self.recurrent(part[None], state)
+            found.append(outputs[0])
+            if detach:
+                state = tuple(s.detach() for s in state) if isinstance(state, tuple) else state.detach()
+        return torch.cat(found).flip(0) if self.backward else torch.cat(found)
 
     def by_hand(
         self,
@@ -113,7 +117,7 @@ class DMM:
     def _one(
         self, x: Tensor, noise: dict[tuple[int, int], Tensor], b: int, analytic: bool, detach: int
     ) -> Tensor:
-        z, total, h = self.start[None], x.new_zeros(()), self.states(x)
+        z, total, h = self.start[None], x.new_zeros(()), self.states(x, detach)
         for t in range(len(x)):
             if detach and t and t % detach == 0:
                 z = z.detach()

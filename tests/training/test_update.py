@@ -5,10 +5,9 @@ import copy
 import pytest
 import torch
 from torch import nn
-from torch.optim.adam import adam
 
 from symdgm.training import update as updates
-from symdgm.training.update import update
+from symdgm.training.update import Update
 
 
 def network():
@@ -24,8 +23,8 @@ def backward(model):
 @pytest.fixture
 def short(monkeypatch):
     """How often the short way was gone."""
-    calls = []
-    monkeypatch.setattr(updates, "adam", lambda *a, **k: (calls.append(1), adam(*a, **k)))
+    calls, kernel = [], updates.kernel
+    monkeypatch.setattr(updates, "kernel", lambda *a, **k: (calls.append(1), kernel(*a, **k)))
     return calls
 
 
@@ -34,17 +33,24 @@ def test_the_short_way_is_the_optimisers_own_step(options, short):
     one, two = network(), network()
     ours = torch.optim.Adam(one.parameters(), lr=1e-2, fused=True, **options)
     theirs = torch.optim.Adam(two.parameters(), lr=1e-2, fused=True, **options)
+    update = Update(ours)
     for _ in range(4):
         backward(one)
-        update(ours)
+        update()
         backward(two)
         theirs.step()
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
     assert len(short) == 3  # the first step makes the state
     ours.load_state_dict(copy.deepcopy(theirs.state_dict()))
     backward(one)
-    update(ours)
-    assert len(short) == 4 and ours.state[one[0].weight]["step"] == 5
+    update()
+    backward(two)
+    theirs.step()
+    assert len(short) == 4 and [int(s["step"]) for s in ours.state.values()] == [5] * 4
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
+    backward(one)
+    ours.step()
+    assert [int(s["step"]) for s in ours.state.values()] == [6] * 4, "counts side by side are still counts"
 
 
 def others(model):
@@ -54,19 +60,21 @@ def others(model):
     yield torch.optim.SGD(model.parameters(), lr=0.1)
     yield torch.optim.Adam([{"params": [p]} for p in model.parameters()], fused=True)
     yield torch.optim.Adam(model.parameters(), lr=torch.tensor(0.1), fused=True)
+    yield torch.optim.Adam(model.parameters(), fused=True, weight_decay=0.1, decoupled_weight_decay=True)
     hooked = torch.optim.Adam(model.parameters(), fused=True)
     hooked.register_step_pre_hook(lambda *_: None)
     yield hooked
 
 
-@pytest.mark.parametrize("kind", range(7))
+@pytest.mark.parametrize("kind", range(8))
 def test_what_else_there_is_makes_its_own_step(kind, short):
     model = network()
     optimizer = list(others(model))[kind]
+    update = Update(optimizer)
     for _ in range(3):
         before = model[0].weight.clone()
         backward(model)
-        update(optimizer)
+        update()
         assert not torch.equal(before, model[0].weight)
     assert not short
 
@@ -75,9 +83,10 @@ def test_a_scheduler_still_counts_the_steps(short, recwarn):
     model = network()
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
     scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 1)
+    update = Update(optimizer)
     for _ in range(2):
         backward(model)
-        update(optimizer)
+        update()
     scheduler.step()
     assert not short and not recwarn.list
 
@@ -85,9 +94,38 @@ def test_a_scheduler_still_counts_the_steps(short, recwarn):
 def test_a_parameter_without_gradient_stays(short):
     model = network()
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
+    update = Update(optimizer)
     backward(model)
-    update(optimizer)
+    update()
     backward(model)
     model[0].weight.grad, before = None, model[0].weight.clone()
-    update(optimizer)
+    update()
     assert torch.equal(before, model[0].weight) and not short
+
+
+def test_dtypes_of_their_own(short):
+    model, twin = network(), network()
+    model[2].double(), twin[2].double()
+    ours, theirs = (torch.optim.Adam(m.parameters(), fused=True) for m in (model, twin))
+    update = Update(ours)
+    for _ in range(3):
+        for one in (model, twin):
+            one.zero_grad()
+            one[2](one[:2](torch.arange(6.0).view(2, 3)).double()).square().sum().backward()
+        update()
+        theirs.step()
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), twin.parameters(), strict=True))
+    assert not short
+
+
+def test_a_state_that_is_begun_anew_counts_anew(short):
+    model = network()
+    optimizer = torch.optim.Adam(model.parameters(), fused=True)
+    update = Update(optimizer)
+    for _ in range(3):
+        backward(model)
+        update()
+    optimizer.state[model[0].weight]["step"] = torch.zeros(())
+    backward(model)
+    update()
+    assert [int(s["step"]) for s in optimizer.state.values()] == [1, 4, 4, 4] and len(short) == 3

@@ -6,6 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from symdgm.data import Episodes
+from symdgm.model import Model
+
 Gaussian = tuple[Tensor, Tensor]
 """Mean and standard deviation."""
 
@@ -40,3 +43,50 @@ def product(*experts: Gaussian) -> Gaussian:
     """The product of experts and of the standard normal law."""
     precision = 1 + sum(scale**-2 for _, scale in experts)
     return sum(loc * scale**-2 for loc, scale in experts) / precision, precision**-0.5
+
+
+def dense_chain(
+    start: Gaussian,
+    move: torch.nn.Linear,
+    noise: Tensor,
+    emit: torch.nn.Linear,
+    spread: Tensor,
+    pushes: Tensor,
+) -> torch.distributions.MultivariateNormal:
+    """The law of all observations of a linear-Gaussian chain, as one vector ``[time features]``.
+
+    ``pushes [time - 1, latent]`` is what is added to the states from the second on.
+    """
+    loc, scale = start
+    means, rows = [loc], [[scale.square().diag()]]
+    for push in pushes:
+        means.append(move(means[-1]) + push)
+        before = [row[-1] @ move.weight.T for row in rows]
+        own = move.weight @ rows[-1][-1] @ move.weight.T + noise.square().diag()
+        rows = [[*row, crossed] for row, crossed in zip(rows, before, strict=True)]
+        rows.append([*(crossed.T for crossed in before), own])
+    covariance = torch.cat([torch.cat(row, 1) for row in rows])
+    whole = torch.block_diag(*[emit.weight] * len(means))
+    observed = spread.square().repeat(len(means)).diag()
+    return torch.distributions.MultivariateNormal(
+        torch.cat([emit(mean) for mean in means]), whole @ covariance @ whole.T + observed
+    )
+
+
+def forecast_errors(model: Model, test: Episodes, seen: int = 5, ahead: int = 10) -> tuple[float, float]:
+    """The squared error of forecasts by that of the last observation: with what was done, and with opposites.
+
+    A forecast is the mean of 20 draws; actions are one of two.
+    """
+    long = seen + ahead <= test.T
+    x, a = test.x[long, : seen + ahead], test.a[long, : seen + ahead]
+
+    def error(guess: Tensor) -> Tensor:
+        return (guess - x)[:, seen:].square().mean()
+
+    def forecast(actions: Tensor) -> Tensor:
+        given = {"x": x[:, :seen].repeat_interleave(20, 0), "a": actions.repeat_interleave(20, 0)}
+        return model.sample(**given, mean=True, seed=0)["x"].unflatten(0, (-1, 20)).mean(1)
+
+    still = error(x[:, seen - 1 : seen].expand_as(x))
+    return float(error(forecast(a)) / still), float(error(forecast(a.flip(-1))) / still)

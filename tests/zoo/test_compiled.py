@@ -57,11 +57,23 @@ HELPERS = {
     "GatedCell",
     "GatedTransition",
     "GaussianNetwork",
+    "Jump",
     "critic",
     "expectation_maximisation",
     "network",
 }
-UNCOMPILED = {"wgan_gp", "deep_markov", "srnn", "vrnn", "world_model"}
+SEQUENTIAL = {
+    "action_markov",
+    "deep_markov",
+    "hidden_markov",
+    "kalman_vae",
+    "linear_dynamics",
+    "srnn",
+    "td_vae",
+    "vrnn",
+    "world_model",
+}
+UNCOMPILED = {"wgan_gp", *SEQUENTIAL}
 """A penalty that differentiates inside the graph, and sequences, whose lengths Python reads."""
 
 

@@ -15,8 +15,8 @@ from symdgm import zoo
 from symdgm.data import chorales
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
-BAR = 10.6
-"""Nats a step that a short run must reach (10.2 measured); independent notes by their frequencies: 11.06."""
+BARS = {0: 10.1, 2: 10.9}
+"""Flows → nats a step that a short run must reach (9.7 and 10.6 measured); independent notes: 11.06."""
 
 SMALL = {"latent": 3, "hidden": 4, "transition": 4}
 LENGTHS = [2, 5, 4]
@@ -24,17 +24,25 @@ IMPORTANCE = "log E_q(z_{1:T}|x_{1:T})[p(x_{1:T}|z_{1:T}) p(z_{1:T}) / q(z_{1:T}
 
 
 @pytest.mark.skipif(not (SHARED / "jsb-chorales-quarter.json").exists(), reason="the chorales are not here")
-def test_it_learns_chorales() -> None:
+@pytest.mark.parametrize(("flows", "epochs"), [(0, 15), (2, 8)])
+def test_it_learns_chorales(flows: int, epochs: int) -> None:
     data = chorales(SHARED)
     torch.manual_seed(0)
-    model = zoo.deep_markov(88, latent=16, hidden=32, transition=32, recurrent=64)
-    train = {"x": data.train.steps, "T": data.train.lengths}
-    for beta, epochs in ((0.1, 14), (1.0, 6)):
-        model.scalars["beta"] = beta
-        model.fit(train, epochs=epochs, batch_size=20, lr=3e-3, clip_norm=10.0, seed=0, progress=False)
+    model = zoo.deep_markov(88, latent=16, hidden=32, transition=32, recurrent=64, flows=flows)
+    model.fit(
+        {"x": data.train.steps, "T": data.train.lengths},
+        scalars={"beta": lambda step: min(1.0, 0.1 + step / 150)},
+        epochs=epochs,
+        batch_size=20,
+        lr=1e-2,
+        clip_norm=10.0,
+        seed=0,
+        progress=False,
+    )
     with torch.no_grad():
         bound = model.objective(x=data.test.steps, T=data.test.lengths) * len(data.test.lengths)
-    assert -float(bound) / int(data.test.lengths.sum()) < BAR
+    found = -float(bound) / int(data.test.lengths.sum())
+    assert found < BARS[flows]
 
 
 def test_its_divergence_is_closed_and_it_generates() -> None:
@@ -111,7 +119,7 @@ def test_it_is_a_loop_by_hand(flows: int) -> None:
 
 @pytest.mark.parametrize("flows", [0, 2])
 def test_it_goes_on_from_what_is_given(flows: int) -> None:
-    model, x = built(flows, nn.GRU(8, 5, batch_first=True)), sequences()
+    model, x = built(flows, nn.RNN(8, 5, nonlinearity="relu", batch_first=True)), sequences()
     found = model.sample(x=x, T=9, seed=0)
     assert found["x"].shape == (3, 9, 8) and found["x"][:, :5].equal(x) and found["z"].shape == (3, 9, 3)
     assert model.reconstruct(x, T=torch.tensor(LENGTHS)).shape == x.shape
@@ -148,3 +156,9 @@ def test_the_weight_of_the_divergence_follows_a_schedule() -> None:
     assert seen == [0.4, 0.8, 1.0, 1.0, 1.0, 1.0]
     with pytest.raises(sd.SymdgmError, match="no scalar `bta`"):
         model.fit(data, scalars={"bta": 1.0})
+
+
+def test_what_is_said_of_a_wide_formula_stands_below_it() -> None:
+    lines = built(0).derivation.latex().splitlines()
+    said = [line for line in lines if "is estimated by" in line]
+    assert [r"\\ & \qquad \text{ is estimated by one draw" in line for line in said] == [False, True]

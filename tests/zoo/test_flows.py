@@ -42,6 +42,16 @@ def bits(model: Model, x: Tensor) -> float:
     return -zd.report(model, x=x) / x[0].numel() / math.log(2)
 
 
+def coefficients(step: AffineCoupling, kept: Tensor) -> Tensor:
+    """Log-scales and shifts over all channels; a packed network knows of some only."""
+    if not step.packed:
+        return step.network(kept)
+    passes, size = step.mask[:, 0, 0], len(step.mask)
+    out = torch.zeros(len(kept), 2, size, *kept.shape[2:])
+    out[:, :, ~passes] = step.network(kept[:, passes]).unflatten(1, (2, -1))
+    return out.flatten(1, 2)
+
+
 def through(step: Flow, x: Tensor) -> tuple[Tensor, Tensor]:
     """A step of a flow over images, written by hand on its weights."""
     if isinstance(step, Squeeze):
@@ -54,7 +64,7 @@ def through(step: Flow, x: Tensor) -> tuple[Tensor, Tensor]:
         return z, x[0, 0].numel() * step.weight.det().abs().log()
     if isinstance(step, AffineCoupling):
         kept = step.mask.to(x.dtype)
-        raw, shift = step.network(kept * x).chunk(2, 1)
+        raw, shift = coefficients(step, x * kept).chunk(2, 1)
         log_scale = (1 - kept) * 3 * torch.tanh(raw / 3)
         return x * log_scale.exp() + (1 - kept) * shift, log_scale.sum((1, 2, 3))
     assert isinstance(step, Split)

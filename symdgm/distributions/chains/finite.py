@@ -15,7 +15,7 @@ Tables = tuple[Tensor, Tensor, Tensor, list[int]]
 
 def filtered(tables: Tables) -> list[Tensor]:
     """``p(z_t|x_{1:t})`` at each time, ``[count, K]``."""
-    return [m.softmax(-1) for m in forward_messages(*tables)]
+    return [m.softmax(-1) for m in forward_messages(*tables)[0]]
 
 
 def smoothed(tables: Tables) -> list[Tensor]:
@@ -24,9 +24,10 @@ def smoothed(tables: Tables) -> list[Tensor]:
     emissions, moves = torch.split(emission, counts, -2), _transitions(tables)
     found: list[Tensor] = []
     later = torch.zeros_like(emissions[-1])
-    for time, message in reversed(list(enumerate(forward_messages(*tables)))):
+    for time, message in reversed(list(enumerate(forward_messages(*tables)[0]))):
         if time + 1 < len(counts):
             known = (moves[time + 1] + (emissions[time + 1] + later).unsqueeze(-2)).logsumexp(-1)
+            known = known - known.detach().amax(-1, keepdim=True)
             later = _ended(known, torch.zeros_like(message))
         found.append((message + later).softmax(-1))
     return found[::-1]
@@ -50,7 +51,7 @@ def most_probable(tables: Tables) -> list[Tensor]:
 
 def sampled(tables: Tables) -> list[Tensor]:
     """A draw of ``p(z_{1:T}|x_{1:T})``, the states at each time, ``[count]``."""
-    moves, messages = _transitions(tables), forward_messages(*tables)
+    moves, messages = _transitions(tables), forward_messages(*tables)[0]
 
     def before(time: int, state: Tensor) -> Tensor:
         count = len(state)

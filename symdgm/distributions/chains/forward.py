@@ -17,18 +17,25 @@ def log_product(log_alpha: torch.Tensor, log_transition: torch.Tensor) -> torch.
 
 def forward_messages(
     log_start: torch.Tensor, log_transition: torch.Tensor, log_emission: torch.Tensor, counts: list[int]
-) -> list[torch.Tensor]:
-    """``log p(x_{1:t}, z_t)`` at each time: Rabiner (1989), eq. 19 and 20, in logarithms."""
+) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """``log p(x_{1:t}, z_t)`` at each time, less its largest value, and that: Rabiner (1989), eq. 19 and 20.
+
+    A logarithm that grew with the steps would leave few digits for the differences between states.
+    """
     floor = torch.finfo(log_emission.dtype).min / 1e6  # a log of 0 would have no gradient
     emissions = torch.split(log_emission.clamp(min=floor), counts, -2)
     log_transition = log_transition.clamp(min=floor)
     varying = torch.split(log_transition, counts, -3) if log_transition.ndim > 2 else None
-    messages = [log_start.clamp(min=floor) + emissions[0]]
+    message = log_start.clamp(min=floor) + emissions[0]
+    top = message.detach().amax(-1)
+    messages, tops = [message - top.unsqueeze(-1)], [top]
     for time in range(1, len(counts)):
-        before = messages[-1][..., : counts[time], :]
         step = log_transition if varying is None else varying[time]
-        messages.append(log_product(before, step) + emissions[time])
-    return messages
+        message = log_product(messages[-1][..., : counts[time], :], step) + emissions[time]
+        top = message.detach().amax(-1)
+        messages.append(message - top.unsqueeze(-1))
+        tops.append(tops[-1][..., : counts[time]] + top)
+    return messages, tops
 
 
 def tree_of_steps(
@@ -47,12 +54,15 @@ def tree_of_steps(
     place = (there.flatten().cumsum(0) - 1).clamp(min=0)
     placed = steps[..., place, :, :].reshape(*steps.shape[:-3], *there.shape, states, states)
     product = torch.where(there[..., None, None], placed, identity)
+    total = start.new_zeros(())
     while product.shape[-4] > 1:
         even = product.shape[-4] // 2 * 2
         left, right = product[..., :even:2, :, :, :], product[..., 1:even:2, :, :, :]
         paired = (left.unsqueeze(-1) + right.unsqueeze(-3)).logsumexp(-2)
-        product = torch.cat([paired, product[..., even:, :, :, :]], -4)
-    return (start.unsqueeze(-1) + product.squeeze(-4)).logsumexp(-2)
+        top = paired.detach().amax((-2, -1), keepdim=True)
+        product = torch.cat([paired - top, product[..., even:, :, :, :]], -4)
+        total = total + top.sum(-4).squeeze(-1)
+    return (start.unsqueeze(-1) + product.squeeze(-4)).logsumexp(-2) + total
 
 
 def forward_algorithm(
@@ -61,10 +71,9 @@ def forward_algorithm(
     """``log p(x_{1:T})`` of each sequence, the longest first; z_{1:T} is summed out."""
     states = log_emission.shape[-1]
     if len(counts) > 8 and log_emission.shape[:-2].numel() * counts[0] * states**3 <= 2048:
-        last = tree_of_steps(log_start, log_transition, log_emission, counts)
+        log_p = tree_of_steps(log_start, log_transition, log_emission, counts).logsumexp(-1)
     else:
-        messages = forward_messages(log_start, log_transition, log_emission, counts)
-        ended = [m[..., n:, :] for m, n in zip(messages, [*counts[1:], 0], strict=True)]
-        last = torch.cat(ended[::-1], -2)
-    log_p = last.logsumexp(-1)
+        messages, tops = forward_messages(log_start, log_transition, log_emission, counts)
+        ends = list(zip(messages, tops, [*counts[1:], 0], strict=True))[::-1]
+        log_p = torch.cat([m[..., n:, :].logsumexp(-1) + t[..., n:] for m, t, n in ends], -1)
     return log_p.where(log_p > torch.finfo(log_p.dtype).min / 1e7, -math.inf)

@@ -13,6 +13,7 @@ from symdgm.distributions.flows.axes import check_event, read_count, sum_event
 from symdgm.distributions.flows.conditioners import MLP, ResNet
 from symdgm.distributions.flows.elements import Additive, Affine, Element
 from symdgm.distributions.flows.flow import Flow, Pushed
+from symdgm.distributions.flows.halves import Halves
 from symdgm.distributions.flows.masks import read_mask
 from symdgm.distributions.flows.spline import Spline
 from symdgm.distributions.networks import check_network
@@ -41,12 +42,15 @@ class Coupling(Flow, ABC):
         network: gives the coefficients, ``[batch, count * C, ...]`` with all first coefficients first, or a
             tuple of ``count`` tensors ``[batch, *event]``. By default an `MLP` for vectors and a `ResNet` for
             images, which begin at the identity.
+        packed: whether the network is given only what passes, ``[batch, kept, ...]``, and gives coefficients
+            only of what changes, ``[batch, count * moved, ...]`` or a tuple of ``[batch, moved, ...]``: half
+            the work, for masks of whole channels. The default networks are of this kind where they can be.
         hidden: widths of the default network: of each layer of an `MLP`, of each block of a `ResNet`.
         context_features: how many features of context the network takes as its second argument.
 
     Raises:
-        ParameterError: the mask leaves nothing to change or to read, or there is no default network for the
-            event.
+        ParameterError: the mask leaves nothing to change or to read, or parts what a packed network takes
+            whole, or there is no default network for the event.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class Coupling(Flow, ABC):
         mask: str | Tensor = "channel",
         flip: bool = False,
         network: Conditioner | None = None,
+        packed: bool = False,
         hidden: Sequence[int] = (64, 64),
         context_features: int = 0,
     ) -> None:
@@ -67,6 +72,10 @@ class Coupling(Flow, ABC):
         self.rank_in = self.rank_out = len(self.event_shape)
         self.mask: Tensor
         self.register_buffer("mask", read_mask(mask, self.event_shape, flip, self._title))
+        self.halves = Halves.of(self.mask)
+        # A mask is loaded with the weights.
+        self.register_load_state_dict_post_hook(_reread)  # type: ignore[no-untyped-call]
+        self.packed = self.halves is not None if network is None else self._check_packed(packed)
         if network is not None:
             check_network(network, f"the network of {self._title}")
         self.network: Conditioner = self._default_network(hidden) if network is None else network
@@ -89,35 +98,60 @@ class Coupling(Flow, ABC):
 
     def _change(self, change: Change, x: Tensor, context: Tensor | None) -> Pushed:
         check_event(x, self.event_shape, self._title)
-        image, log_slope = change(x, self._coefficients(torch.where(self.mask, x, 0), context))
-        return torch.where(self.mask, x, image), sum_event(torch.where(self.mask, 0, log_slope))
+        if self.halves is None:
+            image, log_slope = change(x, self._coefficients(torch.where(self.mask, x, 0), context))
+            return torch.where(self.mask, x, image), sum_event(torch.where(self.mask, 0, log_slope))
+        kept, moved = self.halves(x)
+        if self.packed:
+            coefficients = self._coefficients(kept, context, self.halves.moved)
+        else:
+            coefficients = self.halves(self._coefficients(torch.where(self.mask, x, 0), context))[1]
+        image, log_slope = change(moved, coefficients)
+        return self.halves.join(kept, image), sum_event(log_slope)
 
-    def _coefficients(self, kept: Tensor, context: Tensor | None) -> Tensor:
-        """What the network returns, as ``[batch, *event, count]``."""
-        out = self.network(kept, context) if self.context_features else self.network(kept)
+    def _coefficients(self, read: Tensor, context: Tensor | None, channels: int | None = None) -> Tensor:
+        """What the network returns, as ``[batch, *event, count]``; the event may have fewer channels."""
+        out = self.network(read, context) if self.context_features else self.network(read)
         count = self.element.count
-        if isinstance(out, tuple | list) and [t.shape for t in out] == [kept.shape] * count:
+        event = (self.event_shape[0] if channels is None else channels, *self.event_shape[1:])
+        each = (len(read), *event)
+        if isinstance(out, tuple | list) and [t.shape for t in out] == [each] * count:
             return torch.stack(tuple(out), -1)
-        wanted = (len(kept), count * self.event_shape[0], *self.event_shape[1:])
+        wanted = (len(read), count * event[0], *event[1:])
         if isinstance(out, Tensor) and out.shape == wanted:
-            return out.reshape(len(kept), count, *self.event_shape).movedim(1, -1)
+            return out.reshape(len(read), count, *event).movedim(1, -1)
         returned = show(out.shape) if isinstance(out, Tensor) else f"a {type(out).__name__}"
         raise ShapeError(
-            f"the network of {self._title} returned {returned} for a value {show(kept.shape)}",
-            hint=f"return {show(wanted)}, or a tuple of {count} tensors {show(kept.shape)}",
+            f"the network of {self._title} returned {returned} for a value {show(read.shape)}",
+            hint=f"return {show(wanted)}, or a tuple of {count} tensors {show(each)}",
         )
 
+    def _check_packed(self, packed: bool) -> bool:
+        if packed and self.halves is None:
+            raise ParameterError(
+                f"the mask of {self._title} parts the elements of a channel, so that nothing can be packed",
+                hint="leave `packed` out: the network is then given zeros for what changes",
+            )
+        return packed
+
     def _default_network(self, hidden: Sequence[int]) -> nn.Module:
-        first = self.event_shape[0] if self.event_shape else 0
-        outputs = self.element.count * first
+        channels = self.event_shape[0] if self.event_shape else 0
+        taken, given = (channels, channels) if self.halves is None else (self.halves.kept, self.halves.moved)
+        outputs = self.element.count * given
         if len(self.event_shape) == 1:
-            return MLP(first, outputs, hidden, self.context_features)
+            return MLP(taken, outputs, hidden, self.context_features)
         if len(self.event_shape) == 3:
-            return ResNet(first, outputs, max(hidden), len(hidden), self.context_features)
+            return ResNet(taken, outputs, max(hidden), len(hidden), self.context_features)
         raise ParameterError(
             f"{self._title} has no default network for the event {show(self.event_shape)}",
             hint=f"pass `network=`, which returns {self.element.count} coefficients for each element",
         )
+
+
+def _reread(coupling: nn.Module, _: object) -> None:
+    """Takes values apart by the mask of now."""
+    assert isinstance(coupling, Coupling)
+    coupling.halves = Halves.of(coupling.mask)
 
 
 @final
@@ -133,6 +167,7 @@ class AffineCoupling(Coupling):
         mask: see `Coupling`.
         flip: see `Coupling`.
         network: returns the raw log-scale and the shift; see `Coupling`.
+        packed: see `Coupling`.
         hidden: see `Coupling`.
         context_features: see `Coupling`.
 
@@ -154,6 +189,7 @@ class AffineCoupling(Coupling):
         mask: str | Tensor = "channel",
         flip: bool = False,
         network: Conditioner | None = None,
+        packed: bool = False,
         hidden: Sequence[int] = (64, 64),
         context_features: int = 0,
     ) -> None:
@@ -163,6 +199,7 @@ class AffineCoupling(Coupling):
             mask=mask,
             flip=flip,
             network=network,
+            packed=packed,
             hidden=hidden,
             context_features=context_features,
         )
@@ -179,6 +216,7 @@ class AdditiveCoupling(Coupling):
         mask: see `Coupling`.
         flip: see `Coupling`.
         network: returns the shift; see `Coupling`.
+        packed: see `Coupling`.
         hidden: see `Coupling`.
         context_features: see `Coupling`.
 
@@ -198,6 +236,7 @@ class AdditiveCoupling(Coupling):
         mask: str | Tensor = "channel",
         flip: bool = False,
         network: Conditioner | None = None,
+        packed: bool = False,
         hidden: Sequence[int] = (64, 64),
         context_features: int = 0,
     ) -> None:
@@ -207,6 +246,7 @@ class AdditiveCoupling(Coupling):
             mask=mask,
             flip=flip,
             network=network,
+            packed=packed,
             hidden=hidden,
             context_features=context_features,
         )
@@ -223,6 +263,7 @@ class SplineCoupling(Coupling):
         mask: see `Coupling`.
         flip: see `Coupling`.
         network: returns widths, heights and slopes, unconstrained; see `Coupling` and `Spline`.
+        packed: see `Coupling`.
         hidden: see `Coupling`.
         context_features: see `Coupling`.
 
@@ -244,6 +285,7 @@ class SplineCoupling(Coupling):
         mask: str | Tensor = "channel",
         flip: bool = False,
         network: Conditioner | None = None,
+        packed: bool = False,
         hidden: Sequence[int] = (64, 64),
         context_features: int = 0,
     ) -> None:
@@ -253,6 +295,7 @@ class SplineCoupling(Coupling):
             mask=mask,
             flip=flip,
             network=network,
+            packed=packed,
             hidden=hidden,
             context_features=context_features,
         )

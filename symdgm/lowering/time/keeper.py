@@ -78,6 +78,17 @@ class Keeper:
                 return f"{text}.expand({self.writer.lengths[self.loop]}, *{text}.shape)"
         return text
 
+    def named(self) -> tuple[dict[str, str], dict[What, Operand]]:
+        """List → the name of its entries as one tensor over all steps; and what each tensor is."""
+        names: dict[str, str] = {}
+        found = {}
+        for what, kept in self.kept.items():
+            if kept.name not in names:
+                names[kept.name] = self.writer.script.names.fresh(_whole_name(what, kept))
+            axes: tuple[Axis, ...] = tuple(STEPS if a == ACTIVE else a for a in kept.operand.axes)
+            found[what] = Operand(names[kept.name], ATOM, axes, kept.operand.rank)
+        return names, found
+
     def finished(self) -> dict[What, Operand]:
         """Each list as one tensor over all steps."""
         found = {}

@@ -86,11 +86,15 @@ def emit_steps(writer: Writer, node: PlanNode) -> Operand:
 
 
 def emit_time(writer: Writer, node: PlanNode) -> Operand:
-    """The number of each step, counted from 1; of a first step apart, 1 for every sequence."""
+    """The number of each step, counted from 1, or how many there are; of a first step apart, 1 for each."""
     device = f"device={writer.argument('device')}"
     if node.word() == BATCH:
         return Operand(f"torch.ones({writer.batch_size()}, dtype=torch.int64, {device})", ATOM, (BATCH,))
     steps = layout(writer)
+    if node.word() == "length":
+        return (
+            Operand(steps.lengths, ATOM, (BATCH,)) if steps.lengths else Operand(steps.longest, number=True)
+        )
     text = f"torch.arange(1, {steps.longest} + 1, {device}).repeat_interleave({steps.counts}[0])"
     if steps.valid:
         text = f"{steps.valid}.nonzero()[:, 0] + 1"
@@ -181,8 +185,12 @@ def emit_first(writer: Writer, node: PlanNode) -> Operand:
 
 
 def emit_step_of(writer: Writer, node: PlanNode) -> Operand:
-    """The step of each sequence that data say, counted from 1."""
-    value, index = (writer.named("steps", writer.operands[a], a.origin) for a in node.args)
+    """The step of each sequence that data say, counted from 1, or its last."""
+    value = writer.named("steps", writer.operands[node.args[0]], node.args[0].origin)
+    if writer.operands[node.args[1]].number:  # all are of one length
+        text = f"{padded(writer, value)}[:, -1]"
+        return writer.named(_hint(node, "last"), Operand(text, ATOM, (BATCH,), value.rank), node.origin)
+    index = writer.named("steps", writer.operands[node.args[1]], node.args[1].origin)
     sequences = f"torch.arange({writer.batch_size()}, device={index.text}.device)"
     text = f"{padded(writer, value)}[{sequences}, {index.text} - 1]"
     return writer.named(_hint(node, "picked"), Operand(text, ATOM, (BATCH,), value.rank), node.origin)

@@ -11,9 +11,10 @@ from symdgm.lowering.operands import ACTIVE, ATOM, STEPS, Axis, Operand
 from symdgm.lowering.plan import Kind, PlanNode, ordered, uses
 from symdgm.lowering.statements import Script
 from symdgm.lowering.time.beginning import initial, keep_first
-from symdgm.lowering.time.keeper import Keeper
+from symdgm.lowering.time.keeper import Keeper, What
 from symdgm.lowering.time.layout import layout
 from symdgm.lowering.time.loops import Body, Step
+from symdgm.lowering.time.steps import StepFunction
 
 if TYPE_CHECKING:
     from symdgm.lowering.writer import Writer
@@ -27,8 +28,7 @@ def emit_loop(writer: Writer, node: PlanNode) -> Operand:
     loop.outside()
     loop.begin()
     loop.write_step()
-    loop.finish()
-    writer.kept[node] = loop.kept.finished()
+    writer.kept[node] = loop.finish()
     return next(iter(writer.kept[node].values()))
 
 
@@ -51,11 +51,13 @@ class _Loop:
         self.inside = _inside(self.nodes)
         self.lead: tuple[Axis, ...] = ()
         self.kept = Keeper(writer, node)
-        self.slices: dict[str, tuple[str, PlanNode]] = {}
+        self.slices: dict[str, tuple[str, int]] = {}
         self.carried: dict[PlanNode, Operand] = {}
         self.outer = self.script = writer.script
         self.started = int(any(s.first is not None for s in body.steps))
         self.some = len(writer.script.run(self.counts)) > self.started
+        self.onward: dict[str, str] = {}
+        self.function: StepFunction | None = None
 
     def outside(self) -> None:
         """What the body reads, and no step changes."""
@@ -97,9 +99,16 @@ class _Loop:
         operand = self.writer.named("outside", operand, leaf.origin)
         dim = operand.axes.index(STEPS)
         name = self.script.names.fresh(f"{operand.text}_now")
-        self.slices[name] = (f"{operand.text}.split({self.counts}{f', {dim}' if dim else ''})", leaf)
+        self.slices[name] = (operand.text, dim)
         axes = tuple(ACTIVE if a == STEPS else a for a in operand.axes)
         self.writer.operands[leaf] = Operand(name, ATOM, axes, operand.rank)
+
+    def _splits(self) -> dict[str, str]:
+        """The name of what a step reads of a sequence from outside → the text of its steps."""
+        return {
+            name: f"{text}.split({self.counts}{f', {dim}' if dim else ''})"
+            for name, (text, dim) in self.slices.items()
+        }
 
     def begin(self) -> None:
         """What is carried into the first step of the loop."""
@@ -108,18 +117,30 @@ class _Loop:
                 self.carried[step.before] = initial(self.writer, step, self.lead)
         if self.started:
             keep_first(self.writer, self.body, self.kept, self.carried, self.lead)
+        elif self._is_function():
+            self.function = StepFunction(self.writer, self.counts)
+
+    def _is_function(self) -> bool:
+        """Whether a step can be a function of what is carried and read; networks over the past read more."""
+        past = any(n.kind is Kind.NETWORK and len(n.detail) > 1 for n in self.inside)
+        return (
+            bool(self.carried) and len(self.lead) == 1 and not past and not self.writer.frozen.segments.some
+        )
 
     def write_step(self) -> None:
         """Write one step while running the first; for no sequence at all where there is no step left."""
         writer, values = self.writer, self.outer.values
         self.script = writer.script = Script(values, self.outer.names)
         values["count"] = self.outer.run(f"{self.counts}[{self.started}]") if self.some else 0
-        for name, (text, _) in self.slices.items():
+        for name, text in self._splits().items():
             values[name] = self.outer.run(f"{text}[{self.started}]" if self.some else f"{text}[0][:0]")
         cut = ", ".join([*[":"] * (len(self.lead) - 1), ":count"])
         for before, operand in self.carried.items():
             now = Operand(f"{operand.text}[{cut}]", ATOM, self.lead, operand.rank)
-            writer.operands[before] = writer.named(f"{operand.text}_before", now)
+            if self.function is not None:
+                writer.operands[before] = self.function.read(f"{operand.text}_before", now)
+            else:
+                writer.operands[before] = writer.named(f"{operand.text}_before", now)
         writer.write([n for n in self.nodes if n in self.inside])
         for step in self.body.steps:
             self._close(step)
@@ -144,8 +165,10 @@ class _Loop:
                 f"a step of `{name}` has {value.rank} event axes, but its beginning has {start.rank}",
                 hint=f"give `{name}_0` the event shape of `{name}`",
             )
-        self.script.record(f"{start.text} = {value.text}", (start.text,))
-        self.script.values[start.text] = writer.value(value)
+        self.onward[start.text] = value.text
+        if self.function is None:
+            self.script.record(f"{start.text} = {value.text}", (start.text,))
+            self.script.values[start.text] = writer.value(value)
 
     def _spread(self, value: Operand) -> Operand:
         """A value with all axes that carried ones have."""
@@ -168,19 +191,37 @@ class _Loop:
             if ACTIVE in operand.axes:
                 self.kept.keep(("law", step.sequence, parameter), operand, operand.text)
 
-    def finish(self) -> None:
-        """Run the steps that are left, and write the loop over all."""
+    def finish(self) -> dict[What, Operand]:
+        """Run the steps that are left, and write the loop over all; what it kept of them."""
         values, entries = self.outer.values, self.kept.entries
-        exec(compile(self._text(self.started + int(self.some)), "<symdgm>", "exec"), values)
+        self._begin_histories()
         drawn = [f"{s.value.origin} ~ {s.law.origin}" for s in self.body.steps if s.law is not None]
         self.outer.comment(f"{' and '.join(drawn)}: step by step" if drawn else "step by step")
+        if self.function is not None:
+            onward = {o.text: self.onward.get(o.text, o.text) for o in self.carried.values()}
+            given = {name: text for name, (text, _) in self.slices.items()}
+            return self.function.finish(self._lines(), onward, given, self.kept)
+        exec(compile(self._text(self.started + int(self.some)), "<symdgm>", "exec"), values)
         if entries:
             self.outer.record(f"{', '.join(entries)} = {self.kept.begun}", tuple(entries))
         self.outer.record(self._text(self.started), ())
+        return self.kept.finished()
+
+    def _begin_histories(self) -> None:
+        """The lists of all steps so far, for networks that read the past."""
+        histories = self.writer.histories
+        if histories and self.started:
+            raise NotSupportedError(
+                f"`{self.node.origin}` reads all steps so far, and has a first step of its own",
+                hint="begin the sequence by a value, such as `z_0=0.0`",
+            )
+        if histories:
+            self.outer.record(f"{', '.join(histories.values())} = {', '.join('[]' for _ in histories)}", ())
+            histories.clear()
 
     def _text(self, skipped: int) -> str:
         """The loop without its first steps."""
-        sources = {"count": self.counts, **{name: text for name, (text, _) in self.slices.items()}}
+        sources = {"count": self.counts, **self._splits()}
         if self.writer.frozen.segments.truncate:
             sources = {"time": f"range(len({self.counts}))", **sources}
         over = [f"{text}[{skipped}:]" if skipped else text for text in sources.values()]
@@ -188,7 +229,7 @@ class _Loop:
         text = f"zip({', '.join(over)})" if len(over) > 1 else over[0]
         if self.writer.frozen.segments.checkpoint:
             return self._in_segments(head, text)
-        return f"for {head} in {text}:\n{_indented(self._lines())}"
+        return f"for {head} in {text}:\n{_indented(self._filled())}"
 
     def _in_segments(self, head: str, over: str) -> str:
         """The loop in segments that are computed anew when gradients are formed."""
@@ -198,7 +239,7 @@ class _Loop:
         segment = [
             *([f"{', '.join(lists)} = {', '.join(['[]'] * len(lists))}"] if lists else []),
             f"for {head} in steps:",
-            *_indented(self._lines()).split("\n"),
+            *_indented(self._filled()).split("\n"),
             f"return {result}",
         ]
         length = self.writer.frozen.segments.checkpoint
@@ -227,7 +268,11 @@ class _Loop:
         for statement in self.script.statements:
             lines += [f"# {line}" for line in statement.comment.split("\n") if line]
             lines += statement.text.split("\n")
-        return [*lines, *(f"{name}.append({text})" for name, text in self.kept.entries.items())]
+        return lines
+
+    def _filled(self) -> list[str]:
+        """The body, and what it appends to lists."""
+        return [*self._lines(), *(f"{name}.append({text})" for name, text in self.kept.entries.items())]
 
 
 def _indented(lines: list[str]) -> str:

@@ -195,7 +195,9 @@ def _refuse_far(lowering: Lowering, factor: Factor, sequences: set[Basic]) -> No
     time = lowering.bound.environment.time
     assert time is not None
     for given in factor.givens:
-        if base(given) in sequences and time.offset(given) not in (0, -1):
+        past = time.past(given)
+        offset = time.offset(given) if past is None else -past
+        if base(given) in sequences and offset not in (0, -1):
             raise NotSupportedError(
                 f"`{factor.node}` depends on `{given}`, but only the step before is carried by this version",
                 hint="carry a state that holds what is needed of earlier steps",

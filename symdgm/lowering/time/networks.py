@@ -13,6 +13,7 @@ from symdgm.expressions.names import spelled
 from symdgm.lowering.networks import run_call
 from symdgm.lowering.operands import ATOM, STEPS, Operand
 from symdgm.lowering.plan import PlanNode
+from symdgm.lowering.time.cells import emit_cell, is_cell
 from symdgm.lowering.time.layout import layout, padded
 from symdgm.lowering.time.sequences import FUSED
 
@@ -73,7 +74,12 @@ def _recurrent(writer: Writer, node: PlanNode, inputs: list[Operand], call: str,
     if flip:
         text = f"{text}[{flip}]"
     start = _start(writer, node, backward)
+    plain = writer.inputs[call] is module and not writer.frozen.segments.some
+    if plain and is_cell(module, script.run(text)):
+        return emit_cell(writer, node, text, start, flip)
+    start = f", {start}[None]" if start else ""
     if module.bidirectional and steps.order:
+        _called(writer, node, call, text, start)
         run = f"{call}(PackedSequence({text}, torch.tensor({steps.counts})){start})[0].data"
     else:
         grid, back = f"{text}.unflatten(0, (len({steps.counts}), -1))", ".flatten(0, 1)"
@@ -83,12 +89,35 @@ def _recurrent(writer: Writer, node: PlanNode, inputs: list[Operand], call: str,
             grid, back = f"{values}.new_zeros({shape}).masked_scatter({mask}, {values})", f"[{steps.valid}]"
             grid = script.assign(f"{name}_padded", grid)
         turn = ".transpose(0, 1)" if module.batch_first else ""
-        run = f"{call}({grid}{turn}{start})[0]{turn}{back}"
+        run = f"{_called(writer, node, call, f'{grid}{turn}', start)}{turn}{back}"
     found = run_call(writer, run, inputs)
     name = script.names.fresh(f"{name}_t")
     script.values[name] = found[script.values[flip]] if flip else found
     script.record(f"{name} = {run}{f'[{flip}]' if flip else ''}", (name,), node.origin)
     return Operand(name, ATOM, (STEPS,), 1)
+
+
+def _called(writer: Writer, node: PlanNode, call: str, text: str, start: str) -> str:
+    """The outputs of a recurrent module, whose state is cut or computed anew as that of a loop is.
+
+    Raises:
+        NotSupportedError: gradients that stop in a module that reads in both directions.
+    """
+    segments, module = writer.frozen.segments, writer.frozen.readings[node].call
+    assert isinstance(module, FUSED)
+    length = segments.truncate or segments.checkpoint
+    if segments.truncate and module.bidirectional:
+        raise NotSupportedError(
+            f"`truncate` cannot stop gradients in `{node.origin}`, whose module reads in both directions",
+            hint="use two modules, one forward and one backward in time, or leave `truncate` out",
+        )
+    if not length or module.bidirectional:
+        return f"{call}({text}{start})[0]"
+    options = [f"dim={int(module.batch_first)}"]
+    options += ["stop=True"] if segments.truncate else []
+    options += ["again=True"] if segments.checkpoint else []
+    options += [f"state={start.removeprefix(', ')}"] if start else []
+    return f"in_segments({call}, {text}, {length}, {', '.join(options)})"
 
 
 def _start(writer: Writer, node: PlanNode, backward: bool) -> str:
@@ -109,11 +138,11 @@ def _start(writer: Writer, node: PlanNode, backward: bool) -> str:
             hint="a value of its own begins an nn.RNN or nn.GRU of one layer that runs forward; "
             "write other recurrences by a cell",
         )
-    sizes = f"1, {layout(writer).counts}[0], {call.hidden_size}"
+    sizes = f"{layout(writer).counts}[0], {call.hidden_size}"
     if isinstance(value, Tensor):
-        return f", {writer.argument(f'initial:{name}')}.expand({sizes}).contiguous()"
+        return f"{writer.argument(f'initial:{name}')}.expand({sizes}).contiguous()"
     like = f"dtype={writer.argument('dtype')}, device={writer.argument('device')}"
-    return f", torch.full(({sizes},), {value}, {like})"
+    return f"torch.full(({sizes}), {value}, {like})"
 
 
 def _spelled(sequence: object) -> str:

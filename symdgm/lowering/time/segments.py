@@ -20,6 +20,11 @@ class Segments:
     truncate: int = 0
     checkpoint: int = 0
 
+    @property
+    def some(self) -> bool:
+        """Whether there are any."""
+        return bool(self.truncate or self.checkpoint)
+
 
 def segments(truncate: int | None, checkpoint: int | None) -> Segments:
     """The segments of loops, from the options of an objective.

@@ -41,7 +41,7 @@ def leaf(lowering: Lowering, outer: PlanNode) -> PlanNode:
 
 
 def lower_step(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode | None:
-    """A step of a sequence, with the steps of all sequences on one axis, or its number; else None.
+    """A step of a sequence, with the steps of all sequences on one axis, its number, or how many; else None.
 
     Raises:
         NotSupportedError: a step that cannot be reached.
@@ -51,20 +51,25 @@ def lower_step(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode | None
         outside = "steps" if scope.rows == "active" else scope.rows
         number = lowering.plan.node(Kind.TIME, detail=(outside,), origin=node)
         return leaf(lowering, number) if scope.rows == "active" else number
+    if time is not None and node == time.length and lowering.bound.environment.scalar(node) is None:
+        return in_rows(lowering, lowering.plan.node(Kind.TIME, detail=("length",), origin=node), scope)
     if time is None or not time.covers(node):
         return None
+    sequence = base(node)
+    if (lag := time.past(node)) is not None:
+        return lowering.name(time.step(sequence, -lag), replace(scope, first=1))
     if scope.rows == "active":
         assert scope.outer is not None
         outer = lower_step(lowering, node, scope.outer)
         assert outer is not None
         return leaf(lowering, outer)
-    sequence = base(node)
-    if (lag := time.past(node)) is not None:
-        return lower_step(lowering, time.step(sequence, -lag), replace(scope, first=1))
     if (jump := time.jump(node)) is not None:
         steps = lower_step(lowering, time.step(sequence), replace(scope, rows="steps", outer=None))
         assert steps is not None
-        at = lowering.plan.node(Kind.OBSERVE, detail=(spelled(jump),), origin=jump)
+        if jump == time.length:
+            at = lowering.plan.node(Kind.TIME, detail=("length",), origin=jump)
+        else:
+            at = lowering.plan.node(Kind.OBSERVE, detail=(spelled(jump),), origin=jump)
         return in_rows(lowering, lowering.plan.node(Kind.STEP_OF, steps, at, origin=node), scope)
     if (which := time.number(node)) is not None:
         return _numbered(lowering, node, which, scope)
@@ -91,22 +96,10 @@ def lower_step(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode | None
     return lowering.plan.node(Kind.LAG, value, detail=detail, origin=node)
 
 
-def reads_the_past(lowering: Lowering, inputs: Sequence[Basic], scope: Scope, origin: Basic) -> bool:
-    """Whether a network reads slices of the past, ``x_{<t}``, so that it reads whole sequences at once.
-
-    Raises:
-        NotSupportedError: it does so within a loop, whose steps are made one by one.
-    """
+def reads_the_past(lowering: Lowering, inputs: Sequence[Basic]) -> bool:
+    """Whether a network reads slices of the past, ``x_{<t}``, so that it reads whole sequences at once."""
     time = lowering.bound.environment.time
-    slices = [i for i in inputs if time is not None and time.past(i) is not None]
-    if slices and scope.rows == "active":
-        assert time is not None
-        state, given = f"h_{time.index}", slices[0]
-        raise NotSupportedError(
-            f"`{origin}` reads all of `{given}` in every step of a loop, which cannot be computed yet",
-            hint=f'read it once, `sd.Deterministic("h({state}|{given})", network)`, and give it `{state}`',
-        )
-    return bool(slices)
+    return time is not None and any(time.past(i) is not None for i in inputs)
 
 
 def refuse_no_beginning(lowering: Lowering, sequence: Basic, node: Basic) -> None:

@@ -71,6 +71,51 @@ def test_the_mask_is_a_buffer_and_moves_with_the_flow() -> None:
     assert all(parameter.device.type == "meta" for parameter in coupling.parameters())
 
 
+SCATTERED = torch.tensor([True, False, False, True, False])
+FIRST, LAST = torch.tensor([True] * 2 + [False] * 3), torch.tensor([False] * 3 + [True] * 2)
+
+
+@pytest.mark.parametrize("mask", [FIRST, LAST, SCATTERED], ids=["first", "last", "scattered"])
+@pytest.mark.parametrize("image", [False, True])
+def test_a_packed_network_is_one_that_reads_and_writes_zeros_beside(mask: Tensor, image: bool) -> None:
+    inner: nn.Module = nn.Conv2d(2, 6, 1) if image else nn.Linear(2, 6)
+    event = (5, 2, 3) if image else 5
+    mask = mask.view(5, 1, 1).expand(5, 2, 3).clone() if image else mask
+    rows = mask.flatten(1)[:, 0] if image else mask
+
+    def whole(x: Tensor) -> Tensor:
+        assert not bool(x[:, ~rows].any()), "what changes is hidden"
+        out = torch.full((2, *x.shape), 7.0, dtype=x.dtype)
+        out[:, :, ~rows] = inner(x[:, rows]).unflatten(1, (2, 3)).transpose(0, 1)
+        return out.transpose(0, 1).flatten(1, 2)
+
+    x = torch.randn(4, *([5, 2, 3] if image else [5]))
+    packed = f.AffineCoupling(event, mask=mask, network=inner, packed=True)
+    other = f.AffineCoupling(event, mask=mask, network=whole)
+    for one, two in ((packed(x), other(x)), (packed.inverse(x), other.inverse(x))):
+        torch.testing.assert_close(one, two)
+    torch.testing.assert_close(packed.inverse(packed(x)[0])[0], x)
+    pair = f.AffineCoupling(event, mask=mask, network=lambda v: inner(v).chunk(2, 1), packed=True)
+    torch.testing.assert_close(pair(x), packed(x))
+
+
+def test_the_default_networks_read_what_passes_and_write_what_changes() -> None:
+    first = next(f.AffineCoupling(5, hidden=(8,)).parameters())
+    image = f.AffineCoupling((6, 4, 4), flip=True, hidden=(8,))
+    board = f.AffineCoupling((6, 4, 4), mask="checkerboard", hidden=(8,))
+    assert first.shape == (8, 2) and (image.packed, board.packed) == (True, False)
+    assert [next(c.parameters()).shape[1] for c in (image, board)] == [3, 6]
+
+
+def test_a_mask_that_is_loaded_is_obeyed() -> None:
+    net = nn.Linear(2, 2)
+    one, two = (f.AdditiveCoupling(2, network=net, flip=flip) for flip in (False, True))
+    x = torch.randn(3, 2)
+    assert not torch.equal(one(x)[0], two(x)[0])
+    one.load_state_dict(two.state_dict())
+    assert torch.equal(one(x)[0], two(x)[0]) and torch.equal(copy.deepcopy(one)(x)[0], two(x)[0])
+
+
 # Splines and autoregression
 
 

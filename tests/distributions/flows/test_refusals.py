@@ -57,6 +57,8 @@ REFUSED: list[tuple[type[Exception], Callable[[], object], str]] = [
     (ParameterError, lambda: f.AffineCoupling(2, mask=torch.zeros(2)), r"is torch.float32 of shape \[2\], for the event \[2\]"),
     (ParameterError, lambda: f.AffineCoupling((2, 2)), r"AffineCoupling has no default network for the event \[2, 2\]\npass `network=`, which returns 2 coefficients"),
     (ParameterError, lambda: f.AffineCoupling(2, network=nn.Linear), r"the network of AffineCoupling is the class Linear"),
+    (ParameterError, lambda: f.AffineCoupling((1, 2, 2), mask="checkerboard", network=nn.Identity(), packed=True), r"the mask of AffineCoupling parts the elements of a channel.*\nleave `packed` out"),
+    (ShapeError, lambda: f.AffineCoupling(2, network=nn.Linear(1, 3), packed=True)(X2), r"returned \[4, 3\] for a value \[4, 1\]\nreturn \[4, 2\], or a tuple of 2 tensors \[4, 1\]"),
     (OptionError, lambda: f.AffineCoupling(2, mask="checkers"), r"unknown mask `checkers`\ndid you mean `checkerboard`"),
     (OptionError, lambda: f.AffineCoupling(0), r"`event_shape` is 0"),
     (ParameterError, lambda: f.AffineCoupling(2, bound=0.0), r"`bound` of Affine is 0.0\nwrite a positive number"),

@@ -1,0 +1,85 @@
+"""Factors of a step named as papers do, by all that they may depend on: ``p(x_t|x_{<t}, z_{<=t})``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import inf
+
+from sympy import Basic
+
+from symdgm.binding.environment import Environment
+from symdgm.binding.factors import Factor, Match, ancestral, givens_of, values_of
+from symdgm.binding.paths import sequence_factor, step_factor
+from symdgm.binding.timeline import Timeline
+from symdgm.expressions.names import base
+from symdgm.expressions.steps import shift
+
+
+def given_the_past(environment: Environment, node: Basic) -> list[Match]:
+    """The factors over the steps of a reference that depend on nothing but what it is given, ancestors first.
+
+    ``p(x_t|x_{<t}, z_{<=t})`` is ``p(x_t|z_t, h_{t-1})`` where ``h_t`` is computed from ``x_t``, ``z_t`` and
+    ``h_{t-1}``: what a law is given beyond that, it does not depend on. None are found where nothing of the
+    past is given, or where some factor needs more.
+    """
+    time, values = environment.time, values_of(node)
+    if time is None or not any(time.past(g) is not None for g in givens_of(node)):
+        return []
+    steps = {time.offset(v) for v in values}
+    by = steps.pop() if len(steps) == 1 else None
+    if by is None:
+        return []
+    now = shift(node, time.index, -by)
+    wanted = set(values_of(now))
+    factors = [f for f in environment.named(now.args[0]) if wanted.issuperset(f.variables)]
+    over = [v for f in factors for v in f.variables]
+    if len(over) != len(wanted) or set(over) != wanted:
+        return []
+    known = _known(time, (*values_of(now), *givens_of(now)))
+    if not all(_is_known(time, known, *need) for f in factors for need in _needs(environment, time, f)):
+        return []
+    return [
+        Match(f, *(tuple(shift(v, time.index, by) for v in names) for names in (f.variables, f.givens)))
+        for f in ancestral(factors)
+    ]
+
+
+def _known(time: Timeline, names: Sequence[Basic]) -> dict[Basic, tuple[float, set[float]]]:
+    """Variable → up to which step it is known, counted from now, and which steps are known besides."""
+    found: dict[Basic, tuple[float, set[float]]] = {}
+    for name in names:
+        lag, offset = time.past(name), time.offset(name)
+        until, single = found.get(base(name), (-inf, set()))
+        if offset is not None:
+            single = {*single, float(offset)}
+        else:
+            until = max(until, -float(lag) if lag is not None else inf)
+        found[base(name)] = until, single
+    return found
+
+
+def _is_known(
+    time: Timeline, known: dict[Basic, tuple[float, set[float]]], variable: Basic, offset: float
+) -> bool:
+    until, single = known.get(variable, (-inf, set()))
+    return offset <= until or offset in single or variable == time.index
+
+
+def _needs(environment: Environment, time: Timeline, factor: Factor) -> Iterator[tuple[Basic, float]]:
+    """The variables that a factor depends on, and until which step, through all that is computed."""
+    seen: dict[Basic, float] = {}
+    todo = [(given, 0.0) for given in factor.givens]
+    while todo:
+        given, from_now = todo.pop()
+        variable, lag, offset = base(given), time.past(given), time.offset(given)
+        at = from_now + offset if offset is not None else from_now - lag if lag is not None else inf
+        if seen.get(variable, -inf) >= at:
+            continue
+        seen[variable] = at
+        maker = step_factor(environment, variable) if time.covers(given) else None
+        maker = maker or (sequence_factor(environment, variable) if time.covers(given) else None)
+        if maker is None:
+            yield variable, at
+            continue
+        later = any(base(g) == variable and (time.offset(g) or 0) > 0 for g in maker.givens)
+        todo += [(g, inf if later else at) for g in maker.givens if base(g) != variable]

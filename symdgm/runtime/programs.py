@@ -1,0 +1,98 @@
+"""Finished functions, and where an objective keeps them."""
+
+from __future__ import annotations
+
+import itertools
+import weakref
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import final
+
+from torch import Tensor
+
+from symdgm.caches import CacheInfo, register
+from symdgm.lowering import LabelRange, ParameterRange, Statement
+
+MAX_PROGRAMS = 32
+"""Finished functions that an objective keeps; the one that was made first is dropped first."""
+
+Result = tuple[Tensor, dict[str, Tensor]]
+"""The value and the terms."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """A finished function.
+
+    Args:
+        text: its source.
+        function: what the source defines.
+        inputs: its arguments: identifier and what it is, such as ``("x", "data:x")``.
+        statements: its statements one by one.
+        labels: the observed variables whose values are classes.
+        ranges: the parameters that may leave their range.
+    """
+
+    text: str
+    function: Callable[..., Result]
+    inputs: tuple[tuple[str, str], ...]
+    statements: tuple[Statement, ...]
+    labels: tuple[LabelRange, ...]
+    ranges: tuple[ParameterRange, ...]
+
+    @cached_property
+    def needs_like(self) -> bool:
+        """Whether an argument takes its dtype or device from the networks: a scalar, or a new tensor."""
+        return any(kind in ("scalar", "dtype", "device") for _, kind, _ in self.parts)
+
+    @cached_property
+    def parts(self) -> tuple[tuple[str, str, str], ...]:
+        """Identifier, kind and name of each argument: ``("x", "data", "x")``."""
+        return tuple((identifier, *parted(what)) for identifier, what in self.inputs)
+
+
+@final
+class Programs(dict[Hashable, Program]):
+    """The functions of one objective by the kind of input; they go with it.
+
+    `symdgm.cache_info` counts those of all objectives that are alive as ``runtime.programs``, and
+    `symdgm.cache_clear` drops them.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hits = self.misses = 0
+        _ALIVE[next(_serial)] = self
+
+    def keep(self, key: Hashable, program: Program) -> None:
+        """Adds a function that was made; one too many drops the oldest."""
+        while len(self) >= MAX_PROGRAMS:
+            del self[next(iter(self))]
+        self[key] = program
+        self.misses += 1
+
+
+_ALIVE: weakref.WeakValueDictionary[int, Programs] = weakref.WeakValueDictionary()
+_serial = itertools.count()
+
+
+def parted(what: str) -> tuple[str, str]:
+    """Kind and name of an input: ``("data", "x")``."""
+    kind, _, name = what.partition(":")
+    return kind, name
+
+
+def _count() -> CacheInfo:
+    alive = list(_ALIVE.values())
+    hits, misses = sum(p.hits for p in alive), sum(p.misses for p in alive)
+    return CacheInfo(hits, misses, MAX_PROGRAMS * len(alive), sum(map(len, alive)))
+
+
+def _clear() -> None:
+    for programs in list(_ALIVE.values()):
+        programs.clear()
+        programs.hits = programs.misses = 0
+
+
+register("runtime.programs", _count, _clear)

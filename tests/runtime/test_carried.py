@@ -1,0 +1,459 @@
+"""A loop over time from its record against the same loop as it is written: values, gradients, fallbacks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import dropout, softplus
+from torch.nn.utils import parametrizations
+from torch.utils.checkpoint import checkpoint
+
+from symdgm.runtime.carried import Carried
+from symdgm.runtime.carried.loop import plainly
+
+COUNTS = [4, 4, 3, 3, 1, 1]
+ROWS, LATENT, HIDDEN = sum(COUNTS), 3, 5
+Call = Callable[[Tensor, Tensor], tuple[Tensor, ...]]
+
+
+@pytest.fixture(autouse=True)
+def _double():
+    torch.manual_seed(0)
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+class Gated(nn.Module):
+    """Gates and products, as in a deep Markov model; one layer is used twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate, self.mean = nn.Linear(LATENT, LATENT), nn.Linear(LATENT, LATENT)
+        self.read, self.scale = nn.Linear(HIDDEN, LATENT), nn.Linear(LATENT, LATENT)
+
+    def forward(self, z: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+        gate = torch.sigmoid(self.gate(z))
+        loc = (1 - gate) * self.mean(z) + gate * torch.relu(self.read(h)) / 2
+        return loc, softplus(self.scale(self.mean(loc).exp().log1p()))
+
+
+class Joined(nn.Module):
+    """A network of some layers over the state and what is given, side by side."""
+
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(LATENT + HIDDEN, 7), *layers, nn.Linear(7, 2 * LATENT))
+
+    def forward(self, z: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+        loc, scale = self.net(torch.cat([z, h], -1)).chunk(2, -1)
+        return loc, softplus(scale)
+
+
+class Tied(nn.Module):
+    """One weight in two places, and a part of a weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(LATENT, LATENT) / 2)
+        self.given = nn.Linear(HIDDEN, LATENT, bias=False)
+        self.register_buffer("mask", torch.tensor([1.0, 0.0, 1.0]))
+
+    def forward(self, z: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+        loc = torch.tanh(z @ self.weight) @ self.weight.T + self.given(h) * self.mask
+        return loc, softplus(self.weight[0] + 0.1 * loc)
+
+
+class Attention(nn.Module):
+    """Products of rows by themselves, and a softmax."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.keys, self.out = nn.Linear(LATENT, 4 * LATENT), nn.Linear(HIDDEN, LATENT)
+
+    def forward(self, z: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+        keys = self.keys(z).unflatten(-1, (4, LATENT))
+        weights = torch.einsum("nkd,nd->nk", keys, self.out(h)).softmax(-1)
+        return (weights[..., None] * keys).sum(1), softplus(self.out(h))
+
+
+def parametrized() -> Gated:
+    module = Gated()
+    parametrizations.weight_norm(module.mean)
+    return module
+
+
+def frozen() -> Gated:
+    module = Gated()
+    module.mean.requires_grad_(False)
+    module.gate.bias.requires_grad_(False)
+    return module
+
+
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    "gates": Gated,
+    "relu": lambda: Joined(nn.ReLU(), nn.Linear(7, 7), nn.Tanh()),
+    "in place": lambda: Joined(nn.ReLU(inplace=True)),
+    "activations": lambda: Joined(nn.ELU(), nn.GELU(), nn.SiLU(), nn.LeakyReLU(), nn.Softplus()),
+    "layer norm": lambda: Joined(nn.LayerNorm(7), nn.Hardtanh()),
+    "tied": Tied,
+    "attention": Attention,
+    "parametrized": parametrized,
+    "frozen": frozen,
+    "dropout at rest": lambda: Joined(nn.Dropout()).eval(),
+    "checkpoint": lambda: Checkpointed(),
+}
+
+
+class Checkpointed(Gated):
+    """Computed anew in the backward pass."""
+
+    def forward(self, z: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+        loc, scale = checkpoint(super().forward, z, h, use_reentrant=False)
+        return loc, scale
+
+
+def drawing(network: Call, read: Tensor | None = None):
+    """A step that draws the next state, and keeps it, the one before it, and its law."""
+
+    def step(count: int, z: Tensor, h: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        loc, scale = network(z, h)
+        now = loc + scale * torch.randn_like(loc)
+        return [now], [now, z, loc, scale]
+
+    return step
+
+
+def inputs() -> tuple[list[Tensor], list[Tensor]]:
+    torch.manual_seed(1)
+    start = torch.randn(LATENT, requires_grad=True)
+    return [start], [torch.randn(ROWS, HIDDEN, requires_grad=True)]
+
+
+def outcome(loop, step, parameters: Sequence[Tensor], keep=slice(None)) -> tuple[list[Tensor], list[Tensor]]:
+    """What is kept, and the gradients of a random sum of it."""
+    (start,), given = inputs()
+    torch.manual_seed(2)
+    kept = loop(step, COUNTS, [start.expand(COUNTS[0], -1)], given)
+    weights = [torch.randn(k.shape) for k in kept]
+    total = sum((k * w).sum() for k, w in zip(kept[keep], weights[keep], strict=True))
+    leaves = [start, *given, *(p for p in parameters if p.requires_grad)]
+    found = torch.autograd.grad(total, leaves, allow_unused=True)
+    return list(kept), [
+        g if g is not None else torch.zeros_like(t) for g, t in zip(found, leaves, strict=True)
+    ]
+
+
+def agree(found, wanted) -> None:
+    for many, others in zip(found, wanted, strict=True):
+        for a, b in zip(many, others, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
+
+
+def assert_same(step, parameters: Sequence[Tensor], why: str = "") -> Carried:
+    """A loop gives the same twice, with or without a program."""
+    carried = Carried()
+    wanted = outcome(plainly, step, parameters)
+    for _ in range(2):
+        agree(outcome(carried, step, parameters), wanted)
+    reasons = " ".join(carried.why)
+    assert (why in reasons) if why else not reasons, reasons
+    return carried
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_the_program_equals_the_loop(kind):
+    network = NETWORKS[kind]()
+    carried = assert_same(drawing(network), list(network.parameters()))
+    assert len(carried.programs) == 1
+
+
+@pytest.mark.parametrize("keep", [slice(0, 1), slice(2, 4), slice(1, 2)])
+def test_what_is_kept_and_not_read_has_no_gradient(keep):
+    network, carried = Gated(), Carried()
+    step, parameters = drawing(network), list(network.parameters())
+    agree(outcome(carried, step, parameters, keep), outcome(plainly, step, parameters, keep))
+    assert carried.programs
+
+
+@pytest.mark.parametrize("cell", [nn.GRUCell(HIDDEN, LATENT), nn.RNNCell(HIDDEN, LATENT)])
+def test_cells(cell):
+    cell = cell.to(torch.float64)
+
+    def step(count, h, x):
+        now = cell(x, h)
+        return [now], [now]
+
+    assert_same(step, list(cell.parameters()))
+
+
+def test_two_states_of_an_lstm():
+    cell = nn.LSTMCell(HIDDEN, LATENT)
+
+    def step(count, h, c, x):
+        h, c = cell(x, (h, c))
+        return [h, c], [h]
+
+    def loop(way):
+        torch.manual_seed(1)
+        x = torch.randn(ROWS, HIDDEN, requires_grad=True)
+        (h,) = way(step, COUNTS, [torch.zeros(4, LATENT), torch.zeros(4, LATENT)], [x])
+        return h, torch.autograd.grad(h.square().sum(), [x, *cell.parameters()])
+
+    carried = Carried()
+    (a, grads), (b, others) = loop(carried), loop(plainly)
+    agree([[a], grads], [[b], others])
+    assert carried.programs
+
+
+def test_weights_gradients_are_one_product_each():
+    network, carried = Gated(), Carried()
+    step, parameters = drawing(network), list(network.parameters())
+    outcome(carried, step, parameters)
+    (program,) = carried.programs
+    sums = [op for op in program.stages.backward.within if op.name in ("mm", "sum", "addmm")]
+    gradients = set(program.trace.gradients.values())
+    assert not any(set(op.results) & gradients for op in sums if op.name == "sum")
+    forward = program.stages.forward
+    assert [op.name for op in forward.before].count("addmm") == 1  # what reads only what is given
+    assert all(op.name != "addmm" for op in program.stages.backward.before)
+
+
+class Doubled(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return 2 * x
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return 5 * gradient
+
+
+def branching(z: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+    loc = z if z.sum() > 0 else -z
+    return loc + h[:, :LATENT], softplus(z)
+
+
+def doubled(z: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+    return Doubled.apply(z).tanh() + h[:, :LATENT], softplus(z)
+
+
+def joining(z: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+    return z - z.mean(0) + h[:, :LATENT], softplus(z)
+
+
+def anew(z: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+    return z * torch.tensor([1.0, 2.0, 3.0]).tanh() + h[:, :LATENT], softplus(z)
+
+
+def changing(z: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+    z = z.clone()
+    z[:, 0] = 0.0
+    return z + h[:, :LATENT], softplus(z)
+
+
+REFUSED = {
+    "depends on the values": branching,
+    "torch.autograd.Function": doubled,
+    "in place": changing,
+    "made anew": anew,
+}
+
+
+@pytest.mark.parametrize("why", REFUSED)
+def test_what_cannot_be_recorded_runs_as_it_is(why):
+    assert_same(drawing(REFUSED[why]), [], why)
+
+
+def test_rows_of_a_step_may_depend_on_each_other():
+    carried = Carried()
+    agree(outcome(carried, drawing(joining), []), outcome(plainly, drawing(joining), []))
+
+
+def test_a_network_that_counts_its_calls():
+    class Counting(Gated):
+        calls = 0
+
+        def forward(self, z, h):
+            self.calls += 1
+            return super().forward(z, h)
+
+    network = Counting()
+    assert_same(drawing(network), list(network.parameters()), "changes itself")
+    assert network.calls == 3 * len(COUNTS)
+
+
+def test_batch_norm_and_dropout_in_training():
+    network = Joined(nn.BatchNorm1d(7))
+
+    def step(count, z, h):
+        loc, scale = network(z.repeat(2, 1), h.repeat(2, 1))
+        return [loc[:count]], [loc[:count], scale[:count]]
+
+    assert_same(step, list(network.parameters()), "in place")
+    network.eval()
+    assert_same(drawing(network), list(network.parameters()), "joins its rows")
+    dropped = drawing(lambda z, h: (dropout(z, 0.5) + h[:, :LATENT], softplus(z)))
+    carried = Carried()
+    agree(outcome(carried, dropped, []), outcome(plainly, dropped, []))
+
+
+def test_hooks_are_told_of_every_step():
+    network, carried, told = Gated(), Carried(), []
+    step, parameters = drawing(network), list(network.parameters())
+    outcome(carried, step, parameters)
+    network.mean.register_forward_hook(lambda *_: told.append(1))
+    agree(outcome(carried, step, parameters), outcome(plainly, step, parameters))
+    assert len(told) == 2 * 2 * len(COUNTS)
+
+
+def test_what_changes_between_evaluations_is_seen():
+    network, carried = Gated(), Carried()
+    network.factor = 1.0
+
+    def scaled(z, h):
+        loc, scale = network(z, h)
+        return network.factor * loc, scale
+
+    step, parameters = drawing(scaled), list(network.parameters())
+    for factor in (1.0, 0.5, 2.0):
+        network.factor = factor
+        agree(outcome(carried, step, parameters), outcome(plainly, step, parameters))
+    network.mean.weight = nn.Parameter(torch.randn(LATENT, LATENT))
+    parameters = list(network.parameters())
+    agree(outcome(carried, step, parameters), outcome(plainly, step, parameters))
+    network.gate.requires_grad_(False)
+    agree(outcome(carried, step, parameters), outcome(plainly, step, parameters))
+    assert not carried.why
+
+
+def test_what_changes_all_the_time_becomes_a_plain_loop():
+    carried, state = Carried(), [0.0]
+
+    def restless(z, h):
+        return state[0] * z + h[:, :LATENT], softplus(z)
+
+    step = drawing(restless)
+    for i in range(12):
+        state[0] = float(i)
+        agree(outcome(carried, step, []), outcome(plainly, step, []))
+    assert "the same each time" in " ".join(carried.why)
+
+
+def loss_of(loop, network: Gated) -> tuple[Tensor, list[Tensor]]:
+    (start,), given = inputs()
+    torch.manual_seed(2)
+    kept = loop(drawing(network), COUNTS, [start.expand(COUNTS[0], -1)], given)
+    return sum(k.square().sum() for k in kept), [start, *given, *network.parameters()]
+
+
+def test_second_derivatives():
+    network, carried = Gated(), Carried()
+    found = []
+    for loop in (carried, plainly):
+        loss, leaves = loss_of(loop, network)
+        first = torch.autograd.grad(loss, leaves, create_graph=True)
+        second = torch.autograd.grad(sum(g.square().sum() for g in first), leaves)
+        found.append((first, second))
+    agree(*found)
+    assert carried.programs
+
+
+def test_a_graph_that_is_kept_gives_its_gradients_twice():
+    network, carried = Gated(), Carried()
+    loss, leaves = loss_of(carried, network)
+    first = torch.autograd.grad(loss, leaves, retain_graph=True)
+    agree([first], [torch.autograd.grad(loss, leaves)])
+    with pytest.raises(RuntimeError, match="second time"):
+        torch.autograd.grad(loss, leaves)
+
+
+def test_weights_that_change_before_the_backward_pass():
+    network, carried = Gated(), Carried()
+    loss, leaves = loss_of(carried, network)
+    with torch.no_grad():
+        network.mean.weight.add_(1.0)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        torch.autograd.grad(loss, leaves)
+
+
+@pytest.mark.filterwarnings("ignore:.*jit.script")
+def test_without_gradients_and_under_transforms():
+    network, carried = Gated(), Carried()
+    with torch.no_grad():
+        loss, _ = loss_of(carried, network)
+    torch.testing.assert_close(loss, loss_of(plainly, network)[0].detach())
+
+    def of_bias(bias):
+        def moved(z, h):
+            loc, scale = network(z, h)
+            return loc + bias, scale
+
+        (start,), given = inputs()
+        torch.manual_seed(2)
+        return carried(drawing(moved), COUNTS, [start.expand(COUNTS[0], -1)], given)[0].square().sum()
+
+    bias = torch.zeros(LATENT)
+    gradient = torch.func.grad(of_bias)(bias)
+    direction = torch.ones(LATENT)
+    _, forward = torch.func.jvp(of_bias, (bias,), (direction,))
+    torch.testing.assert_close(forward, gradient.sum())
+    assert not carried.programs
+
+
+def test_a_constant_of_each_evaluation_is_read_anew():
+    network, carried, found = Gated(), Carried(), []
+    for value in (1.0, 3.0):
+        beta = torch.tensor(value)
+
+        def step(count, z, h, beta=beta):
+            loc, scale = network(z, h)
+            now = loc + beta * scale * torch.randn_like(loc)
+            return [now], [now]
+
+        found.append((outcome(carried, step, []), outcome(plainly, step, [])))
+    for one, other in found:
+        agree(one, other)
+    assert len(carried.programs) == 1
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16])
+def test_mixed_precision(dtype):
+    network, carried, found = Gated().float(), Carried(), []
+    torch.set_default_dtype(torch.float32)
+    step = drawing(lambda z, h: tuple(v.float() for v in network(z, h)))
+    for loop in (carried, plainly):
+        with torch.autocast("cpu", dtype):
+            found.append(outcome(loop, step, list(network.parameters())))
+    for many, others in zip(*found, strict=True):
+        for a, b in zip(many, others, strict=True):
+            torch.testing.assert_close(a, b, rtol=0.05, atol=0.05)
+    assert carried.programs
+
+
+def test_discrete_states_have_no_gradient():
+    logits = nn.Linear(LATENT + HIDDEN, LATENT)
+
+    def step(count, z, h):
+        p = torch.softmax(logits(torch.cat([z, h], -1)), -1)
+        now = nn.functional.one_hot(torch.multinomial(p, 1)[:, 0], LATENT).to(p.dtype)
+        return [now], [now, p]
+
+    def loop(way):
+        torch.manual_seed(3)
+        now, p = way(step, COUNTS, [torch.zeros(4, LATENT)], inputs()[1])
+        assert not now.requires_grad
+        return [now, p], torch.autograd.grad(p.log().sum(), list(logits.parameters()))
+
+    agree(loop(Carried()), loop(plainly))
+
+
+def test_short_sequences_run_as_they_are():
+    network, carried = Gated(), Carried()
+    h = torch.randn(5, HIDDEN)
+    found = carried(drawing(network), [3, 2], [torch.zeros(3, LATENT)], [h])
+    assert [len(k) for k in found] == [5, 5, 5, 5]
+    assert not carried.programs

@@ -1,0 +1,100 @@
+"""Several latents in one step: expectations over their joint, and its divergences and entropies."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from time_models import Counted, Gaussian, calls, data, same, spoiled
+from torch.distributions import Bernoulli, Normal, kl_divergence
+
+import symdgm as sd
+
+LENGTHS = [3, 6, 1, 4]
+T = torch.tensor(LENGTHS)
+EXACT = 1e-10
+Q, P = "q(z_t,s_t|z_{t-1},s_{t-1},x_t)", "p(z_t,s_t|z_{t-1},s_{t-1})"
+PRODUCTS = "q(z_t|z_{t-1},x_t) q(s_t|z_t,s_{t-1},x_t)", "p(z_t|z_{t-1}) p(s_t|z_t,s_{t-1})"
+WAYS = {
+    "joints": f"sum_{{t=1}}^T (E_{Q}[log p(x_t|z_t,s_t)] - KL[{Q} || {P}])",
+    "products": f"sum_{{t=1}}^T (E_{Q}[log p(x_t|z_t,s_t)] - KL[{PRODUCTS[0]} || {PRODUCTS[1]}])",
+    "one after the other": "sum_{t=1}^T E_q(z_t|z_{t-1},x_t)[E_q(s_t|z_t,s_{t-1},x_t)[log p(x_t|z_t,s_t)] "
+    "- KL[q(s_t|z_t,s_{t-1},x_t) || p(s_t|z_t,s_{t-1})] - KL[q(z_t|z_{t-1},x_t) || p(z_t|z_{t-1})]]",
+    "a log-ratio": f"sum_{{t=1}}^T E_{Q}[log p(x_t,z_t,s_t|z_{{t-1}},s_{{t-1}}) - log {Q}]",
+    "a log of a ratio": f"sum_{{t=1}}^T E_{Q}[log(p(x_t,z_t,s_t|z_{{t-1}},s_{{t-1}}) / {Q})]",
+    "an entropy": f"sum_{{t=1}}^T (E_{Q}[log p(x_t|z_t,s_t) + log {P}] + H[{Q}])",
+    "one step later": "sum_{t=0}^{T-1} (E_q(z_{t+1},s_{t+1}|z_t,s_t,x_{t+1})[log p(x_{t+1}|z_{t+1},s_{t+1})] "
+    "- KL[q(z_{t+1},s_{t+1}|z_t,s_t,x_{t+1}) || p(z_{t+1},s_{t+1}|z_t,s_t)])",
+    "along the path": "E_q(z_{1:T},s_{1:T}|x_{1:T})[sum_{t=1}^T (log p(x_t|z_t,s_t) "
+    f"- KL[{Q} || {P}])]",
+    "whole sequences": "E_q(z_{1:T},s_{1:T}|x_{1:T})[log p(x_{1:T}|z_{1:T},s_{1:T})] "
+    "- KL[q(z_{1:T},s_{1:T}|x_{1:T}) || p(z_{1:T},s_{1:T})]",
+}  # fmt: skip
+
+
+class TwoLatents:
+    """z moves by itself, s is given z; both are inferred step by step."""
+
+    def __init__(self):
+        torch.manual_seed(0)
+        self.z_infer, self.s_infer = Gaussian(6, 2).double(), Gaussian(9, 3).double()
+        self.z_move, self.s_move = Gaussian(2, 2).double(), Gaussian(5, 3).double()
+        self.decode = Counted(5, 4).double()
+        self.factors = [
+            sd.Normal("q(z_t|z_{t-1},x_t)", self.z_infer),
+            sd.Normal("q(s_t|z_t,s_{t-1},x_t)", self.s_infer),
+            sd.Normal("p(z_t|z_{t-1})", self.z_move),
+            sd.Normal("p(s_t|z_t,s_{t-1})", self.s_move),
+            sd.Bernoulli("p(x_t|z_t,s_t)", self.decode),
+        ]
+        parts = (self.z_infer, self.s_infer, self.z_move, self.s_move, self.decode)
+        self.parameters = [p for part in parts for p in part.parameters()]
+
+    def by_hand(self, x, difference):
+        order = sorted(range(4), key=lambda b: -LENGTHS[b])
+        noise, total = {}, 0.0
+        for t in range(6):
+            running = [b for b in order if LENGTHS[b] > t]
+            drawn = [torch.randn(len(running), size, dtype=x.dtype) for size in (2, 3)]
+            noise |= {(b, t): (drawn[0][i], drawn[1][i]) for i, b in enumerate(running)}
+        for b, length in enumerate(LENGTHS):
+            z, s = x.new_zeros(1, 2), x.new_zeros(1, 3)
+            for t in range(length):
+                now = x[b, t][None]
+                q, p = Normal(*self.z_infer(z, now)), Normal(*self.z_move(z))
+                z = q.mean + q.stddev * noise[b, t][0]
+                q_s, p_s = Normal(*self.s_infer(z, s, now)), Normal(*self.s_move(z, s))
+                s = q_s.mean + q_s.stddev * noise[b, t][1]
+                total = total + Bernoulli(logits=self.decode(z, s)).log_prob(now).sum()
+                total = total - difference(q, p, z).sum() - difference(q_s, p_s, s).sum()
+        return total / 4
+
+
+def closed(q, p, value):
+    return kl_divergence(q, p)
+
+
+def estimated(q, p, value):
+    return q.log_prob(value) - p.log_prob(value)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_form_of_the_bound_is_the_loop(way):
+    model, x = TwoLatents(), data()
+    objective = sd.Objective(WAYS[way], *model.factors, z_0=0.0, z=2, s_0=0.0, s=3)
+    torch.manual_seed(3)
+    found = objective(x=spoiled(x, LENGTHS), T=T)
+    torch.manual_seed(3)
+    same(found, model.by_hand(x, closed), model.parameters, EXACT)
+    count = calls(model.z_infer, model.s_infer, model.z_move, model.s_move, model.decode)
+    objective(x=spoiled(x, LENGTHS), T=T)
+    assert count() == [6, 6, 1, 1, 1]
+
+
+@pytest.mark.parametrize("way", ["joints", "a log-ratio", "one step later", "whole sequences"])
+def test_every_form_without_closed_forms(way):
+    model, x = TwoLatents(), data()
+    objective = sd.Objective(WAYS[way], *model.factors, z_0=0.0, z=2, s_0=0.0, s=3, analytic=False)
+    torch.manual_seed(3)
+    found = objective(x=spoiled(x, LENGTHS), T=T)
+    torch.manual_seed(3)
+    same(found, model.by_hand(x, estimated), model.parameters, EXACT)
