@@ -74,12 +74,6 @@ def test_a_hidden_markov_model_goes_on(both):
     assert torch.equal(found["z"], model.sample(**given, T=5, seed=1)["z"])
 
 
-def test_a_rollout_goes_on_too():
-    finite = Finite()
-    found = sd.rollout(*finite.factors[:3], x=rows(X), steps=5, seed=1)
-    agrees(nn.functional.one_hot(found["z"][:, 4], 3).double(), finite.after(X)[1])
-
-
 def test_what_drives_a_chain_is_given_for_all_steps():
     """Where the input is one the state moves on by one, else it stays; what is emitted tells it."""
     states = torch.eye(3)
