@@ -37,11 +37,14 @@ def measure(workload: Workload, options: argparse.Namespace) -> Outcome:
     agreement.check(built, TINY_DRAWS if options.tiny else DRAWS)
     rounds = options.steps or workload.rounds
     before = machine.load()
-    times = alternate([one.run.step for one in built], rounds, options.seconds, options.clock)
-    load = (before + machine.load()) / 2
-    # Last: a traced step of a peer cannot be counted while it is traced.
-    counts = counts_of(built)
+    with torch.set_grad_enabled(not options.forward):
+        calls = [one.run.loss if options.forward else one.run.step for one in built]
+        times = alternate(calls, rounds, options.seconds, options.clock)
+        load = (before + machine.load()) / 2
+        # Last: a traced step of a peer cannot be counted while it is traced.
+        counts = counts_of(built, forward=options.forward)
     words = f"at a tiny size: {workload.words}" if options.tiny else workload.words
+    words = f"the objective alone, without gradients: {words}" if options.forward else words
     return Outcome(words, len(times), load, summarise(times, built, counts), skipped)
 
 
@@ -65,6 +68,7 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--threads", type=int, default=2, help="threads of torch (default 2)")
     add("--device", default="cpu", help="where networks and data are (default cpu)")
     add("--clock", choices=CLOCKS, default="wall", help="cpu, with one thread, where others use the machine")
+    add("--forward", action="store_true", help="evaluations without gradients instead of training steps")
     add("--tiny", action="store_true", help="sizes that only show that everything runs")
     add("--no-compile", action="store_true", help="without the variants that run a compiler")
     add("--json", type=Path, metavar="FILE", help="writes the results")
@@ -81,7 +85,7 @@ def run(workloads: Sequence[Workload], options: argparse.Namespace) -> Results:
     torch.set_num_threads(options.threads)
     results = Results(machine.describe(), options.clock, {})
     for workload in workloads:
-        outcome = {workload.name: measure(workload, options)}
+        outcome = {f"{workload.name}{' forward' * options.forward}": measure(workload, options)}
         print(document({}, outcome, options.clock), flush=True)
         results = replace(results, outcomes={**results.outcomes, **outcome})
         if options.json:

@@ -139,6 +139,8 @@ def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
     return low, middle, high
 
 
-def counts_of(built: Sequence[Built]) -> list[Counts]:
-    """What one step of each dispatches."""
-    return [count(one.run.step) if one.run.countable else Counts() for one in built]
+def counts_of(built: Sequence[Built], *, forward: bool = False) -> list[Counts]:
+    """What one step of each dispatches, or one evaluation."""
+    return [
+        count(one.run.loss if forward else one.run.step) if one.run.countable else Counts() for one in built
+    ]

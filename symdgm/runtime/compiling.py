@@ -45,6 +45,7 @@ class Compiled:
         self._data = tuple(data)
         self._fast: Callable[..., Result] | None = None
         self._mark: Callable[[Tensor, int], None] = _unmarked
+        self._failures: tuple[type[Exception], ...] = ()
 
     def __call__(self, **arguments: Any) -> Result:
         """The function's result."""
@@ -61,19 +62,18 @@ class Compiled:
     def _prepare(self) -> None:
         # Its import takes a second, which only those pay who compile.
         from torch._dynamo import maybe_mark_dynamic
+        from torch._dynamo.exc import TorchDynamoException
+        from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
-        self._mark = maybe_mark_dynamic
+        self._mark, self._failures = maybe_mark_dynamic, (TorchDynamoException, GuardOnDataDependentSymNode)
         options: Any = {"fallback_random": True} if self._backend == "inductor" else None
         self._fast = torch.compile(self._function, fullgraph=True, backend=self._backend, options=options)
 
     def _tried(self, arguments: dict[str, Any]) -> Result:
-        from torch._dynamo.exc import TorchDynamoException
-        from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
-
         assert self._fast is not None
         try:
             return self._fast(**arguments)
-        except (TorchDynamoException, GuardOnDataDependentSymNode) as error:
+        except self._failures as error:
             # What is wrong with the evaluation itself is said by plain PyTorch, in its own words.
             result = self.plain(**arguments)
             self.why = _reason(error)

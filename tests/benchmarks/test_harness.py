@@ -223,6 +223,16 @@ def test_the_command_measures_and_writes(tmp_path, capsys):
     assert files["r.md"].read_text().startswith(MARKER)
 
 
+def test_evaluations_without_gradients_are_measured_alone(tmp_path, capsys):
+    words = ["vimco", "--tiny", "--forward", "--steps", "2", "--only", "symdgm", "--no-compile"]
+    path = tmp_path / "r.json"
+    options = ["--threads", str(torch.get_num_threads()), "--json", str(path)]
+    assert command.main([*words, *options]) == 0
+    assert "without gradients" in capsys.readouterr().out
+    (rows,) = (o["rows"] for name, o in json.loads(path.read_text())["outcomes"].items() if "forward" in name)
+    assert rows["expert"]["operators"] < 60 and torch.is_grad_enabled()
+
+
 def test_the_recorded_results_are_of_workloads_that_there_are():
     recorded = read(command.RECORDED)
     for name, outcome in recorded.outcomes.items():
