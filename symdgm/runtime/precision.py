@@ -58,12 +58,17 @@ def widened(value: Any) -> Any:
 
 def surrounding(device: str) -> torch.dtype | None:
     """The precision that a `torch.autocast` around a call asks for, or None where there is none."""
-    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
+    return torch.get_autocast_dtype(device) if _is_on(device) else None
 
 
 def full_precision(device: str) -> AbstractContextManager[object]:
     """Inside, a `torch.autocast` around has no effect."""
-    return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()
+    return torch.autocast(device, enabled=False) if _is_on(device) else nullcontext()
+
+
+def _is_on(device: str) -> bool:
+    """Whether a `torch.autocast` is around; kinds without one, such as ``meta``, would be an error."""
+    return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
 
 
 def _device(values: tuple[Any, ...], named: Mapping[str, Any]) -> str:
