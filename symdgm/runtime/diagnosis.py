@@ -54,9 +54,13 @@ def diagnose(runner: Runner, data: Mapping[str, Tensor], n: int = 1) -> SymdgmEr
 
 def _out_of_range(runner: Runner, program: Program, values: dict[str, Any]) -> SymdgmError | None:
     """What is wrong with parameters that are finite, yet out of their range."""
+    # What a step of a loop computes has no name outside of it but as the whole of all steps, if that is kept.
+    steps = {name.removesuffix("_all"): value for name, value in values.items() if name.endswith("_all")}
     for law in program.ranges:
         try:
-            law.check(lambda text: eval(compile(text, "<symdgm>", "eval"), values))
+            law.check(lambda text: eval(compile(text, "<symdgm>", "eval"), {**steps, **values}))
+        except NameError:
+            continue
         except ParameterError as error:
             return runner.frozen.bound.point(error, law.origin) if law.origin else error
     return None
