@@ -36,6 +36,7 @@ def draw(results: Results, path: Path) -> None:
 
 def _bars(axes: object, name: str, outcome: Outcome) -> None:
     from matplotlib.axes import Axes
+    from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
     assert isinstance(axes, Axes)
     variants = list(outcome.rows)[::-1]
@@ -46,6 +47,9 @@ def _bars(axes: object, name: str, outcome: Outcome) -> None:
         axes.plot([row.ratio_low, row.ratio_high], [i, i], color="black", linewidth=1)
     axes.axvline(1, color="black", linewidth=0.5)
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_title(name)
     axes.set_xlabel("time of a step, relative to the first")
 
