@@ -90,7 +90,9 @@ def exact_chain(environment: Environment, node: Basic, scope: frozenset[Basic]) 
 def is_posterior(environment: Environment, node: Basic) -> bool:
     """Whether a law is over latent sequences given what they generate, ``p(z_{1:T}|x_{1:T})``.
 
-    It does not follow from the steps of the latent sequences alone: their product would be the prior.
+    It does not follow from the steps of the latent sequences alone: their product would be the prior. What is
+    generated may depend on the step before only; where both depend on each other's past, as ``x_t`` on
+    ``h_{t-1}`` and ``z_t`` too, that which depends on the other's step of now is what is generated.
 
     Args:
         environment: what is bound.
@@ -99,11 +101,22 @@ def is_posterior(environment: Environment, node: Basic) -> bool:
     time = environment.time
     if time is None or not any(time.is_range(g) for g in givens_of(node)):
         return False
-    wanted = {base(v) for v in values_of(node)}
-    found = (step_factor(environment, base(g), node.args[0]) for g in givens_of(node) if time.is_range(g))
-    observed = [f for f in found if f is not None]
-    latent = _latent(environment, node.args[0], observed, {base(f.variables[0]) for f in observed}, now=True)
-    return any(base(f.variables[0]) in wanted for f in latent)
+    values, givens = (
+        [base(v) for v in vs] for vs in (values_of(node), filter(time.is_range, givens_of(node)))
+    )
+    if _generates(environment, node.args[0], values, givens, now=True):
+        return True
+    past = _generates(environment, node.args[0], values, givens, now=False)
+    return past and not _generates(environment, node.args[0], givens, values, now=False)
+
+
+def _generates(
+    environment: Environment, head: Basic, sources: Sequence[Basic], made: Sequence[Basic], *, now: bool
+) -> bool:
+    """Whether a step of some sequences depends on random steps of others, within one step or at all."""
+    found = [step_factor(environment, sequence, head) for sequence in made]
+    latent = _latent(environment, head, [f for f in found if f is not None], set(made), now=now)
+    return any(base(f.variables[0]) in sources for f in latent)
 
 
 def _emissions(environment: Environment, node: Basic) -> list[Factor] | None:
@@ -133,9 +146,9 @@ def _latent(
     time = timeline(environment)
     found: dict[Basic, Factor] = {}
     seen = set(named)
-    todo = [g for f in factors for g in f.givens]
-    while todo:
-        given = todo.pop(0)
+    waiting = [g for f in factors for g in f.givens]
+    while waiting:
+        given = waiting.pop(0)
         offset = time.offset(given)
         if base(given) in seen or offset is None or (now and offset != 0):
             continue
@@ -144,7 +157,7 @@ def _latent(
         maker = drawn or step_factor(environment, base(given))
         if drawn is not None and not isinstance(drawn.distribution, Deterministic):
             found[base(given)] = drawn
-        todo += maker.givens if maker is not None else ()
+        waiting += maker.givens if maker is not None else ()
     return list(found.values())
 
 

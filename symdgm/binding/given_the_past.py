@@ -68,9 +68,9 @@ def _is_known(
 def _needs(environment: Environment, time: Timeline, factor: Factor) -> Iterator[tuple[Basic, float]]:
     """The variables that a factor depends on, and until which step, through all that is computed."""
     seen: dict[Basic, float] = {}
-    todo = [(given, 0.0) for given in factor.givens]
-    while todo:
-        given, from_now = todo.pop()
+    waiting = [(given, 0.0) for given in factor.givens]
+    while waiting:
+        given, from_now = waiting.pop()
         variable, lag, offset = base(given), time.past(given), time.offset(given)
         at = from_now + offset if offset is not None else from_now - lag if lag is not None else inf
         if seen.get(variable, -inf) >= at:
@@ -82,4 +82,4 @@ def _needs(environment: Environment, time: Timeline, factor: Factor) -> Iterator
             yield variable, at
             continue
         later = any(base(g) == variable and (time.offset(g) or 0) > 0 for g in maker.givens)
-        todo += [(g, inf if later else at) for g in maker.givens if base(g) != variable]
+        waiting += [(g, inf if later else at) for g in maker.givens if base(g) != variable]

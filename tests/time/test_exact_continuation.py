@@ -154,3 +154,13 @@ def test_a_posterior_in_a_formula_is_not_taken_for_the_prior(text):
         sd.Model(
             HIDDEN.replace("log p(x_{1:T})", text), start=START, move=lambda z: MOVE[z], emit=lambda z: z
         )
+
+
+def test_what_the_step_before_emits_tells_of_it_too():
+    """``x_t`` depends on ``z_{t-1}`` alone, and so does the posterior of ``z`` on ``x``."""
+    factors = (
+        sd.Normal("p(z_t|z_{t-1})", loc=torch.nn.Linear(2, 2), scale=1.0),
+        sd.Normal("p(x_t|z_{t-1})", loc=torch.nn.Linear(2, 3), scale=1.0),
+    )
+    with pytest.raises(NotSupportedError, match="is a posterior of sequences"):
+        sd.Objective("E_p(z_{1:T}|x_{1:T})[log p(x_{1:T}|z_{1:T})]", *factors, z_0=0.0, z=2)
