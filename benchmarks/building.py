@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import resource
 import subprocess
 import sys
 import time
@@ -34,28 +33,20 @@ TERMS = (10, 100, 300, 1000)
 
 
 def import_seconds(repeats: int = 5) -> dict[str, float]:
-    """Processor seconds of a process that imports, less those of one that does not; the least of some."""
+    """Processor seconds of imports in a process of their own, the least of some."""
 
-    def least(code: str) -> float:
-        times = []
-        for _ in range(repeats):
-            start = _spent_by_children()
-            subprocess.run([sys.executable, "-c", code], check=True)
-            times.append(_spent_by_children() - start)
-        return min(times)
+    def least(before: str, what: str) -> float:
+        clock = "time.process_time()"
+        code = f"import time\n{before}\nstart = {clock}\n{what}\nprint({clock} - start)"
+        command = [sys.executable, "-c", code]
+        runs = (subprocess.run(command, check=True, capture_output=True, text=True) for _ in range(repeats))
+        return min(float(run.stdout) for run in runs)
 
-    nothing, torch_alone = least("pass"), least("import torch")
-    reading = least("import symdgm; symdgm.parse('KL[q||p]')") - nothing
     return {
-        "torch": torch_alone - nothing,
-        "symdgm after torch": least("import torch, symdgm") - torch_alone,
-        "symdgm without torch, and an equation read": reading,
+        "torch": least("", "import torch"),
+        "symdgm after torch": least("import torch", "import symdgm"),
+        "symdgm without torch, and an equation read": least("", "import symdgm; symdgm.parse('KL[q||p]')"),
     }
-
-
-def _spent_by_children() -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
 
 
 def seconds(call: Callable[[], object], repeats: int = 3) -> float:

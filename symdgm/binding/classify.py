@@ -45,8 +45,7 @@ def classify(
     """The environment of a formula.
 
     A function is a network where the formula applies it, and else a schedule; with one parameter called
-    ``step`` it is always
-    a schedule, so that ``beta (a + b)`` stays a product.
+    ``step`` it is always a schedule, so that ``beta (a + b)`` stays a product.
 
     Args:
         expressions: what uses the names.
@@ -88,18 +87,8 @@ def classify(
             networks[name] = value
         elif is_scalar(value):
             scalars[name] = value
-        elif name not in applied and isinstance(value, Tensor | str):
-            is_a = f"it has shape {list(value.shape)}" if isinstance(value, Tensor) else "it is a str"
-            raise OptionError(
-                f"`{keyword}` must be one number; {is_a}",
-                hint="give a number, a 0-d tensor, an nn.Parameter, or a function of the training step",
-            )
         else:
-            raise OptionError(
-                f"`{keyword}` is bound to {type(value).__name__}, which has no meaning in this formula",
-                hint="bind a distribution, a network that the formula applies, a number, or the "
-                "event shape of a variable",
-            )
+            raise _meaningless(keyword, value, applied=name in applied)
     if time is not None:
         factors = [of_now(time, *factor) for factor in factors]
     numbered = tuple(Factor(i, node, d) for i, (node, d) in enumerate(factors))
@@ -109,6 +98,21 @@ def classify(
         sequences = frozenset(s for s in time.sequences if s in own or spelled(s) not in tables)
         time = replace(time, initial=initial, sequences=sequences)
     return Environment(numbered, networks, Scalars(scalars), shapes, tables, time=time)
+
+
+def _meaningless(keyword: str, value: object, *, applied: bool) -> OptionError:
+    """The error for a value that can be nothing that a formula names."""
+    if not applied and isinstance(value, Tensor | str):
+        is_a = f"it has shape {list(value.shape)}" if isinstance(value, Tensor) else "it is a str"
+        return OptionError(
+            f"`{keyword}` must be one number; {is_a}",
+            hint="give a number, a 0-d tensor, an nn.Parameter, or a function of the training step",
+        )
+    return OptionError(
+        f"`{keyword}` is bound to {type(value).__name__}, which has no meaning in this formula",
+        hint="bind a distribution, a network that the formula applies, a number, or the "
+        "event shape of a variable",
+    )
 
 
 def _time(

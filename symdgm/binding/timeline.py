@@ -152,12 +152,7 @@ def timeline_of(
     indices = indices or steps_of_data(formulas, declared, bound)
     if not indices:
         return None
-    if len(indices) > 1:
-        names = ", ".join(f"`{i}`" for i in sorted(indices, key=str))
-        raise NotSupportedError(
-            f"{names} are both steps of sequences", hint="use one letter for the step in all factors"
-        )
-    (index,) = indices
+    index = _only(indices)
     sequences = {s for i, s in stepped if i == index}
     for formula in formulas:
         sequences |= {base(s) for s in subscripted(formula) if index in map(counted_from, s.indices[:2])}
@@ -166,12 +161,26 @@ def timeline_of(
         slices = (s for s in subscripted(node) if len(s.indices) == 1)
         sequences |= {base(s) for s in slices if past_of(s.indices[0], index) is not None}
     upper = [i.args[2] for i in sums if i.variable == index and len(i.args) == 3]
-    upper += [s.indices[0].args[1] for s in ranges]
-    named_ends = [u for u in map(counted_from, upper) if isinstance(u, Name)]
-    length = LENGTH if LENGTH in named_ends or not named_ends else named_ends[0]
+    length = _last([*upper, *(s.indices[0].args[1] for s in ranges)])
     places = (s for e in (*formulas, *declared) for s in subscripted(e) if base(s) in sequences)
     jumps = {i for s in places for i in _names(s)} - {index, length, *summed}
     return Timeline(index, length, frozenset(sequences), jumps=frozenset(jumps))
+
+
+def _only(indices: set[Basic]) -> Basic:
+    """The one index of time."""
+    if len(indices) > 1:
+        names = ", ".join(f"`{i}`" for i in sorted(indices, key=str))
+        raise NotSupportedError(
+            f"{names} are both steps of sequences", hint="use one letter for the step in all factors"
+        )
+    return next(iter(indices))
+
+
+def _last(upper: Sequence[Basic]) -> Basic:
+    """The name of the last step, by the upper ends of sums and ranges."""
+    names = [u for u in map(counted_from, upper) if isinstance(u, Name)]
+    return LENGTH if LENGTH in names or not names else names[0]
 
 
 def _recurs(node: Basic) -> Iterator[Basic]:

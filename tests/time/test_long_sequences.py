@@ -130,14 +130,19 @@ def test_building_takes_the_same_time_whatever_the_number_of_steps():
     """What the first evaluation takes longer than a later one is writing, which no step adds to."""
     model, extra = DMM(), {}
     for steps in (8, 512):
-        objective, x = model.objective(), data(batch=2, steps=steps)
-        started = time.perf_counter()
-        evaluate(objective, x)
-        first = time.perf_counter() - started
-        later = []
+        x = data(batch=2, steps=steps)
+        first, later = [], []
         for _ in range(3):
-            started = time.perf_counter()
-            evaluate(objective, x)
-            later.append(time.perf_counter() - started)
-        extra[steps] = first - min(later)
-    assert extra[512] < 10 * extra[8] + 0.2
+            sd.cache_clear()
+            objective = model.objective()
+            first.append(seconds(objective, x))
+            later.append(seconds(objective, x))
+        extra[steps] = min(first) - min(later)
+    assert extra[512] < 10 * max(extra[8], 0.02)
+
+
+def seconds(objective, x):
+    """Processor seconds of one evaluation."""
+    started = time.thread_time()
+    evaluate(objective, x)
+    return time.thread_time() - started

@@ -64,13 +64,7 @@ def lower_step(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode | None
         assert outer is not None
         return leaf(lowering, outer)
     if (jump := time.jump(node)) is not None:
-        steps = lower_step(lowering, time.step(sequence), replace(scope, rows="steps", outer=None))
-        assert steps is not None
-        if jump == time.length:
-            at = lowering.plan.node(Kind.TIME, detail=("length",), origin=jump)
-        else:
-            at = lowering.plan.node(Kind.OBSERVE, detail=(spelled(jump),), origin=jump)
-        return in_rows(lowering, lowering.plan.node(Kind.STEP_OF, steps, at, origin=node), scope)
+        return _jumped(lowering, node, jump, scope)
     if (which := time.number(node)) is not None:
         return _numbered(lowering, node, which, scope)
     offset = time.offset(node) or 0
@@ -123,6 +117,19 @@ def no_beginning(sequence: Basic, node: Basic) -> NameResolutionError:
         f"the sequence `{name}` has no beginning: `{node}` is given the step before the first",
         hint=f"bind `{name}_0=0.0`, or a tensor or an nn.Parameter of its event shape",
     )
+
+
+def _jumped(lowering: Lowering, node: Basic, jump: Basic, scope: Scope) -> PlanNode:
+    """The step of every sequence that data say, or its last."""
+    time = lowering.bound.environment.time
+    assert time is not None
+    steps = lower_step(lowering, time.step(base(node)), replace(scope, rows="steps", outer=None))
+    assert steps is not None
+    if jump == time.length:
+        at = lowering.plan.node(Kind.TIME, detail=("length",), origin=jump)
+    else:
+        at = lowering.plan.node(Kind.OBSERVE, detail=(spelled(jump),), origin=jump)
+    return in_rows(lowering, lowering.plan.node(Kind.STEP_OF, steps, at, origin=node), scope)
 
 
 def _numbered(lowering: Lowering, node: Basic, number: int, scope: Scope) -> PlanNode:
