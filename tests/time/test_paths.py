@@ -376,6 +376,19 @@ def test_autoregression_on_the_step_before():
     same(objective(x=x, T=T), torch.stack(wanted).mean(), parameters(network))
 
 
+@pytest.mark.parametrize("start", [0.5, "trained"])
+def test_observations_begin_where_they_are_told(start):
+    x, network = data(), Counted(4, 4).double()
+    begin = nn.Parameter(torch.rand(4, dtype=x.dtype)) if start == "trained" else start
+    p = sd.Bernoulli("p(x_t|x_{t-1})", network)
+    found, total = sd.Objective("sum_{t=1}^T log p(x_t|x_{t-1})", p, x_0=begin)(x=x, T=T), 0.0
+    first = begin if start == "trained" else x.new_full((4,), start)
+    for b, length in enumerate(LENGTHS):
+        before = torch.cat([first[None], x[b, : length - 1]])
+        total = total + Bernoulli(logits=network(before)).log_prob(x[b, :length]).sum()
+    same(found, total / 4, [*parameters(network), *([begin] if start == "trained" else [])])
+
+
 @pytest.mark.parametrize("recurrent", ["RNN", "GRU"])
 @pytest.mark.parametrize("start", [0.5, "trained"])
 def test_a_module_over_sequences_begins_where_it_is_told(recurrent, start):
