@@ -283,8 +283,11 @@ def test_what_cannot_be_recorded_runs_as_it_is(why):
 JOINED: dict[str, Call] = {
     "mean": joining,
     "softmax": lambda z, h: (z + h.softmax(0)[:, :LATENT], softplus(z).log_softmax(0).exp()),
-    "rows as columns": lambda z, h: (z + h.reshape(HIDDEN, -1).t()[:, :LATENT], softplus(z)),
-    "columns as rows": lambda z, h: (z + h.t().reshape(-1, HIDDEN)[:, :LATENT], softplus(z)),
+    "rows as columns": lambda z, h: (
+        z + torch.cat([h, h], 1).reshape(2 * HIDDEN, -1).t()[:, :LATENT],
+        softplus(z),
+    ),
+    "columns as rows": lambda z, h: (z + torch.cat([h, h], 1).t().reshape(-1, 10)[:, :LATENT], softplus(z)),
     "sorted": lambda z, h: (z + h.sort(0).values[:, :LATENT], softplus(z)),
     "cumulated": lambda z, h: (z + h.cumsum(0)[:, :LATENT], softplus(z)),
     "turned": lambda z, h: (z + h.flip(0)[:, :LATENT], softplus(z.flip(0))),
@@ -332,12 +335,18 @@ def drawn_in_vain(z: Tensor, h: Tensor) -> tuple[Tensor, ...]:
     return z @ WEIGHT + h[:, :LATENT], softplus(z)
 
 
+def noise_of_all_rows(z: Tensor, h: Tensor) -> tuple[Tensor, ...]:
+    return z @ WEIGHT * torch.randn(LATENT) + h[:, :LATENT], softplus(z)
+
+
 def averaged(z: Tensor, h: Tensor) -> tuple[Tensor, ...]:
     return z @ WEIGHT + h[:, :LATENT], softplus(z).mean(0, keepdim=True)
 
 
 @pytest.mark.parametrize(
-    "network", [used_twice, kept_too, one_column, weighed, drawn_in_vain, averaged], ids=lambda n: n.__name__
+    "network",
+    [used_twice, kept_too, one_column, weighed, drawn_in_vain, averaged, noise_of_all_rows],
+    ids=lambda n: n.__name__,
 )
 def test_products_and_draws_of_a_step(network):
     def step(count, z, h):

@@ -482,12 +482,15 @@ def test_slices_of_the_past(past, lengths):
     p = sd.Bernoulli(f"p(y_t|x_{{{past}}})", network)
     y = data(seed=2)
     given = {} if lengths is None else {"T": T}
-    total = 0.0
+    total = later = 0.0
     for b, length in enumerate(lengths or [6] * 4):
         before = torch.cat([x.new_zeros(lag, 4), x[b]])[:length]
-        total = total + Bernoulli(**network(before[None])).log_prob(y[b, :length]).sum()
+        logs = Bernoulli(**network(before[None])).log_prob(y[b, :length])[0].sum(-1)
+        total, later = total + logs.sum(), later + logs[1:].sum()
     for text in (f"sum_{{t=1}}^T log p(y_t|x_{{{past}}})", "log p(y_{1:T}|x_{1:T})"):
         same(sd.Objective(text, p)(x=x, y=y, **given), total / 4, parameters(network))
+    found = sd.Objective(f"sum_{{t=2}}^T log p(y_t|x_{{{past}}})", p)(x=x, y=y, **given)
+    same(found, later / 4, parameters(network))
 
 
 def test_an_autoregression_over_the_whole_past_and_its_latents():
