@@ -252,9 +252,8 @@ class Objective(Arithmetic):
         if not each and self._checked == kinds(values):
             return dict(values)  # type: ignore[arg-type]
         data = self._tensors(values)
-        if self.validate and (
-            (each and _on_cpu(data)) or self.runner.key(data, Output.MEAN) not in self.runner.programs
-        ):
+        always = each and all(v.is_cpu for v in data.values())
+        if self.validate and (always or self.runner.key(data, Output.MEAN) not in self.runner.programs):
             check_values(self.bound.environment, data, self._anchor())
         self._checked = kinds(data)
         return data
@@ -348,7 +347,3 @@ class Objective(Arithmetic):
 
     def _device(self, data: Mapping[str, Tensor]) -> torch.device:
         return next((t.device for t in (*data.values(), *self.parameters())), torch.device("cpu"))
-
-
-def _on_cpu(data: Mapping[str, Tensor]) -> bool:
-    return all(v.device.type == "cpu" for v in data.values())
