@@ -14,7 +14,7 @@ from symdgm.binding import Scalars
 from symdgm.binding.observations import collect
 from symdgm.derivation import Derivation
 from symdgm.distributions import Distribution
-from symdgm.errors import SymdgmError
+from symdgm.errors import SymdgmError, refuse_unknown
 from symdgm.estimators import Recipe
 from symdgm.expressions.node import Node
 from symdgm.expressions.notation import latex, unicode
@@ -25,12 +25,14 @@ from symdgm.games.game import after_move, all_baselines, find_player, read_batch
 from symdgm.games.players import Listed, Player
 from symdgm.games.unreached import warn_of_unreached
 from symdgm.generated import code_of
+from symdgm.given import table
 from symdgm.lowering import Option
 from symdgm.options import Options
 from symdgm.parts import Shelf, all_networks, put_in_mode
 from symdgm.report import Report
 from symdgm.runtime import diagnose
 from symdgm.training import Evaluation, History, RandomState, Stepper
+from symdgm.training.stepper import STEP_OPTIONS
 
 
 @final
@@ -195,12 +197,13 @@ class Model(nn.Module):
                 ``scalars={"beta": lambda step: min(1.0, step / 1000)}``.
             options: ``epochs``, ``batch_size``, ``optimizer``, ``lr``, ``steps``, ``seed`` and more.
         """
-        for name, value in scalars.items():
+        for name, value in table("scalars", scalars, "scalars={'beta': 0.5}").items():
             self.scalars[name] = value
         return training.fit(self, data, **options)
 
     def configure(self, **options: Any) -> Stepper:
         """Set the optimiser of `train_step`: ``optimizer``, ``lr``, ``clip_norm``, … as in `fit`."""
+        refuse_unknown(options, STEP_OPTIONS)
         self._stepper = Stepper(self, **options)
         return self._stepper
 
