@@ -23,6 +23,7 @@ from symdgm.games.averages import Ema
 from symdgm.games.critics import Critics
 from symdgm.games.game import after_move, all_baselines, find_player, read_batch, signed, split_batch
 from symdgm.games.players import Listed, Player
+from symdgm.games.turns import turn_of
 from symdgm.games.unreached import warn_of_unreached
 from symdgm.generated import code_of
 from symdgm.given import table
@@ -305,7 +306,8 @@ class Model(nn.Module):
         """One evaluation of a player's objective on tensors that were checked."""
         objective = self.sides[player].objective
         data, n = split_batch(objective, batch)
-        value, terms = objective.evaluate(data, n=n)
+        with turn_of(player, self.sides):
+            value, terms = objective.evaluate(data, n=n)
         return Evaluation(signed(objective, value), value, terms)
 
     def schedule(self, step: int) -> None:

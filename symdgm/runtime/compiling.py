@@ -56,7 +56,9 @@ class Compiled:
             self._prepare()
         for name in self._data:
             if name in arguments:
-                self._mark(arguments[name], 0)
+                # A view: a mark on the tensor of somebody else would compile other functions of it anew.
+                arguments[name] = view = arguments[name].view_as(arguments[name])
+                self._mark(view, 0)
         return self._tried(arguments)
 
     def _prepare(self) -> None:
