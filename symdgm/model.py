@@ -7,6 +7,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, final
 
+import torch
 from torch import Tensor, nn
 
 from symdgm import sampling, training
@@ -27,7 +28,7 @@ from symdgm.games.unreached import warn_of_unreached
 from symdgm.generated import code_of
 from symdgm.lowering import Option
 from symdgm.options import Options
-from symdgm.parts import Shelf, all_networks, put_in_mode
+from symdgm.parts import Shelf, all_networks, kept_numbers, put_in_mode, written_elsewhere
 from symdgm.report import Report
 from symdgm.runtime import diagnose
 from symdgm.training import Evaluation, History, RandomState, Stepper
@@ -117,6 +118,7 @@ class Model(nn.Module):
         self.baselines = all_baselines(self.sides)
         self.averages, self._averages = Shelf({a.name: a.target for a in assembly.kept}), assembly.averages
         self._variables = tuple(dict.fromkeys(x for s in self.sides.values() for x in s.objective.data))
+        self._foreign = written_elsewhere(self)
         warn_of_unreached(self, self.sides)
         self._stepper: Stepper | None = None
 
@@ -313,9 +315,10 @@ class Model(nn.Module):
         """Inside, scalars are read from tensors that stay where they are."""
         return self.scalars.pinned()
 
-    def refill(self) -> Hashable:
-        """Bring those tensors up to date; what else a recorded step depends on."""
-        return self.scalars.refill(self.objective.bound.environment.sizes)
+    def refill(self, device: torch.device) -> Hashable:
+        """Bring those tensors up to date; what else a recorded step on a device depends on."""
+        sizes = self.objective.bound.environment.sizes
+        return self.scalars.refill(device, sizes), kept_numbers(self._foreign)
 
     def check(self, data: Mapping[str, Tensor]) -> None:
         """Check a whole data set; see `Objective.check`."""

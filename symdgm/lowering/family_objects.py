@@ -82,4 +82,4 @@ def _tuple(sizes: list[str]) -> str:
 
 
 def _tensor(writer: Writer, number: str) -> str:
-    return f"torch.tensor({number}, dtype={writer.argument('dtype')}, device={writer.argument('device')})"
+    return f"torch.full((), {number}, dtype={writer.argument('dtype')}, device={writer.argument('device')})"

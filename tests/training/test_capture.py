@@ -12,7 +12,9 @@ import symdgm as sd
 from symdgm.binding import Scalars
 from symdgm.errors import NonFiniteError, OptionError, SymdgmWarning
 from symdgm.training import Stepper, fit
-from symdgm.training.capture import capturable, move_key, obstacle, wanted
+from symdgm.training.capture import move_key, obstacle, wanted
+from symdgm.training.graphs import Graphs
+from symdgm.training.rates import Rates
 from symdgm.training.snapshot import Snapshot, differences
 from symdgm.training.syncs import find_syncs
 
@@ -70,9 +72,11 @@ def test_a_recorded_move_depends_on_shapes_numbers_and_places():
     assert move_key(one, {"x": X.double()}, ()) != key
     assert move_key(one, {"x": X}, ("beta", 1)) != key
     for change in (
-        lambda: one.optimizer.param_groups[0].update(lr=0.5),
+        lambda: one.optimizer.param_groups[0].update(weight_decay=0.5),
+        lambda: one.optimizer.param_groups[0].update(lr=torch.tensor(0.5)),
         lambda: one.optimizer.load_state_dict(copy.deepcopy(one.optimizer.state_dict())),
         lambda: setattr(one.parameters[0], "data", one.parameters[0].data.clone()),
+        lambda: one.parameters[0].requires_grad_(False),
     ):
         before = move_key(one, {"x": X}, ())
         change()
@@ -81,7 +85,7 @@ def test_a_recorded_move_depends_on_shapes_numbers_and_places():
 
 def test_an_optimiser_is_capturable_only_inside():
     one = player()
-    with capturable(one.optimizer):
+    with Rates(one.optimizer, CPU).read():
         assert all(group["capturable"] for group in one.optimizer.param_groups)
     assert not any(group["capturable"] for group in one.optimizer.param_groups)
 
@@ -102,6 +106,46 @@ def test_what_waits_for_the_device_is_found_with_its_line(call, word):
     assert any(f.startswith(word) for f in found) and "test_capture.py:" in found[0]
 
 
+THERE = torch.zeros(3, 2, device="meta")
+"""A tensor that is not the host's."""
+
+
+@pytest.mark.parametrize(
+    ("call", "word"),
+    [
+        (lambda: X.to("meta"), "`_to_copy`"),
+        (lambda: torch.tensor(2.0).to("meta"), "`_to_copy`"),
+        (lambda: THERE.copy_(X[:3, :2]), "`copy_`"),
+        (lambda: THERE[torch.tensor([0, 1])], "`index.Tensor`"),
+    ],
+)
+def test_what_goes_from_the_host_to_the_device_is_found(call, word):
+    """A graph would copy the same values again, from memory that is gone."""
+    _, found = find_syncs(call)
+    assert [f.split(" ")[0] for f in found] == [word]
+
+
+def test_a_single_number_of_the_host_is_no_copy():
+    assert find_syncs(lambda: THERE * torch.tensor(2.0))[1] == []
+
+
+def test_noise_of_the_host_cannot_be_recorded():
+    assert "draws noise on the CPU" in Graphs.watched(lambda: torch.rand(2))[1]
+    assert Graphs.watched(lambda: X.sum()) == (X.sum(), "")
+
+
+def test_a_tensor_of_the_host_is_pinned_where_a_recorded_step_reads_it():
+    scalars, there = Scalars({"beta": torch.tensor(2.0)}), torch.zeros((), device="meta")
+    rest = scalars.refill(there.device)
+    assert scalars.tensor("beta", there) is scalars["beta"] and rest == ()
+    with scalars.pinned():
+        pinned = scalars.tensor("beta", there)
+    scalars["beta"] = torch.tensor(3.0)
+    assert pinned.device == there.device and scalars.refill(there.device) == rest
+    with scalars.pinned():
+        assert scalars.tensor("beta", there) is pinned
+
+
 def test_a_step_without_waiting_is_clean():
     weight = nn.Parameter(torch.ones(6, 3))
     optimizer = torch.optim.Adam([weight], fused=True)
@@ -120,20 +164,20 @@ def test_pinned_scalars_stay_where_they_are_and_others_do_not_see_them():
         pinned, bound = scalars.tensor("beta", like), scalars.tensor("gamma", like)
     before = scalars.tensor("beta", like)
     scalars.advance(5)
-    rest = scalars.refill()
+    rest = scalars.refill(CPU)
     assert pinned == 0.5 and before == 0.0 and scalars.tensor("beta", like) is not pinned
-    assert scalars.refill() == rest and scalars.tensor("gamma", like) is bound
+    assert scalars.refill(CPU) == rest and scalars.tensor("gamma", like) is bound
     scalars["gamma"] = torch.tensor(2.0)
-    assert scalars.refill() != rest
+    assert scalars.refill(CPU) != rest
     with scalars.pinned():
         assert scalars.tensor("beta", like) is pinned
 
 
 def test_sizes_are_part_of_what_is_recorded():
     scalars = Scalars({"T": 3.0})
-    rest = scalars.refill(["T"])
+    rest = scalars.refill(CPU, ["T"])
     scalars["T"] = 4
-    assert rest == (("T", 3),) and scalars.refill(["T"]) == (("T", 4),)
+    assert rest == (("T", 3),) and scalars.refill(CPU, ["T"]) == (("T", 4),)
 
 
 def test_a_snapshot_brings_everything_back():
@@ -193,7 +237,7 @@ def test_recorded_steps_are_eager_steps(options):
     one, two = vae().to(CUDA), vae().to(CUDA)
     found, plain = losses(one, True, batches, **options), losses(two, False, batches, **options)
     assert found == pytest.approx(plain, rel=1e-4)
-    assert len(one._stepper._recorder._graphs) == 2 and not one._stepper._recorder.why
+    assert len(one._stepper._recorder._recorded) == 2 and not one._stepper._recorder.why
     for a, b in zip(one.parameters(), two.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
 
