@@ -75,7 +75,7 @@ class Graphs:
         return result, graph.replay
 
     def _undo(self, graph: torch.cuda.CUDAGraph, handle: Any) -> None:
-        """Ends a recording that failed, of which PyTorch leaves the memory and the noise as if it went on."""
+        """Ends a recording that failed: PyTorch goes on taking memory for it, and counting noise."""
         try:
             graph.capture_end()
         except RuntimeError:
@@ -83,9 +83,10 @@ class Graphs:
             with suppress(RuntimeError, AttributeError):
                 torch._C._cuda_endAllocateToPool(index, handle)
                 torch._C._cuda_releasePool(index, handle)
-        with suppress(RuntimeError):
-            # The generator counts for a graph until one has ended well (`CUDAGeneratorState`).
-            whole = torch.cuda.CUDAGraph()
-            whole.capture_begin(capture_error_mode="thread_local")
+        # The generator counts for a graph until one has ended well; until then it draws nothing else.
+        stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
+        with suppress(RuntimeError), torch.cuda.stream(stream):
+            other = torch.cuda.CUDAGraph()
+            other.capture_begin(capture_error_mode="relaxed")
             self._spare.zero_()
-            whole.capture_end()
+            other.capture_end()

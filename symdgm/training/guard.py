@@ -141,12 +141,15 @@ class DeferredGuard(Guard):
         return self._bad, self._good
 
     def settle(self) -> None:
-        """Looks at the flag; waits for the device."""
-        if self._attempts and bool(self._bad):
-            raise _explain(self._trainable, self._attempts[int(self._good)])
-        self._attempts.clear()
-        self._held = 0
+        """Looks at the flag, and takes it down; waits for the device."""
+        if not self._attempts:
+            return
+        attempts, bad, good = self._attempts, bool(self._bad), int(self._good)
+        self._attempts, self._held = [], 0
+        self._bad.zero_()
         self._good.zero_()
+        if bad:
+            raise _explain(self._trainable, attempts[good])
 
     def release(self) -> None:
         """Takes the flag off the optimisers."""

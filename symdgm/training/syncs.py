@@ -23,6 +23,7 @@ READS = frozenset(
         "aten::repeat_interleave.Tensor",
         "aten::equal",
         "aten::bincount",
+        "aten::_linalg_check_errors",
     }
 )
 """Operations whose result, or its size, the host has to know."""
@@ -64,8 +65,11 @@ class _Finder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def _is_masked(name: str, args: tuple[Any, ...]) -> bool:
-    """Whether a mask decides how many entries come out, as in ``x[x > 0]``."""
-    indices = args[1] if name == "aten::index.Tensor" else ()
+    """Whether a mask decides how many entries come out, as in ``x[x > 0]``, or how many go in."""
+    into = name in ("aten::index_put", "aten::index_put_", "aten::_index_put_impl_")
+    if into and args[2].numel() == 1 and not any(args[3:4]):
+        return False
+    indices = args[1] if into or name == "aten::index.Tensor" else ()
     return any(isinstance(i, Tensor) and i.dtype in (torch.bool, torch.uint8) for i in indices)
 
 

@@ -21,6 +21,7 @@ from symdgm.training.syncs import find_syncs
 CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 X = (torch.arange(48).view(8, 6) % 5 < 2).float()
+SOME = int(X.sum())
 
 
 def player(**options):
@@ -99,6 +100,8 @@ def test_an_optimiser_is_capturable_only_inside():
         (lambda: X.nonzero(), "`nonzero`"),
         (lambda: X.unique(), "`_unique2`"),
         (lambda: torch.equal(X, X), "`equal`"),
+        (lambda: X.clone().__setitem__(X > 0, torch.zeros(SOME)), "`index_put_`"),
+        (lambda: torch.linalg.cholesky(torch.eye(2)), "`_linalg_check_errors`"),
     ],
 )
 def test_what_waits_for_the_device_is_found_with_its_line(call, word):
@@ -144,6 +147,11 @@ def test_a_tensor_of_the_host_is_pinned_where_a_recorded_step_reads_it():
     assert pinned.device == there.device and scalars.refill(there.device) == rest
     with scalars.pinned():
         assert scalars.tensor("beta", there) is pinned
+
+
+def test_a_mask_that_takes_one_number_does_not_wait():
+    found = X.clone()
+    assert find_syncs(lambda: found.__setitem__(X > 0, 0.0))[1] == [] and found.sum() == 0
 
 
 def test_a_step_without_waiting_is_clean():
@@ -295,8 +303,37 @@ def test_a_bad_batch_stops_a_recorded_run_before_the_weights_move():
     assert all(map(torch.equal, before, model.parameters()))
 
 
+class Fragile(nn.Linear):
+    """Waits for the device only where it is recorded, after it has drawn noise."""
+
+    def __init__(self):
+        super().__init__(2, 6)
+
+    def forward(self, z):
+        z = z + 0 * torch.randn_like(z)
+        if torch.cuda.is_current_stream_capturing():
+            z.sum().item()
+        return super().forward(z)
+
+
 @needs_gpu
-def test_a_new_learning_rate_is_recorded_anew():
+def test_a_recording_that_fails_leaves_nothing_behind():
+    """PyTorch itself would leave the stream, the memory and the generator as if it were recorded still."""
+    stream = torch.cuda.current_stream(CUDA)
+    model = vae(dec=Fragile()).to(CUDA)
+    with pytest.warns(SymdgmWarning, match="PyTorch could not record it"):
+        found = losses(model, True, [X.to(CUDA)] * 8)
+    assert torch.cuda.current_stream(CUDA) == stream and not torch.cuda.is_current_stream_capturing()
+    torch.cuda.synchronize()
+    torch.cuda.empty_cache()
+    assert torch.randn(3, device=CUDA).isfinite().all()
+    assert found == pytest.approx(losses(vae(dec=Fragile()).to(CUDA), False, [X.to(CUDA)] * 8), rel=1e-4)
+    losses(other := vae().to(CUDA), True, [X.to(CUDA)] * 8)
+    assert len(other._stepper._recorder._recorded) == 1
+
+
+@needs_gpu
+def test_a_new_learning_rate_is_read():
     found = []
     for capture in (True, False):
         model = vae().to(CUDA)
@@ -306,4 +343,5 @@ def test_a_new_learning_rate_is_recorded_anew():
             stepper.players[0].optimizer.param_groups[0]["lr"] = 1e-2 if i < 8 else 1e-3
             last = model.train_step(x=X.to(CUDA)).loss.item()
         found.append(last)
+        assert not capture or len(stepper._recorder._recorded) == 1
     assert found[0] == pytest.approx(found[1], rel=1e-4)

@@ -270,6 +270,9 @@ def test_a_bad_batch_stops_a_recorded_run_before_the_weights_move():
     with pytest.raises(NonFiniteError, match="`x` is NaN in 1 of"):
         stepper.settle()
     assert all(map(torch.equal, before, model.parameters()))
+    model.train_step(x=X)
+    stepper.settle()
+    assert not any(map(torch.equal, before, model.parameters())), "who catches the error can go on"
 
 
 def test_batches_that_wait_for_a_look_take_little_memory(monkeypatch):
