@@ -43,17 +43,16 @@ class Finiteness:
         self._found.zero_()
         together: dict[torch.dtype, list[Tensor]] = {}
         for gradient in gradients:
-            if not self._in_one_call(gradient):
+            # Complex and sparse ones, and those elsewhere, are not taken in one call.
+            if gradient.device != self._device or not (
+                gradient.dtype in self._kinds and gradient.layout is torch.strided
+            ):
                 self._found.logical_or_(~torch.isfinite(gradient.sum()).to(self._found.device))
             elif gradient.numel() < LARGE or not _is_plainly_finite(gradient):
                 together.setdefault(gradient.dtype, []).append(gradient)
         for kind in together.values():
             torch._amp_foreach_non_finite_check_and_unscale_(kind, self._found, self._one)
         return self._found
-
-    def _in_one_call(self, gradient: Tensor) -> bool:
-        plain = gradient.layout is torch.strided and gradient.dtype in self._kinds
-        return plain and gradient.device == self._device
 
 
 def _is_plainly_finite(gradient: Tensor) -> bool:

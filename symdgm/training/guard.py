@@ -21,7 +21,7 @@ PENDING, PENDING_BYTES = 64, 2**24
 """Steps whose flags an accelerator keeps at most before the host looks, and what their batches may take."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)
 class Attempt:
     """All that is needed to make one evaluation again: who, on what, with which noise.
 

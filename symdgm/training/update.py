@@ -41,12 +41,14 @@ class Update:
             if plain and optimizer.state and self._in_one_call(group["params"]):
                 self._lay_out([state for p in group["params"] if (state := optimizer.state.get(p))])
 
-    @torch.no_grad()
     def _step(self, group: dict[str, Any]) -> bool:
         """Steps if all parameters have a gradient, and a state, which the optimiser makes the first time."""
         parameters, known = group["params"], self._optimizer.state
         gradients = [p.grad for p in parameters]
-        if any(g is None or g.is_sparse or g.is_complex() for g in gradients) or len(known) != len(gradients):
+        for gradient in gradients:
+            if gradient is None or gradient.is_sparse or gradient.is_complex():
+                return False
+        if len(known) != len(gradients):
             return False
         states = [known[p] for p in parameters]
         if not all(states):
@@ -54,12 +56,14 @@ class Update:
         moments = [s["exp_avg"] for s in states], [s["exp_avg_sq"] for s in states]
         if self._in_one_call(parameters):
             self._count(states)
-            kernel(parameters, gradients, *moments, [], [*self._places], **_options(group))
+            with torch.no_grad():
+                kernel(parameters, gradients, *moments, [], [*self._places], **_options(group))
             return True
         steps = [state["step"] for state in states]
         scale, flag = (vars(self._optimizer).get(name) for name in ("grad_scale", "found_inf"))
         wanted = {"fused": True, "grad_scale": scale, "found_inf": flag, **_options(group)}
-        adam(parameters, gradients, *moments, [], steps, **wanted)
+        with torch.no_grad():
+            adam(parameters, gradients, *moments, [], steps, **wanted)
         return True
 
     def _in_one_call(self, parameters: list[Tensor]) -> bool:
