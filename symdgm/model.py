@@ -7,7 +7,6 @@ from collections.abc import Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, final
 
-import torch
 from torch import Tensor, nn
 
 from symdgm import sampling, training
@@ -30,7 +29,7 @@ from symdgm.generated import code_of
 from symdgm.given import table
 from symdgm.lowering import Option
 from symdgm.options import Options
-from symdgm.parts import Shelf, all_networks, kept_numbers, put_in_mode, written_elsewhere
+from symdgm.parts import Shelf, all_networks, numbers_of, put_in_mode, written_elsewhere
 from symdgm.report import Report
 from symdgm.runtime import diagnose
 from symdgm.training import Evaluation, History, RandomState, Stepper
@@ -118,10 +117,9 @@ class Model(nn.Module):
             self.register_parameter(f"scalar_{name}", parameter)
         for name, parameter in self.objective.bound.initial.items():
             self.register_parameter(f"initial_{name}", parameter)
-        self.baselines = all_baselines(self.sides)
+        self.baselines, self._own = all_baselines(self.sides), written_elsewhere(self)
         self.averages, self._averages = Shelf({a.name: a.target for a in assembly.kept}), assembly.averages
         self._variables = tuple(dict.fromkeys(x for s in self.sides.values() for x in s.objective.data))
-        self._foreign = written_elsewhere(self)
         warn_of_unreached(self, self.sides)
         self._stepper: Stepper | None = None
 
@@ -320,10 +318,9 @@ class Model(nn.Module):
         """Inside, scalars are read from tensors that stay where they are."""
         return self.scalars.pinned()
 
-    def refill(self, device: torch.device) -> Hashable:
-        """Bring those tensors up to date; what else a recorded step on a device depends on."""
-        sizes = self.objective.bound.environment.sizes
-        return self.scalars.refill(device, sizes), kept_numbers(self._foreign)
+    def refill(self, like: Tensor) -> Hashable:
+        """Bring those tensors up to date; what else a step that is recorded where a tensor is depends on."""
+        return self.scalars.refill(like.device, self.objective.bound.environment.sizes), numbers_of(self._own)
 
     def check(self, data: Mapping[str, Tensor]) -> None:
         """Check a whole data set; see `Objective.check`."""

@@ -80,7 +80,7 @@ def written_elsewhere(module: nn.Module) -> tuple[nn.Module, ...]:
     return tuple(m for m in module.modules() if type(m).__module__.split(".")[0] not in ("torch", "symdgm"))
 
 
-def kept_numbers(modules: Iterable[nn.Module]) -> tuple[object, ...]:
+def numbers_of(modules: Iterable[nn.Module]) -> tuple[object, ...]:
     """The numbers and words that modules keep as attributes, such as ``self.temperature = 0.5``."""
     return tuple(v for m in modules for v in vars(m).values() if type(v) in (float, int, bool, str))
 

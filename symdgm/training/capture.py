@@ -136,7 +136,7 @@ class Recorder:
         if self.why:
             return self._move(player, batch)
         self._moves += 1
-        key = move_key(player, batch, self._trainable.refill(self._graphs.device))
+        key = move_key(player, batch, self._trainable.refill(player.parameters[0]))
         recorded = self._recorded.get(key)
         if recorded is not None:
             recorded.used = self._moves

@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import torch
 from torch import Tensor, nn
 
 from symdgm.errors import SymdgmError
@@ -71,8 +70,8 @@ class Trainable(Protocol):
     def pinned(self) -> AbstractContextManager[None]:
         """Inside, numbers that change between steps are read from tensors that stay where they are."""
 
-    def refill(self, device: torch.device) -> Hashable:
-        """Brings those tensors up to date; returns what else a recorded step on a device depends on."""
+    def refill(self, like: Tensor) -> Hashable:
+        """Brings those tensors up to date; returns what else a step that is recorded there depends on."""
 
     def moved(self, player: str) -> None:
         """Called after each step of a player's optimiser: moving averages, clipped weights."""
