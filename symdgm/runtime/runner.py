@@ -27,6 +27,8 @@ from symdgm.lowering import (
     function_text,
     unshare,
 )
+from symdgm.lowering.time.cells import is_as_written
+from symdgm.lowering.time.sequences import FUSED
 from symdgm.runtime.carried import Carried
 from symdgm.runtime.compiling import Compiled
 from symdgm.runtime.inputs import identifiers
@@ -73,6 +75,7 @@ class Runner:
         self.frozen, self.names = frozen, names
         self.docstring, self.anchor = docstring, anchor
         self.sharing, self.backend, self.precision, self.budget = sharing, backend, precision, budget
+        self._recurrent = [s.call for s in frozen.sources.values() if isinstance(s.call, FUSED)]
         self._narrowed: dict[tuple[str, torch.dtype], Narrowed] = {}
         self.programs = Programs()
         self.latest: dict[Output, Program] = {}
@@ -138,6 +141,7 @@ class Runner:
             output,
             size == 1,
             around,
+            *map(is_as_written, self._recurrent),
             *((k, self._event(k, v), v.dtype, v.device) for k, v in data.items()),
         )
 
