@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -33,6 +34,11 @@ LSTM = """def {step}(count, {h}_before, {h}_memory, {h}_input_now):
     return [{h}_now, {h}_memory], [{h}_now]"""
 STEPS_OF: dict[type[nn.Module], str] = {nn.RNN: RNN, nn.GRU: GRU, nn.LSTM: LSTM}
 """The step of each module, as its documentation has it."""
+
+
+def recurrent(networks: Iterable[object]) -> list[nn.Module]:
+    """Those among some networks that may run step by step."""
+    return [n for n in networks if isinstance(n, nn.Module) and isinstance(n, tuple(STEPS_OF))]
 
 
 def is_as_written(module: nn.Module) -> bool:
