@@ -58,10 +58,13 @@ def _refuse_assigned(
         )
 
 
-def parameters_of(bound: Bound) -> dict[str, nn.Parameter]:
-    """The scalars and beginnings that are trained, under the names by which they are saved."""
-    scalars = {f"scalar_{name}": p for name, p in bound.environment.scalars.parameters().items()}
-    return scalars | {f"initial_{name}": p for name, p in bound.initial.items()}
+def own_parameters(model: nn.Module, bound: Bound) -> None:
+    """Make the scalars and beginnings that are trained parameters of a model."""
+    for name, parameter in bound.environment.scalars.parameters().items():
+        model.register_parameter(f"scalar_{name}", parameter)
+    for name, parameter in bound.initial.items():
+        model.register_parameter(f"initial_{name}", parameter)
+    copy_only(model)
 
 
 def register(parent: nn.Module, children: Mapping[str, object]) -> None:
@@ -108,6 +111,16 @@ def networks_of(bound: Bound) -> Shelf:
     """The networks that a formula applies outside of distributions, and the tables it takes entries of."""
     networks = {name: bound.environment.networks[name] for name in bound.networks}
     return Shelf({**networks, **bound.environment.tables})
+
+
+def written_elsewhere(module: nn.Module) -> tuple[nn.Module, ...]:
+    """The modules within one that are neither torch's nor of this package."""
+    return tuple(m for m in module.modules() if type(m).__module__.split(".")[0] not in ("torch", "symdgm"))
+
+
+def numbers_of(modules: Iterable[nn.Module]) -> tuple[object, ...]:
+    """The numbers and words that modules keep as attributes, such as ``self.temperature = 0.5``."""
+    return tuple(v for m in modules for v in vars(m).values() if type(v) in (float, int, bool, str))
 
 
 def put_in_mode(module: nn.Module, training: bool) -> None:
