@@ -22,6 +22,7 @@ from symdgm.lowering import (
     function_text,
     unshare,
 )
+from symdgm.lowering.time.cells import is_as_written, recurrent
 from symdgm.runtime.carried import Carried
 from symdgm.runtime.compiling import Compiled
 from symdgm.runtime.inputs import identifiers, kinds
@@ -65,6 +66,7 @@ class Runner:
         self.frozen, self.names = frozen, names
         self.docstring, self.anchor = docstring, anchor
         self.sharing, self.backend, self.precision, self.budget = sharing, backend, precision, budget
+        self._recurrent = recurrent(s.call for s in frozen.sources.values())
         self._narrowed: dict[tuple[str, torch.dtype], Narrowed] = {}
         self.programs = Programs()
         self.latest: dict[Output, Program] = {}
@@ -134,13 +136,12 @@ class Runner:
         self, data: Mapping[str, Tensor], output: Output, n: int, around: torch.dtype | None
     ) -> Hashable:
         """The same, for an autocast around; that of the last call is not made again."""
-        exactly = output, n, around, kinds(data)
-        known, key = self._usual
-        if exactly == known:
-            return key
+        exactly = output, n, around, kinds(data), *map(is_as_written, self._recurrent)
+        if exactly == self._usual[0]:
+            return self._usual[1]
         size = next((len(v) for v in data.values()), n)
         events = ((k, self._event(k, v), v.dtype, v.device) for k, v in data.items())
-        key = (output, size == 1, around, *events)
+        key = (output, size == 1, around, *exactly[4:], *events)
         self._usual = exactly, key
         return key
 
@@ -190,7 +191,7 @@ class Runner:
         self, key: Hashable, data: Mapping[str, Tensor], n: int, output: Output
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The same within a budget of memory: the function is made on two examples."""
-        with undone(self.frozen, self._device(data)):
+        with undone(self.frozen, self._like(data)):
             emission = self._emitted({name: v[:2] for name, v in data.items()}, min(n, 2), output)
             program = self._keep(key, output, emission, emission.text)
             values = {**environment(), **self.arguments(program, data, n)}
