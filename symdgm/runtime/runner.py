@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-import linecache
 import threading
-import weakref
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,7 +18,6 @@ from symdgm.lowering import (
     Frozen,
     Output,
     TooManyStates,
-    compiled,
     emit,
     environment,
     function_text,
@@ -29,6 +25,8 @@ from symdgm.lowering import (
 )
 from symdgm.runtime.carried import Carried
 from symdgm.runtime.compiling import Compiled
+from symdgm.runtime.functions import function
+from symdgm.runtime.graphs import in_graphs
 from symdgm.runtime.inputs import identifiers
 from symdgm.runtime.parts import Divider
 from symdgm.runtime.precision import Narrowed, full_precision, surrounding
@@ -36,9 +34,6 @@ from symdgm.runtime.programs import Program, Programs, Result, parted
 
 _NOTHING = torch.empty(0)
 """Stands for a tensor whose dtype and device nobody asks for."""
-
-_serial = itertools.count(1)
-"""Tells the sources of generated functions apart in tracebacks."""
 
 
 class Runner:
@@ -103,8 +98,9 @@ class Runner:
                 program = self.programs.get(key)
                 if program is None:
                     return self._first(key, data, n, output)
-        self.programs.hits += 1
-        self.latest[output] = program
+        if not torch.compiler.is_compiling():  # a graph would be made anew for each count
+            self.programs.hits += 1
+            self.latest[output] = program
         try:
             arguments = self.arguments(program, data, n)
             with full_precision(self._device(data)):
@@ -197,7 +193,9 @@ class Runner:
             statements,
             "value, terms",
         )
-        self.programs[key] = self.latest[output] = replace(program, text=text, function=self._callable(text))
+        self.programs[key] = self.latest[output] = replace(
+            program, text=text, function=self._callable(text, emission)
+        )
         return self(data, n=n, output=output)
 
     def _keep(self, key: Hashable, output: Output, emission: Emission, text: str) -> Program:
@@ -205,8 +203,8 @@ class Runner:
         by_identifier = {i: what for what, i in self.identifiers.items()}
         inputs = tuple((i, by_identifier[i]) for i in emission.inputs)
         self.events.update(emission.events)
-        function = self._callable(text)
-        program = Program(text, function, inputs, emission.statements, emission.labels, emission.ranges)
+        call = self._callable(text, emission)
+        program = Program(text, call, inputs, emission.statements, emission.labels, emission.ranges)
         self.programs.keep(key, program)
         self.latest[output] = program
         return program
@@ -216,12 +214,14 @@ class Runner:
         first = next(iter(data), None)
         return self.identifiers["n"] if first is None else f"{self.identifiers[f'data:{first}']}.shape[0]"
 
-    def _callable(self, text: str) -> Callable[..., Result]:
-        function = _function(text, {"carried": self.carried})
+    def _callable(self, text: str, emission: Emission) -> Callable[..., Result]:
+        plain = function(text, {"carried": self.carried})
         if self.backend is None:
-            return function
+            return plain
+        if not self.frozen.bound.sequences or self.frozen.differentiates:
+            return Compiled(function(text), self.backend, emission.uneven.axes, plain)
         data = [i for what, i in self.identifiers.items() if what.startswith("data:")]
-        return Compiled(_function(text), self.backend, data, plain=function)
+        return in_graphs(emission, data, self.docstring, self.backend, {"carried": self.carried}) or plain
 
     def _explain(self, program: Program, data: Mapping[str, Tensor], error: Exception) -> None:
         """Raise what is wrong with the labels, if that is why PyTorch failed.
@@ -330,15 +330,6 @@ def _undone(frozen: Frozen, device: str) -> Iterator[None]:
         yield
     for buffer, before in buffers.values():
         buffer.copy_(before)
-
-
-def _function(text: str, helpers: Mapping[str, Any] | None = None) -> Callable[..., Result]:
-    """The function of a source; the lines that tracebacks show go when it goes."""
-    filename = f"<symdgm objective {next(_serial)}>"
-    function: Callable[..., Result] = compiled(text, FUNCTION, filename, helpers)
-    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
-    weakref.finalize(function, linecache.cache.pop, filename, None).atexit = False
-    return function
 
 
 def _absent(what: str, data: Mapping[str, Tensor]) -> bool:

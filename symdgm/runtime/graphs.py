@@ -1,0 +1,112 @@
+"""`torch.compile` for sequences: what goes from step to step stays Python, the rest are graphs.
+
+How long sequences are is read by Python, and a loop over time would be unrolled: minutes of compiling, anew
+for other lengths. So statements stay as they are where they pack steps or run over time, and each stretch
+between becomes a function of tensors, compiled as one graph in which the number of steps and of sequences is
+dynamic. Statements that only say where observed steps lie come first; all others stay in their order, and so
+do draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import groupby
+from typing import Any, final
+
+from symdgm.lowering import FUNCTION, Emission, Statement, Uneven, function_text
+from symdgm.lowering.naming import Names
+from symdgm.lowering.time.uneven import loaded
+from symdgm.runtime.compiling import Compiled
+from symdgm.runtime.functions import function
+
+FEWEST = 3
+"""Statements from which on a graph is worth its call."""
+RESULT = ("value", "terms")
+"""What the function returns."""
+STILL = {"torch", "backwards", "len", "sum", "c"}
+"""What may be called for the layout."""
+
+
+@final
+class Graphs:
+    """The statements of a function, some of them as calls of graphs.
+
+    Args:
+        statements: of the function.
+        given: the names of its arguments.
+        data: those of them that are observed.
+        uneven: what differs from batch to batch.
+    """
+
+    def __init__(
+        self, statements: Sequence[Statement], given: Sequence[str], data: Collection[str], uneven: Uneven
+    ) -> None:
+        self.texts: dict[str, str] = {}
+        self._uneven = uneven
+        self._names = Names([*given, *(n for s in statements for n in (*s.names, *loaded(s.text)))])
+        self.statements = _layout(statements, data, uneven)
+        self._known = dict.fromkeys([*given, *(n for s in self.statements for n in s.names)])
+        rest = [s for s in statements if s not in self.statements]
+        for python, group in groupby(rest, uneven.is_python):
+            run = list(group)
+            rest = rest[len(run) :]
+            self.statements += run if python or len(run) < FEWEST else [self._graph(run, rest)]
+            self._known.update(dict.fromkeys(n for s in run for n in s.names))
+
+    def _graph(self, run: Sequence[Statement], rest: Sequence[Statement]) -> Statement:
+        """The call of a graph that does some statements, where others follow."""
+        name, made = self._names.fresh("graph"), [n for s in run for n in s.names]
+        used, later = _read(run), _read(rest) | set(RESULT)
+        reads = [n for n in self._known if n in used]
+        result = f"({', '.join(n for n in made if n in later)},)"
+        self.texts[name] = function_text(name, "One graph.", [], reads, list(run), result)
+        return Statement(f"{result} = {name}({', '.join(f'{n}={n}' for n in reads)})", ())
+
+    def compiled(self, backend: str) -> dict[str, Compiled[tuple[Any, ...]]]:
+        """Each graph by name."""
+        return {
+            name: Compiled(function(text, name=name), backend, self._uneven.axes)
+            for name, text in self.texts.items()
+        }
+
+
+def in_graphs(
+    emission: Emission, data: Collection[str], docstring: str, backend: str, helpers: Mapping[str, Any]
+) -> Callable[..., Any] | None:
+    """The function of an emission with graphs in it, or None where there is none to be made.
+
+    Args:
+        emission: of an objective over sequences.
+        data: which of its arguments are observed.
+        docstring: one line about the function.
+        backend: of `torch.compile`.
+        helpers: what takes the place of helpers of generated code.
+    """
+    given = emission.inputs
+    graphs = Graphs(emission.statements, given, data, emission.uneven)
+    if not graphs.texts:
+        return None
+    first, others = [n for n in given if n in data], [n for n in given if n not in data]
+    text = function_text(FUNCTION, docstring, first, others, graphs.statements, ", ".join(RESULT))
+    return function(text, {**helpers, **graphs.compiled(backend)})
+
+
+def _layout(statements: Sequence[Statement], data: Collection[str], uneven: Uneven) -> list[Statement]:
+    """The statements of Python that read nothing but what is observed, with what they need."""
+    known, still = set(data), []
+    for statement in statements:
+        reads = loaded(statement.text)
+        if reads <= known | STILL and "rand" not in statement.text:
+            known.update(statement.names)
+            still.append(statement)
+    needed: set[str] = set()
+    layout = []
+    for statement in reversed(still):
+        if uneven.is_python(statement) or needed & set(statement.names):
+            needed |= loaded(statement.text)
+            layout.append(statement)
+    return layout[::-1]
+
+
+def _read(statements: Sequence[Statement]) -> set[str]:
+    return set().union(*(loaded(s.text) for s in statements))
