@@ -3,8 +3,8 @@
 How long sequences are is read by Python, and a loop over time would be unrolled: minutes of compiling, anew
 for other lengths. So statements stay as they are where they pack steps or run over time, and each stretch
 between becomes a function of tensors, compiled as one graph in which the number of steps and of sequences is
-dynamic. Statements that only say where observed steps lie come first; all others stay in their order, and so
-do draws.
+dynamic. Statements that read nothing but data come first, such as where steps lie; all others stay in their
+order, and so do draws.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from typing import Any, final
 
 from symdgm.lowering import FUNCTION, Emission, Statement, Uneven, function_text
 from symdgm.lowering.naming import Names
-from symdgm.lowering.time.uneven import loaded
+from symdgm.lowering.time.uneven import changed_by_loops, loaded
 from symdgm.runtime.compiling import Compiled
 from symdgm.runtime.functions import function
 
-FEWEST = 3
-"""Statements from which on a graph is worth its call."""
+FEWEST = 2
+"""Statements from which on a graph is worth its call; those that put terms together do not count."""
 RESULT = ("value", "terms")
 """What the function returns."""
-STILL = {"torch", "backwards", "len", "sum", "c"}
-"""What may be called for the layout."""
+STILL = {"torch", "backwards", "len", "sum"}
+"""What the layout may call."""
 
 
 @final
@@ -44,13 +44,14 @@ class Graphs:
         self.texts: dict[str, str] = {}
         self._uneven = uneven
         self._names = Names([*given, *(n for s in statements for n in (*s.names, *loaded(s.text)))])
-        self.statements = _layout(statements, data, uneven)
+        self.statements = _still(statements, data)
         self._known = dict.fromkeys([*given, *(n for s in self.statements for n in s.names)])
         rest = [s for s in statements if s not in self.statements]
         for python, group in groupby(rest, uneven.is_python):
             run = list(group)
             rest = rest[len(run) :]
-            self.statements += run if python or len(run) < FEWEST else [self._graph(run, rest)]
+            whole = not python and sum(s.names[0] not in RESULT for s in run) >= FEWEST
+            self.statements += [self._graph(run, rest)] if whole else run
             self._known.update(dict.fromkeys(n for s in run for n in s.names))
 
     def _graph(self, run: Sequence[Statement], rest: Sequence[Statement]) -> Statement:
@@ -91,21 +92,16 @@ def in_graphs(
     return function(text, {**helpers, **graphs.compiled(backend)})
 
 
-def _layout(statements: Sequence[Statement], data: Collection[str], uneven: Uneven) -> list[Statement]:
-    """The statements of Python that read nothing but what is observed, with what they need."""
-    known, still = set(data), []
+def _still(statements: Sequence[Statement], data: Collection[str]) -> list[Statement]:
+    """The statements that read nothing but observed data, such as the layout; none of them draws."""
+    known, found = set(data), []
+    changed = {name for s in statements for name in changed_by_loops(s.text)}
     for statement in statements:
-        reads = loaded(statement.text)
-        if reads <= known | STILL and "rand" not in statement.text:
-            known.update(statement.names)
-            still.append(statement)
-    needed: set[str] = set()
-    layout = []
-    for statement in reversed(still):
-        if uneven.is_python(statement) or needed & set(statement.names):
-            needed |= loaded(statement.text)
-            layout.append(statement)
-    return layout[::-1]
+        reads, names = loaded(statement.text), set(statement.names)
+        if reads & known and reads <= known | STILL and not names & changed and "rand" not in statement.text:
+            known |= names
+            found.append(statement)
+    return found
 
 
 def _read(statements: Sequence[Statement]) -> set[str]:

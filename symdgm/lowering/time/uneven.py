@@ -9,7 +9,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from symdgm.lowering.operands import BATCH, STEPS
 from symdgm.lowering.statements import Statement
@@ -28,7 +28,7 @@ class Uneven:
     """What differs from batch to batch, by name.
 
     Args:
-        objects: what is no tensor: how many sequences have each time, lists that a loop fills, its steps.
+        objects: how many sequences have each time, lists that a loop fills, its steps, recurrent networks.
         masks: truth values; so many as are true is the size of what they pick.
         axes: a tensor → those of its axes that have another length for other data.
     """
@@ -52,9 +52,23 @@ class Uneven:
 
 
 def loaded(code: str | ast.AST) -> set[str]:
-    """The names that a piece of code reads."""
+    """The names that a piece of code reads, but for those of comprehensions in it."""
     tree = ast.parse(code) if isinstance(code, str) else code
-    return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+    nodes = list(ast.walk(tree))
+    own = {name for n in nodes if isinstance(n, ast.comprehension) for name in _stored(n)}
+    return {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)} - own
+
+
+def changed_by_loops(text: str) -> set[str]:
+    """The names that loops in a piece of code assign, or whose lists they fill."""
+    loops = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.For)]
+    inside = [n for loop in loops for n in ast.walk(loop) if isinstance(n, ast.Attribute)]
+    lists = {n.value.id for n in inside if n.attr == "append" and isinstance(n.value, ast.Name)}
+    return lists.union(*map(_stored, loops))
+
+
+def _stored(tree: ast.AST) -> set[str]:
+    return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
 
 
 def uneven(writer: Writer) -> Uneven:
@@ -69,9 +83,16 @@ def uneven(writer: Writer) -> Uneven:
         kind, _, variable = key.partition(":")
         if kind == "data":
             axes[name] = (0, 1) if variable in writer.frozen.bound.sequences else (0,)
-    objects = (name for name in made if isinstance(values[name], list | FunctionType))
+    objects = (name for name in (*made, *writer.used) if _is_object(values[name]))
     masks = (name for name in made if _is_place(v := values[name]) and v.dtype == torch.bool)
     return Uneven(frozenset(objects), frozenset(masks), axes)
+
+
+def _is_object(value: object) -> bool:
+    """Whether a value is no tensor, or a network that no graph can hold: one that is recurrent."""
+    if isinstance(value, nn.Module):
+        return any(isinstance(m, nn.RNNBase) for m in value.modules())
+    return isinstance(value, list | FunctionType)
 
 
 def _is_place(value: object) -> bool:
