@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from numbers import Real
 from typing import Any
 
@@ -85,6 +86,15 @@ class Writer:
         for node in ordered(nodes):
             if node not in self.operands:
                 self.operands[node] = self._emit(node)
+
+    def forget(self, nodes: AbstractSet[PlanNode]) -> None:
+        """Let nodes be written again, for they hold only within the step of a loop that was written."""
+        for table in (self.operands, self.called, self.laws, self.drawn, self.log_probs, self.weights):
+            for node in table.keys() & nodes:
+                del table[node]
+        for pairs in (self.densities, self.elements):
+            for pair in [pair for pair in pairs if not nodes.isdisjoint(pair)]:
+                del pairs[pair]
 
     def argument(self, key: str) -> str:
         """The identifier of an input of the function; it becomes one of its arguments."""

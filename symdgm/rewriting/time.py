@@ -9,6 +9,7 @@ from symdgm.expressions.applications import Apply, Call, Density, call
 from symdgm.expressions.arithmetic import Minus, Plus, Times, plus, terms_of
 from symdgm.expressions.expectations import Binder, DivergenceBetween, Expect
 from symdgm.expressions.indices import Aggregate
+from symdgm.expressions.scope import free_names
 from symdgm.expressions.steps import moved, offsets, shift
 from symdgm.rewriting.algebra import join_coefficient, split_coefficient
 from symdgm.rewriting.facts import Facts
@@ -43,8 +44,13 @@ def sum_of_terms(node: Basic, facts: Facts) -> Basic | None:
 
 
 def shifted_sum(node: Basic, facts: Facts) -> Basic | None:
-    """``sum_{t=1}^{T-1} a_{t+1} = sum_{t=2}^T a_t``, so that the latest step of every term is that of now."""
+    """``sum_{t=1}^{T-1} a_{t+1} = sum_{t=2}^T a_t``, so that the latest step of every term is that of now.
+
+    A parameter's name, of a closed form, stands for that of one step, and is no formula that can be shifted.
+    """
     if not (isinstance(node, Aggregate) and facts.is_time(node.index)):
+        return None
+    if any(facts.reads(name) != (name,) for name in free_names(node.body)):
         return None
     time = node.index.variable
     latest = max(offsets(node.body, time), default=0)

@@ -62,6 +62,7 @@ class _Loop:
     def outside(self) -> None:
         """What the body reads, and no step changes."""
         writer = self.writer
+        writer.forget(self.inside)
         writer.counts.update(uses(self.roots))
         writer.scored |= {
             s.value.args[0] for s in self.body.steps if s.law is not None and s.law.kind is Kind.OPAQUE

@@ -93,15 +93,18 @@ def lower_loop(
     key = (tuple(f.index for f in factors), *drawing.key, tuple(scope.traces.values()))
     if key not in lowering.loops:
         body = _body(lowering, factors, scope, drawing)
-        outside = dict.fromkeys(_outside(body))
-        firsts = [n for s in body.steps for n in (s.first, s.first_law) if n is not None]
-        lowering.loops[key] = lowering.plan.node(
-            Kind.LOOP,
-            *outside,
-            *firsts,
-            detail=(body,),
-            origin=factors[0].node if origin is None else origin,
-        )
+        same = (body.count, *((s.value, s.before, s.law, s.first, s.first_law) for s in body.steps))
+        if same not in lowering.loops:
+            outside = dict.fromkeys(_outside(body))
+            firsts = [n for s in body.steps for n in (s.first, s.first_law) if n is not None]
+            lowering.loops[same] = lowering.plan.node(
+                Kind.LOOP,
+                *outside,
+                *firsts,
+                detail=(body,),
+                origin=factors[0].node if origin is None else origin,
+            )
+        lowering.loops[key] = lowering.loops[same]
     return lowering.loops[key]
 
 
