@@ -78,12 +78,14 @@ class Compiled(Generic[Result]):
             result = self.plain(**arguments)
             self.why = _reason(error)
         self._fast = None
-        warnings.warn(
-            f"`compile` has no effect here, and plain PyTorch runs instead: {self.why}",
-            SymdgmWarning,
-            stacklevel=2,
-        )
+        without_effect(self.why)
         return result
+
+
+def without_effect(why: str) -> None:
+    """Warn that nothing is compiled."""
+    message = f"`compile` has no effect here, and plain PyTorch runs instead: {why}"
+    warnings.warn(message, SymdgmWarning, stacklevel=3)
 
 
 def _unmarked(tensor: Tensor, axis: int) -> None:

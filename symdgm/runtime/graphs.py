@@ -16,7 +16,7 @@ from typing import Any, final
 from symdgm.lowering import FUNCTION, Emission, Statement, Uneven, function_text
 from symdgm.lowering.naming import Names
 from symdgm.lowering.time.uneven import changed_by_loops, loaded
-from symdgm.runtime.compiling import Compiled
+from symdgm.runtime.compiling import Compiled, without_effect
 from symdgm.runtime.functions import function
 
 FEWEST = 2
@@ -86,6 +86,7 @@ def in_graphs(
     given = emission.inputs
     graphs = Graphs(emission.statements, given, data, emission.uneven)
     if not graphs.texts:
+        without_effect("nothing lies between what goes from step to step")
         return None
     first, others = [n for n in given if n in data], [n for n in given if n not in data]
     text = function_text(FUNCTION, docstring, first, others, graphs.statements, ", ".join(RESULT))
