@@ -14,7 +14,7 @@ from symdgm.binding import Scalars
 from symdgm.binding.observations import collect
 from symdgm.derivation import Derivation
 from symdgm.distributions import Distribution
-from symdgm.errors import SymdgmError
+from symdgm.errors import SymdgmError, refuse_unknown
 from symdgm.estimators import Recipe
 from symdgm.expressions.node import Node
 from symdgm.expressions.notation import latex, unicode
@@ -23,14 +23,17 @@ from symdgm.games.averages import Ema
 from symdgm.games.critics import Critics
 from symdgm.games.game import after_move, all_baselines, find_player, read_batch, signed, split_batch
 from symdgm.games.players import Listed, Player
+from symdgm.games.turns import turn_of
 from symdgm.games.unreached import warn_of_unreached
 from symdgm.generated import code_of
+from symdgm.given import table
 from symdgm.lowering import Option
 from symdgm.options import Options
 from symdgm.parts import Shelf, all_networks, put_in_mode
 from symdgm.report import Report
 from symdgm.runtime import diagnose
 from symdgm.training import Evaluation, History, RandomState, Stepper
+from symdgm.training.stepper import STEP_OPTIONS
 
 
 @final
@@ -195,12 +198,13 @@ class Model(nn.Module):
                 ``scalars={"beta": lambda step: min(1.0, step / 1000)}``.
             options: ``epochs``, ``batch_size``, ``optimizer``, ``lr``, ``steps``, ``seed`` and more.
         """
-        for name, value in scalars.items():
+        for name, value in table("scalars", scalars, "scalars={'beta': 0.5}").items():
             self.scalars[name] = value
         return training.fit(self, data, **options)
 
     def configure(self, **options: Any) -> Stepper:
         """Set the optimiser of `train_step`: ``optimizer``, ``lr``, ``clip_norm``, … as in `fit`."""
+        refuse_unknown(options, STEP_OPTIONS)
         self._stepper = Stepper(self, **options)
         return self._stepper
 
@@ -302,7 +306,8 @@ class Model(nn.Module):
         """One evaluation of a player's objective on tensors that were checked."""
         objective = self.sides[player].objective
         data, n = split_batch(objective, batch)
-        value, terms = objective.evaluate(data, n=n)
+        with turn_of(player, self.sides):
+            value, terms = objective.evaluate(data, n=n)
         return Evaluation(signed(objective, value), value, terms)
 
     def schedule(self, step: int) -> None:

@@ -19,10 +19,8 @@ from symdgm.distributions import Deterministic, Distribution, Family
 from symdgm.errors import DataError, NameResolutionError, ShapeError
 from symdgm.expressions.names import Subscripted, base, spelled
 from symdgm.generation import Generator
+from symdgm.lowering.time.sequences import FUSED
 from symdgm.roles import Roles, is_certain
-
-FUSED = (nn.RNN, nn.GRU, nn.LSTM)
-"""Modules that keep a hidden state of their own."""
 
 
 @final

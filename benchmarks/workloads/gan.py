@@ -40,15 +40,31 @@ def textbook_generator(fake: Tensor) -> Tensor:
 
 
 def game(
-    g: nn.Module, d: nn.Module, x: Tensor, latent: int, criticise: Criticise, deceive: Deceive, fused: bool
+    g: nn.Module,
+    d: nn.Module,
+    x: Tensor,
+    latent: int,
+    criticise: Criticise,
+    deceive: Deceive,
+    *,
+    fused: bool,
+    compiled: bool,
 ) -> Run:
     """The two steps by hand: the critic's weights get no gradient in the generator's."""
     of_g, of_d = adam(g.parameters(), fused=fused), adam(d.parameters(), fused=fused)
 
-    def loss() -> Tensor:
+    def of_critic(g: nn.Module, d: nn.Module, x: Tensor) -> Tensor:
         with torch.no_grad():
             fake = g(torch.randn(len(x), latent, device=x.device))
         return criticise(d(x), d(fake))
+
+    def of_generator(g: nn.Module, d: nn.Module, x: Tensor) -> Tensor:
+        return deceive(d(g(torch.randn(len(x), latent, device=x.device))))
+
+    critics, generators = (torch.compile(f) if compiled else f for f in (of_critic, of_generator))
+
+    def loss() -> Tensor:
+        return critics(g, d, x)
 
     def step() -> Tensor:
         of_d.zero_grad()
@@ -57,12 +73,12 @@ def game(
         of_d.step()
         of_g.zero_grad()
         d.requires_grad_(False)
-        deceive(d(g(torch.randn(len(x), latent, device=x.device)))).backward()
+        generators(g, d, x).backward()
         d.requires_grad_(True)
         of_g.step()
         return value
 
-    return Run(step, loss, parameters_of(d))
+    return Run(step, loss, parameters_of(d), countable=not compiled)
 
 
 def gan(data: int, hidden: int, latent: int, batch: int) -> list[Variant]:
@@ -73,8 +89,10 @@ def gan(data: int, hidden: int, latent: int, batch: int) -> list[Variant]:
     )
     x = binary(batch, data)
 
-    def by_hand(criticise: Criticise, deceive: Deceive, *, fused: bool = False) -> Run:
-        return game(*copies(networks), x, latent, criticise, deceive, fused)
+    def by_hand(
+        criticise: Criticise, deceive: Deceive, *, fused: bool = False, compiled: bool = False
+    ) -> Run:
+        return game(*copies(networks), x, latent, criticise, deceive, fused=fused, compiled=compiled)
 
     def ours(way: Callable[..., Run] = train_step, **options: Any) -> Run:
         g, d = copies(networks)
@@ -92,6 +110,7 @@ def gan(data: int, hidden: int, latent: int, batch: int) -> list[Variant]:
     return [
         Variant("expert", expert, Agreement.NOISE),
         Variant("expert, fused Adam", partial(expert, fused=True), Agreement.NOISE),
+        Variant("expert, compiled, fused Adam", partial(expert, fused=True, compiled=True), compiles=True),
         Variant("textbook", partial(by_hand, textbook_critic, textbook_generator), Agreement.NOISE),
         Variant("Pyro", pyro),
         Variant("Pixyz AdversarialJensenShannon", pixyz),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from numbers import Real
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from symdgm.errors import OptionError, ShapeError, suggest
+from symdgm.given import is_number
 
 Schedule = Callable[[int], object]
 """From the number of training steps done to a value."""
@@ -159,7 +162,7 @@ class Scalars(MutableMapping[str, float | Tensor]):
         return repr(self._values)
 
     def _known(self, name: str) -> str:
-        if name not in self._values:
+        if not isinstance(name, str) or name not in self._values:
             raise OptionError(f"the formula has no scalar `{name}`", hint=suggest(name, self._values))
         return name
 
@@ -199,7 +202,7 @@ def _real(name: str, value: Tensor) -> Tensor:
     return value if value.is_floating_point() else value.to(torch.get_default_dtype())
 
 
-def _number(name: str, value: object) -> float | Tensor:
+def _number(name: str, value: Any) -> float | Tensor:
     if isinstance(value, Tensor):
         if value.dim():
             raise ShapeError(
@@ -207,9 +210,12 @@ def _number(name: str, value: object) -> float | Tensor:
                 hint="give a number or a 0-d tensor",
             )
         return _real(name, value)
-    if isinstance(value, bool) or not isinstance(value, Real):
+    if not is_number(value):
         raise OptionError(
             f"the scalar `{name}` cannot be {type(value).__name__}",
             hint="give a number, a 0-d tensor, an nn.Parameter, or a function of the training step",
         )
-    return float(value)
+    number = float(value)
+    if not math.isfinite(number):
+        raise OptionError(f"the scalar `{name}` is {number}", hint="give a finite number")
+    return number

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
-from numbers import Real
 from typing import final
 
 import torch
 from torch import Tensor, nn
 
-from symdgm.errors import OptionError, ParameterError
+from symdgm.errors import ParameterError
+from symdgm.given import positive
 from symdgm.training.capture import Recorder, obstacle, wanted
 from symdgm.training.finiteness import Finiteness
 from symdgm.training.guard import Attempt, make_guard
@@ -149,6 +150,14 @@ class Stepper:
         return bad
 
 
+STEP_OPTIONS = tuple(
+    name
+    for name, parameter in inspect.signature(Stepper).parameters.items()
+    if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+)
+"""The names of all options of a step."""
+
+
 def _holds(player: Player, trainable: Trainable) -> bool:
     """Whether the optimiser of a player has all that is trained."""
     own = {id(parameter) for parameter in player.parameters}
@@ -157,5 +166,5 @@ def _holds(player: Player, trainable: Trainable) -> bool:
 
 def _check_positive(*options: tuple[str, object]) -> None:
     for name, value in options:
-        if value is not None and not (isinstance(value, Real) and float(value) > 0):
-            raise OptionError(f"`{name}` must be a positive number, not {value!r}")
+        if value is not None:
+            positive(name, value)

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from benchmarks import __main__ as command
-from benchmarks import agreement
+from benchmarks import agreement, measuring
 from benchmarks.counting import count
 from benchmarks.measuring import Outcome, Row, alternate, build, counts_of, summarise
 from benchmarks.regression import regressions
@@ -35,8 +35,16 @@ def results(**changes):
     return Results({"processor": "one of these", "torch": "2.13"}, "wall", {"vae/1": outcome})
 
 
-def sleeper(seconds):
-    return Run(lambda: time.sleep(seconds), lambda: torch.zeros(()))
+@pytest.fixture
+def taking(monkeypatch):
+    """Runs that take so many seconds of a clock that only they move."""
+    now = [0.0]
+    monkeypatch.setitem(measuring.CLOCKS, "wall", lambda: now[0])
+
+    def run(seconds):
+        return Run(lambda: now.append(now.pop() + seconds), lambda: torch.zeros(()))
+
+    return run
 
 
 def linear(shift=0.0, scale=1.0, noise=0.0, **options):
@@ -86,18 +94,25 @@ def test_a_step_trains():
         assert all(not torch.equal(a, b) for a, b in zip(before, run.parameters, strict=True))
 
 
-def test_times_are_those_of_the_steps():
-    built, _ = build([Variant("slow", partial(sleeper, 4e-3)), Variant("fast", partial(sleeper, 1e-3))])
+def test_times_are_those_of_the_steps(taking):
+    built, _ = build([Variant("slow", partial(taking, 4e-3)), Variant("fast", partial(taking, 1e-3))])
     times = alternate([one.run.step for one in built], rounds=15, seconds=5)
     rows = summarise(times, built, [count(one.run.step) for one in built])
     assert rows["slow"].ratio == 1
-    assert rows["slow"].ms >= 4
-    assert 0.2 < rows["fast"].ratio < 0.8
-    assert rows["fast"].ms_low <= rows["fast"].ms <= rows["fast"].ms_high
+    assert rows["slow"].ms == pytest.approx(4) and rows["fast"].ms == pytest.approx(1)
+    assert rows["fast"].ratio == rows["fast"].ratio_low == pytest.approx(0.25)
+
+
+def test_quartiles_are_those_of_the_rounds():
+    built, _ = build([Variant("expert", linear), Variant("other", linear)])
+    times = [[2.0, 1.0], [1.0, 3.0], [4.0, 4.0], [1.0, 2.0], [2.0, 5.0]]
+    row = summarise(times, built, [count(one.run.loss) for one in built])["other"]
+    assert (row.ms_low, row.ms, row.ms_high) == (2000, 3000, 4000)
+    assert (row.ratio_low, row.ratio, row.ratio_high) == (1.0, 1.5, 2.5)
 
 
 def test_time_that_is_up_ends_the_measurement_after_some_rounds():
-    assert len(alternate([lambda: time.sleep(0.01)], rounds=1000, seconds=0.0)) == 7
+    assert len(alternate([lambda: None], rounds=1000, seconds=0.0)) == 7
 
 
 def test_the_clock_of_the_processor_does_not_count_waiting():

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from symdgm.data import episodes
-from symdgm.errors import DataError
+from symdgm.errors import DataError, OptionError
 
 
 def test_episodes_of_different_lengths_end_where_the_pole_falls():
@@ -53,7 +53,7 @@ def test_observations_and_actions_of_a_table():
 
 @pytest.mark.parametrize("options", [{"count": 0}, {"count": 2, "steps": 0}])
 def test_nothing_to_record(options):
-    with pytest.raises(DataError, match="there is nothing to record"):
+    with pytest.raises(OptionError, match="is 0"):
         episodes("Pendulum-v1", **options)
 
 

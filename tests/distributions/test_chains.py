@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.autograd import grad
 
+from symdgm.distributions.chains import finite
 from symdgm.distributions.chains.forward import (
     forward_algorithm,
     forward_messages,
@@ -64,6 +65,34 @@ def test_sequences_that_cannot_be_have_no_probability():
     assert log_p[1] == -math.inf and bool(log_p[0].isfinite())
     gradients = grad(log_p[0], [start, transition])
     assert all(bool(g.isfinite().all()) for g in gradients)
+
+
+@pytest.mark.parametrize("way", ["loop", "tree"])
+def test_states_that_nothing_leads_to_have_gradients(way):
+    """From left to right: the first of three states is left for good, so that its logarithm is that of 0."""
+    start, _, emission = tables(3, [2] * 10, varying=False)
+    move = torch.rand(3, 3, dtype=torch.float64).triu(1).requires_grad_()
+    never = torch.ones(3, 3).tril().bool()
+    never[2, 2] = False
+
+    def log_p(forward):
+        return forward(start, move.masked_fill(never, -math.inf), emission, [2] * 10)
+
+    messages = log_p(lambda *arguments: forward_messages(*arguments)[0][-1].logsumexp(-1))
+    found = messages if way == "loop" else log_p(tree_of_steps).logsumexp(-1)
+    gradients = grad(found.sum(), [start, move, emission])
+    assert all(bool(g.isfinite().all()) for g in gradients) and bool(gradients[1][1, 2] != 0)
+
+
+def test_what_cannot_be_has_some_path():
+    """The state that is seen last is one that nothing leads to."""
+    start, _, emission = tables(2, [2, 2], varying=False)
+    move = torch.tensor([[0.0, 1.0], [0.0, 1.0]], dtype=torch.float64).log()
+    seen = emission.detach().clone()
+    seen[2:, 1] = -math.inf
+    for paths in (finite.most_probable, finite.sampled):
+        found = torch.stack(paths((start.detach(), move, seen, [2, 2])))
+        assert found.shape == (2, 2) and set(found.flatten().tolist()) <= {0, 1}
 
 
 def test_long_sequences_of_many_states_are_stable():

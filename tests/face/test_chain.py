@@ -35,10 +35,10 @@ def hidden():
 def paths(tables, x):
     """All paths of one sequence, and the probability of each given the observations."""
     start, move, mean = tables[0].log_softmax(-1), tables[1].log_softmax(-1), tables[2]
-    found = list(itertools.product(range(3), repeat=len(x)))
+    found, move = list(itertools.product(range(3), repeat=len(x))), move.expand(max(len(x), len(move)), 3, 3)
     logs = [
         start[p[0]]
-        + sum(move[i, j] for i, j in itertools.pairwise(p))
+        + sum(move[t, i, j] for t, (i, j) in enumerate(itertools.pairwise(p), 1))
         + sum(Normal(mean[k], 1.0).log_prob(v).sum() for k, v in zip(p, x, strict=True))
         for p in found
     ]
@@ -75,6 +75,52 @@ def test_drawn_states_have_the_law_of_the_posterior(hidden):
             p = weight[same(known)].sum()
             z = (same(drawn[b, :, :length]).double().mean() - p) / (p * (1 - p) / DRAWS).sqrt()
             assert abs(z) < 4
+
+
+@pytest.fixture
+def moved():
+    """Sequences whose states move by what is given at each step."""
+    with torch.random.fork_rng():
+        seeded()
+        start, mean = torch.randn(3).double(), nn.Embedding(3, 2).double()
+        table, read = nn.Embedding(3, 3).double(), nn.Linear(1, 9).double()
+        a, x = 3 * torch.randn(4, 6, 1).double(), torch.randn(4, 6, 2).double()
+
+        def move(z, a):
+            return table(z) + read(a).unflatten(-1, (3, 3))[torch.arange(len(z)), z]
+
+        chain = sd.Chain(
+            "p(x_{1:T}|a_{1:T})",
+            sd.Categorical("p(z_1)", logits=start),
+            sd.Categorical("p(z_t|z_{t-1},a_t)", move),
+            sd.Normal("p(x_t|z_t)", lambda z: (mean(z), torch.ones(len(z), 2).double())),
+        )
+        moves = table.weight.detach() + read(a).detach().unflatten(-1, (3, 3))
+        yield chain, start, moves, mean.weight.detach(), {"x": x, "a": a, "T": LENGTHS}
+
+
+def test_states_that_move_by_what_is_given_at_each_step(moved):
+    chain, start, moves, mean, data = moved
+    smooth, best = chain.smooth(**data), chain.most_probable(**data)
+    for b, length in enumerate(LENGTHS.tolist()):
+        known, weight = paths((start, moves[b], mean), data["x"][b, :length])
+        shares = torch.stack([(weight[:, None] * (known == k)).sum(0) for k in range(3)], -1)
+        torch.testing.assert_close(smooth.probs[b, :length], shares)
+        assert best[b, :length].tolist() == known[weight.argmax()].tolist()
+
+
+def test_drawn_states_move_by_what_is_given_at_each_step(moved):
+    """The most probable states of neighbouring steps: |z| < 4 for each of the five pairs."""
+    chain, start, moves, mean, data = moved
+    seeded(1)
+    drawn = chain.sample(**{name: value[1:2].repeat_interleave(DRAWS, 0) for name, value in data.items()})
+    known, weight = paths((start, moves[1], mean), data["x"][1])
+    for t in range(5):
+        pairs = 3 * known[:, t] + known[:, t + 1]
+        shares = torch.zeros(9).double().index_add(0, pairs, weight)
+        p, pair = shares.max(0)
+        share = (3 * drawn[:, t] + drawn[:, t + 1] == pair).double().mean()
+        assert abs(share - p) < 4 * (p * (1 - p) / DRAWS).sqrt()
 
 
 def test_sequences_of_one_length_need_no_lengths(hidden):

@@ -179,6 +179,18 @@ def test_what_is_kept_and_not_read_has_no_gradient(keep):
     assert carried.programs
 
 
+def test_a_gradient_that_two_values_share_is_left_as_it_is():
+    """A sum hands one and the same tensor to both of its terms."""
+    network, found = Gated(), []
+    for loop in (Carried(), plainly):
+        (start,), given = inputs()
+        torch.manual_seed(2)
+        now, _, loc, _ = loop(drawing(network), COUNTS, [start.expand(COUNTS[0], -1)], given)
+        loss = (now + loc).square().sum()
+        found.append([torch.autograd.grad(loss, [start, *given, *network.parameters()], allow_unused=True)])
+    agree([[g for g in found[0][0] if g is not None]], [[g for g in found[1][0] if g is not None]])
+
+
 @pytest.mark.parametrize("cell", [nn.GRUCell(HIDDEN, LATENT), nn.RNNCell(HIDDEN, LATENT)])
 def test_cells(cell):
     cell = cell.to(torch.float64)
@@ -268,9 +280,26 @@ def test_what_cannot_be_recorded_runs_as_it_is(why):
     assert_same(drawing(REFUSED[why]), [], why)
 
 
-def test_rows_of_a_step_may_depend_on_each_other():
-    carried = Carried()
-    agree(outcome(carried, drawing(joining), []), outcome(plainly, drawing(joining), []))
+JOINED: dict[str, Call] = {
+    "mean": joining,
+    "softmax": lambda z, h: (z + h.softmax(0)[:, :LATENT], softplus(z).log_softmax(0).exp()),
+    "rows as columns": lambda z, h: (z + h.reshape(HIDDEN, -1).t()[:, :LATENT], softplus(z)),
+    "columns as rows": lambda z, h: (z + h.t().reshape(-1, HIDDEN)[:, :LATENT], softplus(z)),
+    "sorted": lambda z, h: (z + h.sort(0).values[:, :LATENT], softplus(z)),
+    "cumulated": lambda z, h: (z + h.cumsum(0)[:, :LATENT], softplus(z)),
+    "turned": lambda z, h: (z + h.flip(0)[:, :LATENT], softplus(z.flip(0))),
+    "products": lambda z, h: (z + (h @ h.t() @ h)[:, :LATENT], softplus((z @ z.t()).sum(1, True) + z)),
+    "sum of squares": lambda z, h: (z * h.square().sum().sqrt(), softplus(z + z.square().sum())),
+    "side by side": lambda z, h: (z + torch.cat([h, h])[::2, :LATENT], softplus(z)),
+}
+
+
+@pytest.mark.parametrize("how", JOINED)
+def test_rows_of_a_step_may_depend_on_each_other(how):
+    step, carried = drawing(JOINED[how]), Carried()
+    wanted = outcome(plainly, step, [])
+    for _ in range(2):
+        agree(outcome(carried, step, []), wanted)
 
 
 def test_a_network_that_counts_its_calls():

@@ -133,6 +133,16 @@ def test_an_error_is_that_of_plain_pytorch() -> None:
         model.train_step(x=X[:, :4])
 
 
+def test_the_callers_tensors_are_not_marked() -> None:
+    double = torch.compile(lambda x: 2 * x, backend="aot_eager")
+    model, data = vae(compile="aot_eager"), X.clone()
+    double(data)
+    for _ in range(3):
+        model.train_step(x=data)
+    double(data)
+    assert graphs() == 2 and not vars(data)
+
+
 def test_an_unknown_value_is_refused() -> None:
     with pytest.raises(OptionError, match="`compile` is 3"):
         vae(compile=3)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
 from torch import nn
@@ -151,12 +149,15 @@ def test_what_is_not_row_by_row_is_left_as_it_is(last):
 
 def test_a_smaller_batch_takes_more_draws_at_a_time():
     objective, dec = normal(samples=50, memory_budget=40_000)
-    objective(x=X)
-    dec.most = 0
-    objective(x=X[:4])
-    first = dec.most
-    assert len(objective.runner.programs) == 1 and 0 < first <= 50 * 4
-    assert math.isfinite(objective(x=X[:2]).item())
+    rows = []
+    for batch in (8, 4, 2):
+        objective(x=X[:batch])
+        dec.most = 0
+        objective(x=X[:batch])
+        rows.append(dec.most)
+    assert len(objective.runner.programs) == 1 and rows[0] < 50 * 2
+    assert rows[1] // 4 >= 2 * (rows[0] // 8) and rows[2] // 2 >= 2 * (rows[1] // 4)
+    assert all(rows[0] / 2 < later <= 1.5 * rows[0] for later in rows[1:])
 
 
 def test_a_model_trains_within_a_budget():

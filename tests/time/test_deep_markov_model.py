@@ -6,6 +6,8 @@ import pytest
 import torch
 from time_models import DMM, WAYS, calls, data, noise_of, same, spoiled
 
+import symdgm as sd
+
 LENGTHS = {
     "none given": None,
     "equal": [6, 6, 6, 6],
@@ -59,11 +61,36 @@ def test_modules_over_whole_sequences_run_forward_and_backward(recurrent, backwa
     same(found, wanted(model, x, lengths).mean(), model.parameters)
 
 
+@pytest.mark.parametrize(
+    ("recurrent", "options"),
+    [("RNN", {"nonlinearity": "relu"}), *((name, {"bias": False}) for name in ("RNN", "GRU", "LSTM"))],
+)
+def test_modules_with_other_steps(recurrent, options):
+    model, x, lengths = DMM(recurrent, **options), data(), [3, 6, 1, 4]
+    found = evaluate(model.objective(), x, lengths)
+    same(found, wanted(model, x, lengths).mean(), model.parameters)
+
+
+def test_hooks_of_a_module_over_whole_sequences_are_called():
+    model, x, lengths = DMM(), data(), [3, 6, 1, 4]
+    model.recurrent.register_forward_hook(lambda module, given, found: (2 * found[0], found[1]))
+    found = evaluate(model.objective(), x, lengths)
+    same(found, wanted(model, x, lengths).mean(), model.parameters)
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_nan_beyond_the_lengths_does_no_harm(way):
     model, x, lengths = DMM(), data(), [3, 6, 1, 4]
     found = evaluate(model.objective(way), spoiled(x, lengths), lengths)
     same(found, wanted(model, x, lengths).mean(), model.parameters)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_path_begins_at_a_number(way):
+    model, x, lengths = DMM(), data(), [3, 6, 1, 4]
+    model.start.data.fill_(0.7)
+    found = evaluate(sd.Objective(WAYS[way], *model.factors, z_0=0.7, z=2), x, lengths)
+    same(found, wanted(model, x, lengths).mean(), model.parameters[:-1])
 
 
 def test_what_lies_beyond_a_length_has_no_gradient():

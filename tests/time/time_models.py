@@ -64,11 +64,16 @@ class DMM:
     """A deep Markov model with an inference network over h_t, which reads x backward or forward in time."""
 
     def __init__(
-        self, recurrent: str = "GRU", *, backward: bool = True, dtype: torch.dtype = torch.float64
+        self,
+        recurrent: str = "GRU",
+        *,
+        backward: bool = True,
+        dtype: torch.dtype = torch.float64,
+        **options: object,
     ) -> None:
         torch.manual_seed(0)
         self.combine, self.transition, self.emit = Gaussian(Z + H, Z), Gaussian(Z, Z), Counted(Z, X)
-        self.recurrent = getattr(nn, recurrent)(X, H, batch_first=True)
+        self.recurrent = getattr(nn, recurrent)(X, H, batch_first=True, **options)
         self.start = nn.Parameter(torch.randn(Z))
         self.backward = backward
         for part in (self.combine, self.transition, self.emit, self.recurrent):

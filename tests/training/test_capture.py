@@ -26,14 +26,14 @@ def player(**options):
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "device", "words"),
+    ("device", "words"),
     [
-        (None, CPU, "the parameters are on `cpu`, and only a CUDA device has graphs"),
-        (None, CUDA, "the parameters are on several devices"),
+        (CPU, "the parameters are on `cpu`, and only a CUDA device has graphs"),
+        (CUDA, "the parameters are on several devices"),
     ],
 )
-def test_what_stands_in_the_way(optimizer, device, words):
-    assert words in obstacle([player(optimizer=optimizer)], device)
+def test_what_stands_in_the_way(device, words):
+    assert words in obstacle([player()], device)
 
 
 @needs_gpu

@@ -77,12 +77,16 @@ def _sequence(writer: Writer) -> str:
 def emit_steps(writer: Writer, node: PlanNode) -> Operand:
     """An observed sequence, step by step; what lies beyond a length is left out."""
     x = writer.operands[node.args[0]]
-    steps = layout(writer)
-    text = f"{x.text}.transpose(0, 1).flatten(0, 1)"
-    if steps.order:
-        text = f"{x.text}[{steps.order}].transpose(0, 1)[{steps.valid}]"
-    named = writer.named(f"{node.args[0].word()}_t", Operand(text), node.origin)
+    named = writer.named(f"{node.args[0].word()}_t", Operand(unpadded(writer, x.text)), node.origin)
     return Operand(named.text, ATOM, (STEPS,), x.rank - 1)
+
+
+def unpadded(writer: Writer, sequences: str) -> str:
+    """The steps of ``[batch, time, *event]`` by name, without what lies beyond a length."""
+    steps = layout(writer)
+    if not steps.order:
+        return f"{sequences}.transpose(0, 1).flatten(0, 1)"
+    return f"{sequences}[{steps.order}].transpose(0, 1)[{steps.valid}]"
 
 
 def emit_time(writer: Writer, node: PlanNode) -> Operand:

@@ -14,7 +14,7 @@ from symdgm.lowering.networks import run_call
 from symdgm.lowering.operands import ATOM, STEPS, Operand
 from symdgm.lowering.plan import PlanNode
 from symdgm.lowering.time.cells import emit_cell, is_cell
-from symdgm.lowering.time.layout import layout, padded
+from symdgm.lowering.time.layout import layout, padded, unpadded
 from symdgm.lowering.time.sequences import FUSED
 
 if TYPE_CHECKING:
@@ -45,10 +45,8 @@ def emit_sequence(writer: Writer, node: PlanNode) -> Operand:
     hidden = writer.script.names.fresh(_spelled(sequence))
     writer.script.values[hidden] = found
     writer.script.record(f"{hidden} = {text}", (hidden,), node.origin)
-    flat = f"{hidden}.transpose(0, 1).flatten(0, 1)"
-    if steps.order:
-        flat = f"{hidden}[{steps.order}].transpose(0, 1)[{steps.valid}]"
-    return writer.named(f"{hidden}_t", Operand(flat, ATOM, (STEPS,), found.dim() - 2), node.origin)
+    flat = Operand(unpadded(writer, hidden), ATOM, (STEPS,), found.dim() - 2)
+    return writer.named(f"{hidden}_t", flat, node.origin)
 
 
 def _takes_lengths(call: object) -> bool:

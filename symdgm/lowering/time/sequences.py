@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from symdgm.lowering.lower import Lowering, Scope
 
 FUSED = (nn.RNN, nn.GRU, nn.LSTM)
-"""Modules that run over whole sequences at once."""
+"""Modules that keep a state of their own, so that they run over whole sequences at once."""
 
 UNREAD = "unread"
 """Marks an earlier step in a sum that begins so late that nothing reads what stands before the first."""

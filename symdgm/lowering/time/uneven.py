@@ -85,7 +85,8 @@ def uneven(writer: Writer) -> Uneven:
             axes[name] = (0, 1) if variable in writer.frozen.bound.sequences else (0,)
     objects = (name for name in (*made, *writer.used) if _is_object(values[name]))
     masks = (name for name in made if _is_place(v := values[name]) and v.dtype == torch.bool)
-    return Uneven(frozenset(objects), frozenset(masks), axes)
+    varying = {name: places for name, places in axes.items() if places}
+    return Uneven(frozenset(objects), frozenset(masks), varying)
 
 
 def _is_object(value: object) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from symdgm.runtime.carried.recording import Operation, Recorder, Ref, Refused, leaves, map_leaves
+from symdgm.runtime.carried.recording import Operation, Recorder, Refused, leaves, map_leaves
 
 
 class Step(Protocol):
@@ -227,8 +227,3 @@ def counted(value: Any, rows: int) -> Any:
 def has_rows(value: Any) -> bool:
     """Whether arguments count rows."""
     return any(isinstance(leaf, Rows) for leaf in leaves(value))
-
-
-def refs(value: Any) -> list[int]:
-    """The values among arguments."""
-    return [leaf.index for leaf in leaves(value) if isinstance(leaf, Ref)]
