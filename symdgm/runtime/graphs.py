@@ -17,7 +17,7 @@ from symdgm.lowering import FUNCTION, Emission, Statement, Uneven, function_text
 from symdgm.lowering.naming import Names
 from symdgm.lowering.time.uneven import changed_by_loops, loaded
 from symdgm.runtime.compiling import Compiled, without_effect
-from symdgm.runtime.functions import function
+from symdgm.runtime.programs import defined
 
 FEWEST = 2
 """Statements from which on a graph is worth its call; those that put terms together do not count."""
@@ -34,17 +34,14 @@ class Graphs:
     Args:
         statements: of the function.
         given: the names of its arguments.
-        data: those of them that are observed.
         uneven: what differs from batch to batch.
     """
 
-    def __init__(
-        self, statements: Sequence[Statement], given: Sequence[str], data: Collection[str], uneven: Uneven
-    ) -> None:
+    def __init__(self, statements: Sequence[Statement], given: Sequence[str], uneven: Uneven) -> None:
         self.texts: dict[str, str] = {}
         self._uneven = uneven
         self._names = Names([*given, *(n for s in statements for n in (*s.names, *loaded(s.text)))])
-        self.statements = _still(statements, data)
+        self.statements = _still(statements, uneven.data)
         self._known = dict.fromkeys([*given, *(n for s in self.statements for n in s.names)])
         rest = [s for s in statements if s not in self.statements]
         for python, group in groupby(rest, uneven.is_python):
@@ -66,31 +63,31 @@ class Graphs:
     def compiled(self, backend: str) -> dict[str, Compiled[tuple[Any, ...]]]:
         """Each graph by name."""
         return {
-            name: Compiled(function(text, name=name), backend, self._uneven.axes)
+            name: Compiled(defined(text, name=name), backend, self._uneven.axes)
             for name, text in self.texts.items()
         }
 
 
 def in_graphs(
-    emission: Emission, data: Collection[str], docstring: str, backend: str, helpers: Mapping[str, Any]
+    emission: Emission, docstring: str, backend: str, helpers: Mapping[str, Any]
 ) -> Callable[..., Any] | None:
     """The function of an emission with graphs in it, or None where there is none to be made.
 
     Args:
         emission: of an objective over sequences.
-        data: which of its arguments are observed.
         docstring: one line about the function.
         backend: of `torch.compile`.
         helpers: what takes the place of helpers of generated code.
     """
     given = emission.inputs
-    graphs = Graphs(emission.statements, given, data, emission.uneven)
+    graphs = Graphs(emission.statements, given, emission.uneven)
     if not graphs.texts:
         without_effect("nothing lies between what goes from step to step")
         return None
-    first, others = [n for n in given if n in data], [n for n in given if n not in data]
+    first = [n for n in given if n in emission.uneven.data]
+    others = [n for n in given if n not in first]
     text = function_text(FUNCTION, docstring, first, others, graphs.statements, ", ".join(RESULT))
-    return function(text, {**helpers, **graphs.compiled(backend)})
+    return defined(text, {**helpers, **graphs.compiled(backend)})
 
 
 def _still(statements: Sequence[Statement], data: Collection[str]) -> list[Statement]:

@@ -31,11 +31,13 @@ class Uneven:
         objects: how many sequences have each time, lists that a loop fills, its steps, recurrent networks.
         masks: truth values; so many as are true is the size of what they pick.
         axes: a tensor → those of its axes that have another length for other data.
+        data: what is observed.
     """
 
     objects: frozenset[str]
     masks: frozenset[str]
     axes: Mapping[str, tuple[int, ...]]
+    data: frozenset[str]
 
     def is_python(self, statement: Statement) -> bool:
         """Whether Python decides what a statement does: a graph of it would hold for one batch only."""
@@ -86,7 +88,7 @@ def uneven(writer: Writer) -> Uneven:
     objects = (name for name in (*made, *writer.used) if _is_object(values[name]))
     masks = (name for name in made if _is_place(v := values[name]) and v.dtype == torch.bool)
     varying = {name: places for name, places in axes.items() if places}
-    return Uneven(frozenset(objects), frozenset(masks), varying)
+    return Uneven(frozenset(objects), frozenset(masks), varying, frozenset(writer.positional))
 
 
 def _is_object(value: object) -> bool:
