@@ -22,6 +22,7 @@ from symdgm.lowering import (
     function_text,
     unshare,
 )
+from symdgm.lowering.time.cells import is_as_written, recurrent
 from symdgm.runtime.carried import Carried
 from symdgm.runtime.compiling import Compiled
 from symdgm.runtime.graphs import in_graphs
@@ -66,6 +67,7 @@ class Runner:
         self.frozen, self.names = frozen, names
         self.docstring, self.anchor = docstring, anchor
         self.sharing, self.backend, self.precision, self.budget = sharing, backend, precision, budget
+        self._recurrent = recurrent(s.call for s in frozen.sources.values())
         self._narrowed: dict[tuple[str, torch.dtype], Narrowed] = {}
         self.programs = Programs()
         self.latest: dict[Output, Program] = {}
@@ -132,13 +134,12 @@ class Runner:
         """
         size = next((len(v) for v in data.values()), n)
         events = ((k, self._event(k, v), v.dtype, v.device) for k, v in data.items())
-        return (output, size == 1, surrounding(self._device(data)), *events)
+        around, written = surrounding(self._device(data)), map(is_as_written, self._recurrent)
+        return (output, size == 1, around, *written, *events)
 
-    def _key(
-        self, data: Mapping[str, Tensor], output: Output, n: int, around: torch.dtype | None
-    ) -> Hashable:
+    def _key(self, data: Mapping[str, Tensor], output: Output, n: int, around: object) -> Hashable:
         """The same, for an autocast around; that of the last call is not made again."""
-        exactly = output, n, around, kinds(data)
+        exactly = output, n, around, kinds(data), *map(is_as_written, self._recurrent)
         known, key = self._usual
         if exactly != known:
             key = self.key(data, output, n)
