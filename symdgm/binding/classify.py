@@ -20,6 +20,7 @@ from symdgm.binding.unsupported import LAWS
 from symdgm.distributions import Deterministic, Distribution, Joint
 from symdgm.errors import NameResolutionError, OptionError, nearest
 from symdgm.expressions.applications import Apply, Density
+from symdgm.expressions.depth import nodes
 from symdgm.expressions.expectations import Binder
 from symdgm.expressions.names import Subscripted, base, spelled
 from symdgm.expressions.scope import free_names, heads
@@ -131,7 +132,7 @@ def _parts(distribution: Distribution) -> Sequence[Distribution]:
 
 def _drawn_in_place(expressions: Iterable[Basic]) -> set[Basic]:
     """The variables of laws that are written in place, ``eps`` of ``eps ~ N(0, I)``."""
-    laws = [b for e in expressions for b in e.atoms(Binder) if isinstance(b.law, Apply | Density)]
+    laws = [b for e in expressions for b in nodes(e, Binder) if isinstance(b.law, Apply | Density)]
     return {v for b in laws if spelled(b.law.args[0]) in LAWS for v in (*b.variables, *values_of(b.law))}
 
 
