@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sympy import Basic, Tuple, preorder_traversal
 
-from symdgm.binding.environment import Environment
+from symdgm.binding.environment import Environment, listing
 from symdgm.binding.factors import ATOMS, Factor, Match, values_of
 from symdgm.binding.joint_draws import factors_at
 from symdgm.binding.paths import Path, first_factor, path_of, sequence_factor, step_factor, timeline
@@ -126,13 +126,14 @@ def _refuse_before_the_first(
 ) -> None:
     """Refuse a draw of the step before the first, of which nothing is known."""
     time, bounds = timeline(environment), span(index)
-    for factor, values in drawn if bounds is not None else ():
+    first = 1 if bounds is None else bounds[0]
+    for factor, values in drawn:
         for value in values:
-            before = bounds is not None and bounds[0] + (time.offset(value) or 0) < 1
+            before = first + (time.offset(value) or 0) < 1
             if before and time.initial.get(base(value)) is None and first_factor(environment, factor) is None:
                 name = base(value)
                 raise NameResolutionError(
-                    f"`{value}` is drawn where `{time.index}` is {bounds[0]}, but `{name}` has no such step",
+                    f"`{value}` is drawn where `{time.index}` is {first}, but `{name}` has no such step",
                     hint=f"bind `{name}_0=0.0`, or a tensor of its event shape, or begin the sum later",
                 )
 
@@ -187,6 +188,23 @@ def earlier_step(environment: Environment, law: Basic) -> Basic:
     path = path_of(environment, [factor])
     alone = isinstance(path.factor, Path) and path.factor.steps == (factor,)
     return path.node if alone and all(base(g) != sequence for g in factor.givens) else law
+
+
+def refuse_marginal(environment: Environment, node: Basic, law: Basic) -> None:
+    """Refuse the density of a step alone whose law is that of the path, ``log q(z_t|x_{1:T})``.
+
+    Raises:
+        NotSupportedError: it says so.
+    """
+    time = environment.time
+    if time is None or not isinstance(node, Apply | Density) or not isinstance(law, Apply | Density):
+        return
+    if any(map(time.is_range, values_of(law))) and not any(map(time.is_range, values_of(node))):
+        raise NotSupportedError(
+            f"`{node}` is a marginal of `{law}`, whose density is not known",
+            hint="write a law of a step given the step before; bound: "
+            f"{listing(environment.named(law.args[0]))}",
+        )
 
 
 def _of_step(environment: Environment, variable: Basic, head: Basic) -> list[Match]:
