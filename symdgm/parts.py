@@ -80,13 +80,15 @@ def put_in_mode(module: nn.Module, training: bool) -> None:
 
     Asking costs a fifth of setting, which every step would do for nothing.
     """
-    stack: list[nn.Module | None] = [module]
-    while stack:
-        one = stack.pop()
+    if module.training is not training or not _are_in_mode(module, training):
+        module.train(training)
+
+
+def _are_in_mode(module: nn.Module, training: bool) -> bool:
+    """Whether all modules within one are."""
+    for one in module._modules.values():
         if one is None:
             continue
-        if one.training is not training:
-            module.train(training)
-            return
-        if one._modules:
-            stack.extend(one._modules.values())
+        if one.training is not training or (one._modules and not _are_in_mode(one, training)):
+            return False
+    return True

@@ -126,14 +126,15 @@ def _refuse_before_the_first(
 ) -> None:
     """Refuse a draw of the step before the first, of which nothing is known."""
     time, bounds = timeline(environment), span(index)
-    first = 1 if bounds is None else bounds[0]
+    if bounds is None:
+        return
     for factor, values in drawn:
         for value in values:
-            before = first + (time.offset(value) or 0) < 1
+            before = bounds[0] + (time.offset(value) or 0) < 1
             if before and time.initial.get(base(value)) is None and first_factor(environment, factor) is None:
                 name = base(value)
                 raise NameResolutionError(
-                    f"`{value}` is drawn where `{time.index}` is {first}, but `{name}` has no such step",
+                    f"`{value}` is drawn where `{time.index}` is {bounds[0]}, but `{name}` has no such step",
                     hint=f"bind `{name}_0=0.0`, or a tensor of its event shape, or begin the sum later",
                 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from typing import Any, final
 
 import torch
@@ -68,7 +69,10 @@ def full_precision(device: str) -> AbstractContextManager[object]:
 
 def _is_on(device: str) -> bool:
     """Whether a `torch.autocast` is around; kinds without one, such as ``meta``, would be an error."""
-    return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+    return _is_available(device) and torch.is_autocast_enabled(device)
+
+
+_is_available = cache(torch.amp.is_autocast_available)
 
 
 def _device(values: tuple[Any, ...], named: Mapping[str, Any]) -> str:

@@ -35,7 +35,7 @@ class Finiteness:
 
     def __init__(self, device: torch.device) -> None:
         self._found = torch.zeros((), device=device)
-        self._device, self._takes = self._found.device, device.type in ONE_CALL
+        self._together = self._found.device if device.type in ONE_CALL else None
         self._one = torch.ones((), device=device)
 
     def __call__(self, gradients: Sequence[Tensor]) -> Tensor:
@@ -43,17 +43,16 @@ class Finiteness:
         self._found.zero_()
         together = []
         for gradient in gradients:
-            if not self._in_one_call(gradient):
+            # Complex and sparse ones, and those elsewhere, are not taken in one call.
+            if gradient.device != self._together or not (
+                gradient.is_floating_point() and gradient.layout is torch.strided
+            ):
                 self._found.logical_or_(~torch.isfinite(gradient.sum()).to(self._found.device))
             elif gradient.numel() < LARGE or not _is_plainly_finite(gradient):
                 together.append(gradient)
         if together:
             torch._amp_foreach_non_finite_check_and_unscale_(together, self._found, self._one)
         return self._found
-
-    def _in_one_call(self, gradient: Tensor) -> bool:
-        plain = gradient.layout is torch.strided and gradient.is_floating_point()
-        return plain and self._takes and gradient.device == self._device
 
 
 def _is_plainly_finite(gradient: Tensor) -> bool:

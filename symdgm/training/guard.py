@@ -21,7 +21,7 @@ PENDING = 64
 """Steps whose flags an accelerator keeps at most before the host looks at them; their batches stay alive."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)
 class Attempt:
     """All that is needed to make one evaluation again: who, on what, with which noise.
 

@@ -41,12 +41,14 @@ class Update:
             if plain and optimizer.state:
                 self._lay_out([state for p in group["params"] if (state := optimizer.state.get(p))])
 
-    @torch.no_grad()
     def _step(self, group: dict[str, Any]) -> bool:
         """Steps if all parameters have a gradient, and a state, which the optimiser makes the first time."""
         parameters, known = group["params"], self._optimizer.state
         gradients = [p.grad for p in parameters]
-        if any(g is None or g.is_sparse or g.is_complex() for g in gradients) or len(known) != len(gradients):
+        for gradient in gradients:
+            if gradient is None or gradient.is_sparse or gradient.is_complex():
+                return False
+        if len(known) != len(gradients):
             return False
         states = [known[p] for p in parameters]
         if not all(states):
@@ -55,12 +57,14 @@ class Update:
         flag = vars(self._optimizer).get("found_inf")
         if flag is None and _is_one_kind(parameters):
             self._count(states)
-            kernel(parameters, gradients, *moments, [], [*self._places], **_options(group))
+            with torch.no_grad():
+                kernel(parameters, gradients, *moments, [], [*self._places], **_options(group))
             return True
         steps = [state["step"] for state in states]
         scale = vars(self._optimizer).get("grad_scale")
         wanted = {"fused": True, "grad_scale": scale, "found_inf": flag, **_options(group)}
-        adam(parameters, gradients, *moments, [], steps, **wanted)
+        with torch.no_grad():
+            adam(parameters, gradients, *moments, [], steps, **wanted)
         return True
 
     def _count(self, states: list[dict[str, Any]]) -> None:

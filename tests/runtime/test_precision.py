@@ -109,6 +109,19 @@ def test_training_in_half_precision_reaches_the_same():
     assert ends[0] - ends[1] == pytest.approx(0, abs=0.01 * abs(ends[0]))
 
 
+def test_products_outside_of_networks_are_in_full():
+    objective = sd.Objective(
+        "log p(x_{1:T})",
+        sd.LinearNormal("p(z_t|z_{t-1})", 0.9 * torch.eye(2), scale=0.5),
+        sd.LinearNormal("p(x_t|z_t)", torch.ones(3, 2) / 3, scale=0.7),
+        sd.Normal("p(z_1)", loc=0.3, scale=1.0, event_shape=2),
+    )
+    x = torch.rand(4, 5, 3, generator=torch.Generator().manual_seed(0))
+    plain = objective(x=x)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(objective(x=x), plain)
+
+
 def test_what_is_no_precision_is_refused():
     with pytest.raises(OptionError, match="`precision` is 'float16'"):
         vae(precision="float16")

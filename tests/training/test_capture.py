@@ -159,6 +159,12 @@ def test_a_snapshot_brings_everything_back():
     assert max(differences(before, first, Snapshot.take(model, one, [flag])).values()) > 0.1
 
 
+def test_what_only_one_of_two_steps_changes_is_a_difference():
+    still, moved = (Snapshot({}, {"w": torch.full((4,), v)}) for v in (1.0, 1.5))
+    assert differences(still, still, moved) == {"w": 1.0}
+    assert differences(still, still, still) == {"w": 0.0}
+
+
 class Encoder(nn.Module):
     def __init__(self):
         super().__init__()
