@@ -75,6 +75,16 @@ def networks_of(bound: Bound) -> Shelf:
     return Shelf({**networks, **bound.environment.tables})
 
 
+def written_elsewhere(module: nn.Module) -> tuple[nn.Module, ...]:
+    """The modules within one that are neither torch's nor of this package."""
+    return tuple(m for m in module.modules() if type(m).__module__.split(".")[0] not in ("torch", "symdgm"))
+
+
+def numbers_of(modules: Iterable[nn.Module]) -> tuple[object, ...]:
+    """The numbers and words that modules keep as attributes, such as ``self.temperature = 0.5``."""
+    return tuple(v for m in modules for v in vars(m).values() if type(v) in (float, int, bool, str))
+
+
 def put_in_mode(module: nn.Module, training: bool) -> None:
     """Put a module and all within it into training (or evaluation) mode, if one of them is not in it.
 

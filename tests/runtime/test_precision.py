@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,18 @@ def vae(**options):
 def loss(model, **data):
     torch.manual_seed(1)
     return model.loss(**data)
+
+
+def test_steps_within_one_autocast_use_the_weights_of_now():
+    """Autocast keeps what it cast until its end, which must not outlive a step."""
+    found = []
+    for around in (nullcontext(), torch.autocast("cpu", torch.bfloat16)):
+        model, dec = vae(precision="bfloat16")
+        torch.manual_seed(1)
+        with around:
+            dec(torch.ones(1, 8))
+            found.append([model.train_step(x=X).loss.item() for _ in range(3)])
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("way", ["option", "around"])
