@@ -495,7 +495,20 @@ def noisy(network: Gated):
     return step
 
 
-@pytest.mark.parametrize("steps", [drawing, noisy])
+def stopped(network: Gated):
+    """A step of which a part has no gradient."""
+
+    def step(count: int, z: Tensor, h: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        with torch.no_grad():
+            gate = torch.sigmoid(network.gate(z))
+        loc, scale = network(z, h)
+        now = drawn(loc * gate, scale)
+        return [now], [now, loc, scale]
+
+    return step
+
+
+@pytest.mark.parametrize("steps", [drawing, noisy, stopped])
 def test_second_derivatives(steps):
     network, carried = Gated(), Carried()
     found = []

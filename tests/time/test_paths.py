@@ -90,6 +90,31 @@ def test_states_inside_the_path():
     assert count() == [6, 1, 6, 1]
 
 
+class Normed(nn.Module):
+    """A law whose mean is normalised over the batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.law, self.norm = Gaussian(6, 2), nn.BatchNorm1d(2)
+
+    def forward(self, *values):
+        mean, scale = self.law(*values)
+        return self.norm(mean), scale
+
+
+def test_running_statistics_count_every_step_once():
+    infer = Normed().double()
+    factors = [
+        sd.Normal("q(z_t|z_{t-1},x_t)", infer),
+        sd.Normal("p(z_t|z_{t-1})", Gaussian(2, 2).double()),
+        sd.Bernoulli("p(x_t|z_t)", Counted(2, 4).double()),
+    ]
+    objective = sd.Objective(WHOLE, *factors, z_0=0.0, z=2)
+    for times in (1, 2, 3):
+        objective(x=data())
+        assert int(infer.norm.num_batches_tracked) == 6 * times
+
+
 @pytest.mark.parametrize("batch_first", [True, False])
 @pytest.mark.parametrize("kind", [nn.RNN, nn.GRU])
 @pytest.mark.parametrize("order", ["x_t,z_t,h_{t-1}", "h_{t-1},x_t,z_t"])
