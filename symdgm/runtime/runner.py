@@ -191,7 +191,7 @@ class Runner:
         self, key: Hashable, data: Mapping[str, Tensor], n: int, output: Output
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The same within a budget of memory: the function is made on two examples."""
-        with undone(self.frozen, self._device(data)):
+        with undone(self.frozen, self._like(data)):
             emission = self._emitted({name: v[:2] for name, v in data.items()}, min(n, 2), output)
             program = self._keep(key, output, emission, emission.text)
             values = {**environment(), **self.arguments(program, data, n)}
