@@ -12,7 +12,10 @@ from typing import Any, final
 
 from torch import Tensor
 
+from symdgm.binding import Bound
+from symdgm.binding.observations import check_kinds
 from symdgm.caches import CacheInfo, register
+from symdgm.errors import ShapeError, SupportError
 from symdgm.lowering import FUNCTION, LabelRange, ParameterRange, Statement, compiled
 
 MAX_PROGRAMS = 32
@@ -51,6 +54,28 @@ class Program:
     def parts(self) -> tuple[tuple[str, str, str], ...]:
         """Identifier, kind and name of each argument: ``("x", "data", "x")``."""
         return tuple((identifier, *parted(what)) for identifier, what in self.inputs)
+
+    def explain(
+        self, bound: Bound, data: Mapping[str, Tensor], like: Tensor | None, error: Exception
+    ) -> None:
+        """Raise what is wrong with the data, if that is why PyTorch failed.
+
+        After such a failure on an accelerator nothing can be read back, so only the CPU's labels are seen.
+
+        Raises:
+            ShapeError: a dtype or a device that the networks do not have any more.
+            SupportError: a class that the parameters do not have.
+        """
+        try:
+            check_kinds(bound.environment, data, like)
+        except ShapeError as found:
+            raise found from error
+        for labels in self.labels:
+            if data[labels.variable].is_cpu:
+                try:
+                    labels.check(data[labels.variable])
+                except SupportError as found:
+                    raise (bound.point(found, labels.origin) if labels.origin else found) from error
 
 
 @final
