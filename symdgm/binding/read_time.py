@@ -126,9 +126,11 @@ def _refuse_before_the_first(
 ) -> None:
     """Refuse a draw of the step before the first, of which nothing is known."""
     time, bounds = timeline(environment), span(index)
-    for factor, values in drawn if bounds is not None else ():
+    if bounds is None:
+        return
+    for factor, values in drawn:
         for value in values:
-            before = bounds is not None and bounds[0] + (time.offset(value) or 0) < 1
+            before = bounds[0] + (time.offset(value) or 0) < 1
             if before and time.initial.get(base(value)) is None and first_factor(environment, factor) is None:
                 name = base(value)
                 raise NameResolutionError(

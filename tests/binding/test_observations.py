@@ -59,9 +59,7 @@ def test_networks_that_were_moved_after_good_data(step: str) -> None:
     for _ in range(2):
         getattr(model, step)({"x": X})
     model.double()
-    with pytest.raises(
-        ShapeError, match=r"`x` has the dtype .*, but the networks have"
-    ):
+    with pytest.raises(ShapeError, match=r"`x` has the dtype .*, but the networks have"):
         getattr(model, step)({"x": X})
 
 
