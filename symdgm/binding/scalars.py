@@ -50,7 +50,8 @@ class Scalars(MutableMapping[str, float | Tensor]):
         self._values: dict[str, float | Tensor] = {}
         self._schedules: dict[str, Schedule] = {}
         self._tensors: dict[str, tuple[float, Tensor]] = {}
-        self._pins: dict[tuple[str, torch.dtype, torch.device], tuple[float, Tensor]] = {}
+        self._pins: dict[tuple[str, torch.dtype, torch.device], Tensor] = {}
+        self._filled: dict[int, float] = {}
         self._pinning = False
         self._step = 0
         for name, value in values.items():
@@ -65,14 +66,15 @@ class Scalars(MutableMapping[str, float | Tensor]):
     def tensor(self, name: str, like: Tensor) -> Tensor:
         """A scalar as a 0-d tensor of the dtype and device of ``like``; a bound tensor as it is."""
         value = self._values[name]
+        if self._pinning and not self._stays(name, like.device):
+            return self._pin(name, like)
         if isinstance(value, Tensor):
             return value
-        if self._pinning:
-            return self._pin(name, value, like)
         known = self._tensors.get(name)
         if known is not None and _fits(known, value, like):
             return known[1]
-        made = torch.tensor(value, dtype=like.dtype, device=like.device)
+        # Filled on its device: a copy from the host would wait for it.
+        made = torch.full((), value, dtype=like.dtype, device=like.device)
         self._tensors[name] = (value, made)
         return made
 
@@ -85,28 +87,47 @@ class Scalars(MutableMapping[str, float | Tensor]):
         finally:
             self._pinning = False
 
-    def refill(self, sizes: Iterable[str] = ()) -> tuple[object, ...]:
+    def refill(self, device: torch.device, sizes: Iterable[str] = ()) -> tuple[object, ...]:
         """Bring pinned tensors up to date.
 
         Args:
+            device: where they are read.
             sizes: the scalars that are whole numbers in the code.
 
         Returns:
             What is not pinned: which tensors are bound, and the sizes.
         """
-        for key, (known, tensor) in self._pins.items():
-            value = self._values[key[0]]
-            if not isinstance(value, Tensor) and value != known:
-                tensor.fill_(value)
-                self._pins[key] = (value, tensor)
-        bound = ((name, id(value)) for name, value in self._values.items() if isinstance(value, Tensor))
-        return *bound, *((name, self.size(name)) for name in sizes)
+        for (name, *_), tensor in self._pins.items():
+            value = self._values[name]
+            if not self._stays(name, tensor.device):
+                self._fill(tensor, value)
+        bound = ((n, self._values[n]) for n in self._values if self._stays(n, device))
+        places = ((n, v.dtype, v.data_ptr()) for n, v in bound if isinstance(v, Tensor))
+        return *places, *((name, self.size(name)) for name in sizes)
 
-    def _pin(self, name: str, value: float, like: Tensor) -> Tensor:
+    def _pin(self, name: str, like: Tensor) -> Tensor:
         key = (name, like.dtype, like.device)
         if key not in self._pins:
-            self._pins[key] = (value, torch.full((), value, dtype=like.dtype, device=like.device))
-        return self._pins[key][1]
+            self._pins[key] = torch.full((), math.nan, dtype=like.dtype, device=like.device)
+            self._fill(self._pins[key], self._values[name])
+        return self._pins[key]
+
+    def _fill(self, tensor: Tensor, value: float | Tensor) -> None:
+        """Writes a value to where it is read; one that is there already costs nothing."""
+        if isinstance(value, Tensor) and value.device == tensor.device:
+            tensor.copy_(value)
+            return
+        number = float(value)
+        if self._filled.get(id(tensor)) != number:
+            tensor.fill_(number)
+            self._filled[id(tensor)] = number
+
+    def _stays(self, name: str, device: torch.device) -> bool:
+        """Whether a recorded step can read a scalar where it is: a bound tensor on the device of the step."""
+        value = self._values[name]
+        if not isinstance(value, Tensor):
+            return False
+        return value.requires_grad or (value.device == device and name not in self._schedules)
 
     def add(self, name: str, value: object) -> None:
         """One more scalar, which the formula does not name; see the class for what it may be."""

@@ -70,9 +70,11 @@ WEIGHTED = """def weighted(weight, value):
 """
 BACKWARDS = """def backwards(rows, counts):
     # the place of each step when every sequence is read from its end
+    if counts[0] == counts[-1]:
+        return torch.arange(len(rows), device=rows.device).view(len(counts), -1).flip(0).flatten()
     counts = torch.tensor(counts, device=rows.device)
     starts = counts.cumsum(0) - counts
-    time = torch.arange(len(counts), device=rows.device).repeat_interleave(counts)
+    time = torch.arange(len(counts), device=rows.device).repeat_interleave(counts, output_size=len(rows))
     place = torch.arange(len(rows), device=rows.device) - starts[time]
     lengths = (counts[:, None] > torch.arange(int(counts[0]), device=rows.device)).sum(0)
     return starts[lengths[place] - 1 - time] + place
@@ -281,9 +283,9 @@ def compiled(text: str, name: str, filename: str, helpers: Mapping[str, Any] | N
         text: the source.
         name: the function's name in it.
         filename: what tracebacks call it.
-        helpers: what takes the place of helpers that the source defines, with the same results.
+        helpers: what else it may call, and what takes the place of helpers that the source defines.
     """
     namespace: dict[str, Any] = {}
     exec(compile(text, filename, "exec"), namespace)
-    namespace.update({k: v for k, v in (helpers or {}).items() if k in namespace})
+    namespace.update(helpers or {})
     return namespace[name]

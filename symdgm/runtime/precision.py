@@ -32,8 +32,11 @@ class Narrowed:
 
     def __call__(self, *values: Any, **named: Any) -> Any:
         """What the network returns."""
+        # Within another autocast the cast weights would be kept till its end, past steps of the optimiser.
+        torch.clear_autocast_cache()
         with torch.autocast(_device(values, named), self.dtype):
             result = self.network(*values, **named)
+        torch.clear_autocast_cache()
         return widened(result)
 
 

@@ -13,6 +13,7 @@ from symdgm.errors import ParameterError
 from symdgm.given import positive
 from symdgm.training.capture import Recorder, obstacle, wanted
 from symdgm.training.finiteness import Finiteness
+from symdgm.training.graphs import Graphs
 from symdgm.training.guard import Attempt, make_guard
 from symdgm.training.optimizers import OptimizerSpec, Player, make_players
 from symdgm.training.protocol import Evaluation, Trainable
@@ -38,7 +39,9 @@ class Stepper:
         clip_norm: the largest Euclidean norm of a player's whole gradient (Pascanu et al. 2013, Algorithm 1).
         clip_value: the largest absolute entry of a gradient; before the norm is taken.
         capture: whether steps are recorded as CUDA graphs and replayed; ``"auto"``: on a GPU, wherever it can
-            be. The first steps are made one kernel at a time, and the first replay is compared with one.
+            be. The first steps are made one kernel at a time, and the first replay is compared with one. What
+            a network keeps as an attribute, such as a temperature, is part of the recording: with another
+            number the step is recorded anew.
 
     Raises:
         OptionError: for a limit that is not positive, and as `make_players` does.
@@ -102,7 +105,7 @@ class Stepper:
         why = obstacle(self.players, self._device)
         if not wanted(capture, why):
             return None
-        return Recorder(self.trainable, self._device, self._made, self._guard.flags)
+        return Recorder(self.trainable, Graphs(self._device), self._made, self._guard.flags)
 
     def _move(self, player: Player, batch: Mapping[str, Tensor]) -> Evaluation:
         attempt = Attempt(player, batch, RandomState.capture(self._device))
@@ -140,7 +143,14 @@ class Stepper:
     def _clip(self, parameters: Sequence[nn.Parameter]) -> Tensor:
         """Clips in place; a flag which is not 0 if some gradient was not finite."""
         # Before anything is clipped: clipping an infinite entry would hide it.
-        bad = self._bad_entries([p.grad for p in parameters if p.grad is not None])
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        if not gradients:
+            raise ParameterError(
+                "the objective depends on none of the weights that the optimiser moves",
+                hint="weights that were replaced, as by `load_state_dict(..., assign=True)`, need another "
+                "optimiser: call `model.configure(...)` once more",
+            )
+        bad = self._bad_entries(gradients)
         if self._clip_value is not None:
             nn.utils.clip_grad_value_(parameters, self._clip_value)
         if self._clip_norm is not None:

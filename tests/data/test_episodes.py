@@ -39,6 +39,11 @@ def test_rewards_come_with_the_observation_that_an_action_led_to():
     torch.testing.assert_close(data.r[:, 1:], -cost[:, :-1], rtol=1e-4, atol=1e-4)
 
 
+def test_an_episode_that_is_broken_off_would_go_on():
+    data = episodes("Pendulum-v1", 1)
+    assert data.T.tolist() == [201] and data.c.all()
+
+
 def test_a_seed_repeats_them():
     first, again = (episodes("Pendulum-v1", 2, steps=5, seed=7) for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,12 @@ BLOCK = """
     maximize E_q(z|x)[log p(x|z)] - beta KL[q(z|x) || p(z)]
 """
 X = torch.ones(4, 3)
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text that is taken for a path leaves no file behind."""
+    monkeypatch.chdir(tmp_path)
 
 
 class Encoder(nn.Module):

@@ -10,10 +10,10 @@ from typing import Any, final
 from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch._C._functorch import peek_interpreter_stack
 
-from symdgm.lowering.time.purity import Before, watched
+from symdgm.lowering.time.purity import Before, reached, watched
 from symdgm.runtime.carried.code import Backward, Forward, backward_code, forward_code
 from symdgm.runtime.carried.recording import Recorder, Refused
 from symdgm.runtime.carried.replay import replayed
@@ -49,11 +49,13 @@ class Known:
     Args:
         programs: by what it reads.
         made: how many were made.
+        reached: the modules that functions in it call.
         why: why it runs as it is written, where it does.
     """
 
     programs: dict[Hashable, Program] = field(default_factory=dict)
     made: int = 0
+    reached: list[nn.Module] = field(default_factory=list)
     why: str = ""
 
 
@@ -97,7 +99,7 @@ class Carried:
             (known is not None and known.why)
             or len(counts) < FEWEST
             or not _is_plain()
-            or watched(called(step))
+            or watched(called(step) if known is None else [*called(step), *known.reached])
         ):
             return plainly(step, counts, carry, given)
         before = [_tracked(c[: counts[0]]) for c in carry]
@@ -108,7 +110,8 @@ class Carried:
             state, kept = step(counts[0], *before, *now)
         if first is not None and not first.unchanged():
             recorder.refuse("a network changes itself when it is called")
-        known = self._known.setdefault(step.__code__, Known())
+        if known is None:
+            known = self._known.setdefault(step.__code__, Known(reached=reached(called(step))))
         program = None
         if any(t.requires_grad for t in kept):
             program = _program(known, step, recorder, counts[0], before, now)
@@ -126,7 +129,8 @@ def _program(
 ) -> Program | None:
     """The program of a step that was recorded, or None where there is none."""
     outside = [recorder.values[i] for i in recorder.outside]
-    key = (*map(_described, (*before, *now)), *(t.requires_grad for t in outside), _autocast(before))
+    done = tuple(operation.function for operation in recorder.operations)
+    key = (*map(_described, (*before, *now)), *(t.requires_grad for t in outside), _autocast(before), done)
     program = known.programs.get(key)
     if program is not None and matches(program.trace, recorder, rows):
         return program
