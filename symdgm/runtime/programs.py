@@ -11,11 +11,9 @@ from typing import Any, final
 
 from torch import Tensor
 
-from symdgm.binding import Bound
-from symdgm.binding.observations import check_kinds
 from symdgm.caches import CacheInfo, register
 from symdgm.errors import ShapeError, SupportError
-from symdgm.lowering import FUNCTION, LabelRange, ParameterRange, Statement, compiled
+from symdgm.lowering import FUNCTION, Frozen, LabelRange, ParameterRange, Statement, compiled
 
 MAX_PROGRAMS = 32
 """Finished functions that an objective keeps; the one that was made first is dropped first."""
@@ -57,7 +55,7 @@ class Program:
         object.__setattr__(self, "needs_like", needs_like)
 
     def explain(
-        self, bound: Bound, data: Mapping[str, Tensor], like: Tensor | None, error: Exception
+        self, frozen: Frozen, data: Mapping[str, Tensor], like: Tensor | None, error: Exception
     ) -> None:
         """Raise what is wrong with the data, if that is why PyTorch failed.
 
@@ -68,7 +66,7 @@ class Program:
             SupportError: a class that the parameters do not have.
         """
         try:
-            check_kinds(bound.environment, data, like)
+            frozen.bound.check_kinds(data, like)
         except ShapeError as found:
             raise found from error
         for labels in self.labels:
@@ -76,7 +74,7 @@ class Program:
                 try:
                     labels.check(data[labels.variable])
                 except SupportError as found:
-                    raise (bound.point(found, labels.origin) if labels.origin else found) from error
+                    raise (frozen.bound.point(found, labels.origin) if labels.origin else found) from error
 
 
 @final

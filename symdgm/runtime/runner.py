@@ -109,7 +109,7 @@ class Runner:
             with full_precision(self._device(data)):
                 return self._told(program.function(**arguments))
         except (RuntimeError, IndexError) as error:
-            program.explain(self.frozen.bound, data, self.anchor(), error)
+            program.explain(self.frozen, data, self.anchor(), error)
             raise
 
     def of(self, frozen: Frozen, names: list[str]) -> Runner:
