@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
-from typing import Any, final
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar, final
 
 import torch
 from torch import Tensor
@@ -12,22 +12,22 @@ from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from symdgm.errors import OptionError, SymdgmWarning, suggest
 
-Result = tuple[Tensor, dict[str, Tensor]]
-"""The value and the terms."""
+Result = TypeVar("Result")
 
 
 @final
-class Compiled:
+class Compiled(Generic[Result]):
     """A function that is compiled as one graph when it is called first.
 
-    The batch's size is dynamic from the beginning, so that a smaller last batch compiles nothing; scalars are
-    tensors, whose values are no part of the graph; noise is drawn as plain PyTorch draws it, so that a seed
-    gives the same numbers. What cannot be compiled runs as it is, and a warning says why, once.
+    The batch's size is dynamic from the beginning, so that a smaller last batch compiles nothing, and so is
+    the number of steps of sequences; scalars are tensors, whose values are no part of the graph; noise is
+    drawn as plain PyTorch draws it, so that a seed gives the same numbers. What cannot be compiled runs as it
+    is, and a warning says why, once.
 
     Args:
         function: a generated function.
         backend: of `torch.compile`, such as ``"inductor"``.
-        data: which of its arguments have the batch as their first axis.
+        axes: an argument → those of its axes that have another length for other data.
         plain: what runs where it cannot be compiled, with the same results; else the function.
     """
 
@@ -35,14 +35,14 @@ class Compiled:
         self,
         function: Callable[..., Result],
         backend: str,
-        data: Sequence[str],
+        axes: Mapping[str, tuple[int, ...]],
         plain: Callable[..., Result] | None = None,
     ) -> None:
         self.plain = plain or function
         self._function = function
         self.why = ""
         self._backend = backend
-        self._data = tuple(data)
+        self._axes = axes
         self._fast: Callable[..., Result] | None = None
         self._mark: Callable[[Tensor, int], None] = _unmarked
         self._failures: tuple[type[Exception], ...] = ()
@@ -54,11 +54,11 @@ class Compiled:
             return self.plain(**arguments)
         if self._fast is None:
             self._prepare()
-        for name in self._data:
-            if name in arguments:
-                # A view: a mark on the tensor of somebody else would compile other functions of it anew.
-                arguments[name] = view = arguments[name].view_as(arguments[name])
-                self._mark(view, 0)
+        for name in arguments.keys() & self._axes.keys():
+            # A view: a mark on the tensor of somebody else would compile other functions of it anew.
+            arguments[name] = view = arguments[name].view_as(arguments[name])
+            for axis in self._axes[name]:
+                self._mark(view, axis)
         return self._tried(arguments)
 
     def _prepare(self) -> None:
@@ -87,12 +87,14 @@ class Compiled:
             result = self.plain(**arguments)
             self.why = _reason(error)
         self._fast = None
-        warnings.warn(
-            f"`compile` has no effect here, and plain PyTorch runs instead: {self.why}",
-            SymdgmWarning,
-            stacklevel=2,
-        )
+        without_effect(self.why)
         return result
+
+
+def without_effect(why: str) -> None:
+    """Warn that nothing is compiled."""
+    message = f"`compile` has no effect here, and plain PyTorch runs instead: {why}"
+    warnings.warn(message, SymdgmWarning, stacklevel=3)
 
 
 def _unmarked(tensor: Tensor, axis: int) -> None:

@@ -25,6 +25,7 @@ from symdgm.lowering import (
 from symdgm.lowering.time.cells import is_as_written, recurrent
 from symdgm.runtime.carried import Carried
 from symdgm.runtime.compiling import Compiled
+from symdgm.runtime.graphs import in_graphs
 from symdgm.runtime.inputs import identifiers, kinds
 from symdgm.runtime.parts import Divider, undone
 from symdgm.runtime.precision import Narrowed, full_precision, surrounding
@@ -91,16 +92,17 @@ class Runner:
         Raises:
             SupportError: an observed class that the parameters do not have.
         """
-        around = surrounding(self._device(data))
-        key = self._key(data, output, n, around)
+        around, traced = surrounding(self._device(data)), torch.compiler.is_compiling()
+        key = self.key(data, output, n) if traced else self._key(data, output, n, around)
         program = self.programs.get(key)
         if program is None:
             with self._making:
                 program = self.programs.get(key)
                 if program is None:
                     return self._first(key, data, n, output)
-        self.programs.hits += 1
-        self.latest[output] = program
+        if not traced:  # a graph would be made anew for each count
+            self.programs.hits += 1
+            self.latest[output] = program
         try:
             arguments = self._arguments(program, data, n, self.precision or around)
             if around is None:
@@ -130,19 +132,18 @@ class Runner:
 
         A network that squeezes returns other axes for one example than for several.
         """
-        return self._key(data, output, n, surrounding(self._device(data)))
-
-    def _key(
-        self, data: Mapping[str, Tensor], output: Output, n: int, around: torch.dtype | None
-    ) -> Hashable:
-        """The same, for an autocast around; that of the last call is not made again."""
-        exactly = output, n, around, kinds(data), *map(is_as_written, self._recurrent)
-        if exactly == self._usual[0]:
-            return self._usual[1]
         size = next((len(v) for v in data.values()), n)
         events = ((k, self._event(k, v), v.dtype, v.device) for k, v in data.items())
-        key = (output, size == 1, around, *exactly[4:], *events)
-        self._usual = exactly, key
+        around, written = surrounding(self._device(data)), map(is_as_written, self._recurrent)
+        return (output, size == 1, around, *written, *events)
+
+    def _key(self, data: Mapping[str, Tensor], output: Output, n: int, around: object) -> Hashable:
+        """The same, for an autocast around; that of the last call is not made again."""
+        exactly = output, n, around, kinds(data), *map(is_as_written, self._recurrent)
+        known, key = self._usual
+        if exactly != known:
+            key = self.key(data, output, n)
+            self._usual = exactly, key
         return key
 
     def _event(self, name: str, value: Tensor) -> Hashable:
@@ -209,7 +210,9 @@ class Runner:
             statements,
             "value, terms",
         )
-        self.programs[key] = self.latest[output] = replace(program, text=text, function=self._callable(text))
+        self.programs[key] = self.latest[output] = replace(
+            program, text=text, function=self._callable(text, emission)
+        )
         return self(data, n=n, output=output)
 
     def _keep(self, key: Hashable, output: Output, emission: Emission, text: str) -> Program:
@@ -217,8 +220,8 @@ class Runner:
         by_identifier = {i: what for what, i in self.identifiers.items()}
         inputs = tuple((i, by_identifier[i]) for i in emission.inputs)
         self.events.update(emission.events)
-        function = self._callable(text)
-        program = Program(text, function, inputs, emission.statements, emission.labels, emission.ranges)
+        call = self._callable(text, emission)
+        program = Program(text, call, inputs, emission.statements, emission.labels, emission.ranges)
         self.programs.keep(key, program)
         self.latest[output] = program
         return program
@@ -228,12 +231,14 @@ class Runner:
         first = next(iter(data), None)
         return self.identifiers["n"] if first is None else f"{self.identifiers[f'data:{first}']}.shape[0]"
 
-    def _callable(self, text: str) -> Callable[..., Result]:
-        function = defined(text, {"carried": self.carried})
+    def _callable(self, text: str, emission: Emission) -> Callable[..., Result]:
+        helpers = {"carried": self.carried}
+        plain = defined(text, helpers)
         if self.backend is None:
-            return function
-        data = [i for what, i in self.identifiers.items() if what.startswith("data:")]
-        return Compiled(defined(text), self.backend, data, plain=function)
+            return plain
+        if self.frozen.bound.sequences and not self.frozen.differentiates:
+            return in_graphs(emission, self.docstring, self.backend, helpers) or plain
+        return Compiled(defined(text), self.backend, emission.uneven.axes, plain)
 
     def _explain(self, program: Program, data: Mapping[str, Tensor], error: Exception) -> None:
         """Raise what is wrong with the labels, if that is why PyTorch failed.
@@ -268,7 +273,7 @@ class Runner:
         values = {
             i: self._read(*parted(what), data, n, like, dtype)
             for what, i in self.identifiers.items()
-            if not _absent(what, data)
+            if not what.startswith("data:") or what[5:] in data
         }
         gradients = self.frozen.differentiates or torch.is_grad_enabled()
         with torch.set_grad_enabled(gradients), full_precision(self._device(data)):
@@ -343,8 +348,3 @@ class Runner:
         if anchor is None:
             anchor = next((v for v in data.values() if v.is_floating_point()), None)
         return torch.empty(0) if anchor is None else anchor
-
-
-def _absent(what: str, data: Mapping[str, Tensor]) -> bool:
-    kind, _, name = what.partition(":")
-    return kind == "data" and name not in data
