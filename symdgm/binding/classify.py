@@ -18,7 +18,7 @@ from symdgm.binding.tables import LISTS, indexed_names, is_table, table
 from symdgm.binding.timeline import Timeline, initial_value, is_initial, timeline_of
 from symdgm.binding.unsupported import LAWS
 from symdgm.distributions import Deterministic, Distribution, Joint
-from symdgm.errors import NameResolutionError, OptionError, nearest
+from symdgm.errors import GrammarError, NameResolutionError, OptionError, nearest
 from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.depth import nodes
 from symdgm.expressions.expectations import Binder
@@ -99,6 +99,21 @@ def classify(
         sequences = frozenset(s for s in time.sequences if s in own or spelled(s) not in tables)
         time = replace(time, initial=initial, sequences=sequences)
     return Environment(numbered, networks, Scalars(scalars), shapes, tables, time=time)
+
+
+def named(keyword: str, read: Read) -> Basic:
+    """The name that a keyword binds.
+
+    Raises:
+        OptionError: a word of the language, such as ``tr``, or no name.
+    """
+    try:
+        return read(keyword)
+    except GrammarError as error:
+        raise OptionError(
+            f"`{keyword}` cannot be bound, for the language reads it as something else than a name",
+            hint="call it otherwise, here and in the formula: `tr`, `sum`, `max` and the like are operations",
+        ) from error
 
 
 def _meaningless(keyword: str, value: object, *, applied: bool) -> OptionError:

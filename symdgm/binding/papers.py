@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 
 from sympy import Basic, Integer, Tuple
 
-from symdgm.binding.classify import is_number
+from symdgm.binding.classify import is_number, named
 from symdgm.binding.written import Excerpt, Written
 from symdgm.caches import remembered
 from symdgm.expressions.applications import Apply, Call, Density
@@ -36,7 +36,7 @@ def as_papers_mean(text: Written, names: Mapping[str, object], read: Callable[[s
         names: keyword → what it is bound to.
         read: text → name node.
     """
-    bound = {spelled(read(keyword)): value for keyword, value in names.items()}
+    bound = {spelled(named(keyword, read)): value for keyword, value in names.items()}
     networks = {name for name, value in bound.items() if callable(value) and not is_number(value)}
     expression = _rewritten(hashed(text.expression), frozenset(networks), IDENTITY.text not in bound)
     return text if expression == text.expression else Excerpt(expression, text)

@@ -61,6 +61,13 @@ class Compiled(Generic[Result]):
                 self._mark(view, axis)
         return self._tried(arguments)
 
+    @property
+    def state(self) -> str:
+        """Whether it is compiled, in words."""
+        if self.why:
+            return f"not compiled, plain PyTorch runs: {self.why}"
+        return f"compiled by {self._backend}" if self._fast is not None else "compiled at the next evaluation"
+
     def _prepare(self) -> None:
         # Its import takes a second, which only those pay who compile.
         from torch._dynamo import maybe_mark_dynamic

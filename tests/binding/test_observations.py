@@ -25,6 +25,11 @@ BAD = [
     ({"x": 3.0}, DataError, "`x` is float"),
     ({"x": {"a": 1}}, DataError, "`x` is dict"),
     ({"x": [[0.0, 1.0], [0.0]]}, DataError, "cannot be read as a tensor"),
+    (
+        {"x": [X[0], X[0, :5]]},
+        DataError,
+        r"list of tensors, which only `fit` reads.*\npad them: .*ragged\(x\)",
+    ),
     ({"x": X[:, :5]}, ShapeError, "the network failed|event shape"),
 ]
 
@@ -51,6 +56,27 @@ def test_bad_data_are_refused_after_good_ones_too(
         model.train_step({"x": X})
     with pytest.raises(error, match=words):
         model.train_step(data)
+
+
+@pytest.mark.parametrize("step", ["loss", "train_step"])
+def test_networks_that_were_moved_after_good_data(step: str) -> None:
+    model = sd.Model(f"maximize {ELBO}", *vae())
+    for _ in range(2):
+        getattr(model, step)({"x": X})
+    model.double()
+    with pytest.raises(ShapeError, match=r"`x` has the dtype .*, but the networks have"):
+        getattr(model, step)({"x": X})
+
+
+@pytest.mark.parametrize("value", [2.0, float("nan"), float("inf")])
+def test_values_are_looked_at_in_every_batch(value: float) -> None:
+    model = sd.Model(f"maximize {ELBO}", *vae())
+    for _ in range(2):
+        model.loss({"x": X})
+    bad = X.clone()
+    bad[-1, -1] = value
+    with pytest.raises(SupportError, match="x"):
+        model.loss({"x": bad})
 
 
 @pytest.mark.parametrize("other", [X.numpy(), X.tolist()], ids=["numpy", "list"])

@@ -72,11 +72,17 @@ class Carried:
 
     def __init__(self) -> None:
         self._known: WeakKeyDictionary[CodeType, Known] = WeakKeyDictionary()
+        self._latest: WeakKeyDictionary[CodeType, str] = WeakKeyDictionary()
 
     @property
     def why(self) -> list[str]:
         """Why steps run as they are written, of those that do."""
         return [known.why for known in self._known.values() if known.why]
+
+    @property
+    def latest(self) -> list[str]:
+        """Of each loop, why its last evaluation ran as it is written, or nothing."""
+        return list(self._latest.values())
 
     @property
     def programs(self) -> list[Program]:
@@ -95,12 +101,8 @@ class Carried:
             given: what is given to the steps, those of the first step first.
         """
         known = self._known.get(step.__code__)
-        if (
-            (known is not None and known.why)
-            or len(counts) < FEWEST
-            or not _is_plain()
-            or watched(called(step) if known is None else [*called(step), *known.reached])
-        ):
+        why = self._latest[step.__code__] = _obstacle(known, step, counts)
+        if why:
             return plainly(step, counts, carry, given)
         before = [_tracked(c[: counts[0]]) for c in carry]
         now = [g[: counts[0]] for g in given]
@@ -116,12 +118,26 @@ class Carried:
         if any(t.requires_grad for t in kept):
             program = _program(known, step, recorder, counts[0], before, now)
         if program is None:
+            self._latest[step.__code__] = known.why or "nothing in it has a gradient"
             return plainly(step, counts, state, given, kept)
         outside = [recorder.values[i] for i in recorder.outside]
         found: Sequence[Tensor] = _Sweep.apply(  # type: ignore[no-untyped-call]
             program, counts, recorder.values, *carry, *given, *outside
         )
         return [found[program.trace.kept.index(i)] for i in program.trace.kept]
+
+
+def _obstacle(known: Known | None, step: Step, counts: list[int]) -> str:
+    """Why a loop runs as it is written, as far as that is seen before it runs; or nothing."""
+    if known is not None and known.why:
+        return known.why
+    if len(counts) < FEWEST:
+        return f"it has fewer than {FEWEST} steps"
+    if not _is_plain():
+        return "no gradient is formed, or not by `backward`"
+    if watched(called(step) if known is None else [*called(step), *known.reached]):
+        return "hooks of a network hear of every step"
+    return ""
 
 
 def _program(
