@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sympy import Basic
 
-from symdgm.binding.environment import Environment, listing
+from symdgm.binding.environment import Environment, called_nothing, listing
 from symdgm.binding.factors import Factor, Match, givens_of, reference, values_of
 from symdgm.binding.timeline import Timeline
 from symdgm.distributions import Data, Deterministic
@@ -85,6 +85,8 @@ def product_over_time(environment: Environment, node: Basic) -> list[Basic] | No
         factor = step_factor(environment, base(value), head)
         if factor is None:
             named = environment.named(head)
+            if not named:
+                raise called_nothing(environment, head)
             raise NameResolutionError(
                 f"`{node}` has no factor over a step of `{base(value)}`",
                 hint=f"bind one, such as `{reference(head, [timeline(environment).step(base(value))], [])}`; "

@@ -41,16 +41,15 @@ def read_step(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basic | N
         return node
     if time is None or not time.covers(node) or node in scope:
         return node if time is not None and node in scope else None
-    sequence = base(node)
-    if time.whole(sequence) in scope:
-        return node
-    jump = time.jump(node)
+    sequence, jump = base(node), time.jump(node)
     for step in preorder_traversal(node) if jump is None else ():
         if step == time.index and step not in scope:
             raise NameResolutionError(
                 f"`{node}` stands outside of a sum over `{time.index}`",
                 hint=f"write `sum_{{{time.index}=1}}^{time.length} (...)` around all that depends on it",
             )
+    if time.whole(sequence) in scope:
+        return node
     if jump is not None and jump != time.length:
         reader.observe(jump, argument=True)
     if step_factor(reader.environment, sequence) is None:

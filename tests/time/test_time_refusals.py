@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from time_models import DMM, STEP, WHOLE, Counted, Gaussian, data
@@ -314,3 +316,25 @@ def test_a_step_that_is_given_itself():
     with pytest.raises(NameResolutionError, match="is no factor that is bound") as caught:
         sd.Objective("sum_{t=1}^T log p(x_t|x_{<=t})", past)
     assert "p(x_t|x_{<t})" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("body", "variable"),
+    [
+        ("sum_{t=1}^T ||z_{t-1}||^2 + ||z_t||^2", "z_t"),
+        ("sum_{t=1}^T ||z_t||^2 - KL[q(z_t|z_{t-1},x_t)||p(z_t|z_{t-1})]", "z_{t-1}"),
+        ("log p(z_t|z_{t-1})", "z_t"),
+        ("||z_t||^2", "z_t"),
+        ("||z_{<=t}||^2", "z_{<=t}"),
+    ],
+)
+def test_a_step_of_a_path_outside_of_a_sum(body, variable):
+    """It was the mean over all steps of all sequences."""
+    factors = [
+        sd.Normal("q(z_t|z_{t-1},x_t)", Gaussian(6, 2).double()),
+        sd.Normal("p(z_t|z_{t-1})", Gaussian(2, 2).double()),
+    ]
+    words = re.escape(f"`{variable}` stands outside of a sum over `t`")
+    with pytest.raises(NameResolutionError, match=words) as caught:
+        sd.Objective(f"E_q(z_{{1:T}}|x_{{1:T}})[{body}]", *factors, z_0=0.0, z=2)
+    assert "^" in str(caught.value)
