@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, final
@@ -25,7 +26,7 @@ class Compiled:
     gives the same numbers. What cannot be compiled runs as it is, and a warning says why, once.
 
     Args:
-        function: a generated function.
+        function: a generated function in the form of `traceable`.
         backend: of `torch.compile`, such as ``"inductor"``.
         data: which of its arguments have the batch as their first axis.
         plain: what runs where it cannot be compiled, with the same results; else the function.
@@ -54,11 +55,6 @@ class Compiled:
             return self.plain(**arguments)
         if self._fast is None:
             self._prepare()
-        for name in self._data:
-            if name in arguments:
-                # A view: a mark on the tensor of somebody else would compile other functions of it anew.
-                arguments[name] = view = arguments[name].view_as(arguments[name])
-                self._mark(view, 0)
         return self._tried(arguments)
 
     def _prepare(self) -> None:
@@ -74,18 +70,37 @@ class Compiled:
     def _tried(self, arguments: dict[str, Any]) -> Result:
         assert self._fast is not None
         try:
-            return self._fast(**arguments)
+            return self._fast(**self._marked(arguments))
         except self._failures as error:
             # What is wrong with the evaluation itself is said by plain PyTorch, in its own words.
             result = self.plain(**arguments)
             self.why = _reason(error)
         self._fast = None
         warnings.warn(
-            f"`compile` has no effect here, and plain PyTorch runs instead: {self.why}",
+            f"`compile` has no effect here, and plain PyTorch runs instead{self._of()}: {self.why}",
             SymdgmWarning,
             stacklevel=2,
         )
         return result
+
+    def _of(self) -> str:
+        """The formula, which is the first words about a generated function."""
+        words = " ".join((self._function.__doc__ or "").split())
+        return f" for `{textwrap.shorten(words, 80, placeholder=' ...')}`" if words else ""
+
+    def _marked(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The arguments with the size of the batch as something that may change."""
+        marked = {**arguments}
+        for name in self._data:
+            if name in arguments:
+                # A view: a mark on the tensor of somebody else would compile other functions of it anew.
+                marked[name] = arguments[name].view_as(arguments[name])
+                self._mark(marked[name], 0)
+        if "n" in arguments:
+            # Of numbers the compiler makes constants, of sizes it need not.
+            marked["n"] = torch.empty(arguments["n"], 0)
+            self._mark(marked["n"], 0)
+        return marked
 
 
 def _unmarked(tensor: Tensor, axis: int) -> None:
@@ -97,5 +112,7 @@ def _reason(error: Exception) -> str:
     text = str(error)
     if "compiler" in text.lower() and ("InvalidCxxCompiler" in text or "No working C++" in text):
         return "there is no working C++ compiler"
+    if "torch.autograd.grad" in text:
+        return "it takes a derivative of more than one number, a Jacobian or a Laplacian, which has no graph"
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return f"{type(error).__name__}: {' '.join(lines[:3])}"

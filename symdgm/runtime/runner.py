@@ -33,6 +33,7 @@ from symdgm.runtime.inputs import identifiers
 from symdgm.runtime.parts import Divider
 from symdgm.runtime.precision import Narrowed, full_precision, surrounding
 from symdgm.runtime.programs import Program, Programs, Result, parted
+from symdgm.runtime.tracing import traceable
 
 _NOTHING = torch.empty(0)
 """Stands for a tensor whose dtype and device nobody asks for."""
@@ -221,7 +222,7 @@ class Runner:
         if self.backend is None:
             return function
         data = [i for what, i in self.identifiers.items() if what.startswith("data:")]
-        return Compiled(_function(text), self.backend, data, plain=function)
+        return Compiled(_function(traceable(text)), self.backend, data, plain=function)
 
     def _explain(self, program: Program, data: Mapping[str, Tensor], error: Exception) -> None:
         """Raise what is wrong with the labels, if that is why PyTorch failed.

@@ -49,6 +49,7 @@ CASES: dict[str, tuple[Callable[[], Model], dict[str, Tensor | int]]] = {
     "reweighted_wake_sleep": (lambda: zoo.reweighted_wake_sleep(12, **SMALL), {"x": X}),
     "gan": (lambda: zoo.gan(12, **SMALL), {"x": X}),
     "lsgan": (lambda: zoo.lsgan(12, **SMALL), {"x": X}),
+    "wgan_gp": (lambda: zoo.wgan_gp(12, **SMALL), {"x": X}),
 }
 HELPERS = {
     "Beside",
@@ -73,8 +74,8 @@ SEQUENTIAL = {
     "vrnn",
     "world_model",
 }
-UNCOMPILED = {"wgan_gp", *SEQUENTIAL}
-"""A penalty that differentiates inside the graph, and sequences, whose lengths Python reads."""
+UNCOMPILED = SEQUENTIAL
+"""Sequences, whose lengths Python reads."""
 
 
 def test_no_model_is_left_out() -> None:
@@ -88,8 +89,8 @@ def steps(build: Callable[[], Model], data: dict[str, Tensor | int], backend: st
         player.objective.runner.backend = backend
     torch.manual_seed(1)
     losses: list[object] = []
-    for _ in range(3):
-        moves = model.train_step(**data)
+    for size in (6, 6, 4):  # the last batch of an epoch may be smaller
+        moves = model.train_step(**{k: size if isinstance(v, int) else v[:size] for k, v in data.items()})
         losses += [m.loss.item() for m in (moves.values() if isinstance(moves, dict) else [moves])]
     return [*losses, *(p.detach() for p in model.parameters())]
 
@@ -113,10 +114,9 @@ SEQUENCES = {"x": X.view(3, 2, 12), "T": torch.tensor([2, 1, 2])}
 @pytest.mark.parametrize(
     ("build", "data"),
     [
-        (lambda: zoo.wgan_gp(12, **SMALL), {"x": X}),
         (lambda: zoo.deep_markov(12, latent=2, hidden=3, transition=3, recurrent=3), SEQUENCES),
     ],
-    ids=["a penalty on gradients", "sequences of different lengths"],
+    ids=["sequences of different lengths"],
 )
 def test_what_is_no_graph_runs_as_it_is(build: Callable[[], Model], data: dict[str, Tensor | int]) -> None:
     torch._dynamo.reset()
