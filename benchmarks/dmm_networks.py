@@ -10,6 +10,9 @@ from torch.nn.functional import softplus
 
 from benchmarks.chorales import NOTES
 
+RATE = 3e-4
+"""The step size of Pyro's example; with a larger one a standard deviation underflows on random rolls."""
+
 
 @final
 class Transition(nn.Module):

@@ -29,9 +29,10 @@ def train_step(
     *,
     player: str | None = None,
     capture: bool | str = "auto",
+    lr: float = 1e-3,
 ) -> Run:
     """`Model.train_step`; of a game, ``player`` says whose loss is compared."""
-    model.configure(capture=capture)
+    model.configure(capture=capture, lr=lr)
     return Run(lambda: model.train_step(data), lambda: model.loss(data, player=player), parameters)
 
 

@@ -92,14 +92,21 @@ def peer(module: str, package: str) -> ModuleType:
         raise Unavailable(f"`{package}` is not installed") from error
 
 
-def adam(parameters: Iterable[Tensor], *, fused: bool = False) -> torch.optim.Adam:
+def adam(parameters: Iterable[Tensor], *, fused: bool = False, lr: float = 1e-3) -> torch.optim.Adam:
     """Adam as all variants have it: torch's default, or in one kernel."""
-    return torch.optim.Adam(parameters, lr=1e-3, fused=fused or None)
+    return torch.optim.Adam(parameters, lr=lr, fused=fused or None)
 
 
-def trained(loss: Loss, parameters: Sequence[nn.Parameter], *, fused: bool = False, **options: Any) -> Run:
+def trained(
+    loss: Loss,
+    parameters: Sequence[nn.Parameter],
+    *,
+    fused: bool = False,
+    lr: float = 1e-3,
+    **options: Any,
+) -> Run:
     """A loss with the plain loop around it."""
-    optimizer = adam(parameters, fused=fused)
+    optimizer = adam(parameters, fused=fused, lr=lr)
 
     def step() -> Tensor:
         optimizer.zero_grad()

@@ -19,13 +19,14 @@ from symdgm.binding.observations import check_draws, collect
 from symdgm.bounding import ObjectiveBound, bound_of
 from symdgm.display.derivations import derivation_latex, derivation_text
 from symdgm.distributions import Custom, Distribution
-from symdgm.errors import OptionError, SymdgmError
+from symdgm.errors import SymdgmError
 from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.arithmetic import terms_of
 from symdgm.expressions.calculus import IntegralOver
 from symdgm.expressions.expectations import Binder
 from symdgm.expressions.indices import Aggregate, Index
 from symdgm.expressions.notation import latex, unicode
+from symdgm.given import whole
 from symdgm.lowering import Comparisons, Estimate
 from symdgm.lowering.sources import is_opaque
 from symdgm.measuring import Subject
@@ -100,8 +101,7 @@ class Derivation:
             SymdgmError: the derivation is of no objective.
             OptionError: ``draws`` is no whole number from 2.
         """
-        if isinstance(draws, bool) or not isinstance(draws, int) or draws < 2:
-            raise OptionError(f"`draws` is {draws!r}", hint="write a whole number of draws, 2 or more")
+        whole("draws", draws, least=2, what="whole number of draws")
         checks = self._checks()
         bound = checks.subject.bound
         tensors = checks.read(collect(values, data, bound.data))

@@ -21,6 +21,7 @@ from sympy import Basic
 from symdgm.binding import Bound
 from symdgm.errors import OptionError, suggest
 from symdgm.expressions.expectations import SAMPLED, DivergenceBetween
+from symdgm.given import table
 from symdgm.lowering.divergence_options import MMD, Energy, Option, Sinkhorn, SlicedWasserstein
 from symdgm.parsing import parse
 
@@ -37,7 +38,7 @@ def read_divergences(given: Mapping[str, Option] | None) -> dict[Basic | str, Op
         OptionError: what is no divergence of samples, or no way to estimate one.
     """
     found: dict[Basic | str, Option] = {}
-    for key, option in (given or {}).items():
+    for key, option in table("divergences", given, "divergences={'MMD': sd.divergences.MMD()}").items():
         if not isinstance(option, Option):
             raise OptionError(
                 f"`divergences` says {option!r} for `{key}`",

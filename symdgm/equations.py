@@ -15,6 +15,7 @@ from symdgm.errors import OptionError, suggest
 from symdgm.expressions.expectations import Binder
 from symdgm.expressions.names import base
 from symdgm.expressions.node import Node
+from symdgm.given import whole
 from symdgm.options import Options
 from symdgm.parsing import parse, read
 
@@ -56,11 +57,7 @@ def counts_of(samples: int | Mapping[str, int], bound: Bound) -> dict[str, int]:
     counts = dict(samples) if isinstance(samples, Mapping) else {"": samples}
     drawn = drawn_variables(bound)
     for name, count in counts.items():
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise OptionError(
-                f"`samples` is {count!r}",
-                hint="write a whole number of draws, 1 or more, or a dict by variable",
-            )
+        counts[name] = whole("samples", count, what="whole number of draws, or a dict of them by variable,")
         if name and name not in drawn:
             raise OptionError(
                 f"`samples` names `{name}`, which is no variable of a distribution", hint=suggest(name, drawn)

@@ -146,18 +146,18 @@ def _width(text: str) -> int:
     )
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
+def nearest(name: object, known: Iterable[str]) -> str | None:
     """The known name that is closest to ``name``, or None.
 
     Example:
         >>> nearest("bacth_size", ["batch_size", "epochs"])
         'batch_size'
     """
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    found = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
     return found[0] if found else None
 
 
-def suggest(name: str, known: Iterable[str]) -> str:
+def suggest(name: object, known: Iterable[str]) -> str:
     """A hint line: the nearest known name, then all of them."""
     names = sorted(set(known))
     best = nearest(name, names)
@@ -165,7 +165,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return f"did you mean `{best}`? ({listing})" if best else listing
 
 
-def refuse_unknown(given: Iterable[str], known: Sequence[str], *, what: str = "option") -> None:
+def refuse_unknown(given: Iterable[object], known: Sequence[str], *, what: str = "option") -> None:
     """Raise `OptionError` for the first of ``given`` that is not in ``known``."""
     for name in given:
         if name not in known:

@@ -24,6 +24,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from symdgm.errors import OptionError, suggest
+from symdgm.given import table
 from symdgm.lowering.estimation.disarm import DisARM
 from symdgm.lowering.estimation.estimator import Recipe
 from symdgm.lowering.estimation.exact import Enumeration
@@ -82,13 +83,8 @@ def read_estimators(
         >>> read_estimators({"z": "VIMCO"}, ["z"])
         {'z': VIMCO()}
     """
-    if asked is not None and not isinstance(asked, Mapping):
-        raise OptionError(
-            f"`estimators` is {asked!r}",
-            hint='write a dict by variable, `estimators={"z": "score function"}`',
-        )
     found = {}
-    for name, estimator in (asked or {}).items():
+    for name, estimator in table("estimators", asked, "estimators={'z': 'score function'}").items():
         if name not in variables:
             problem = f"`estimators` names `{name}`, which is no variable of a distribution"
             raise OptionError(problem, hint=suggest(name, variables))

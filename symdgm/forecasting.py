@@ -11,6 +11,7 @@ from symdgm.binding.paths import timeline
 from symdgm.errors import DataError, OptionError, ShapeError, suggest
 from symdgm.expressions.names import spelled
 from symdgm.generation import Generator, count_of
+from symdgm.given import whole
 from symdgm.jumping import jump
 from symdgm.unrolling import Unrolled
 
@@ -116,7 +117,4 @@ def _steps(unrolled: Unrolled, steps: object) -> int:
 
 
 def _number(generator: Generator, steps: object) -> int:
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-        name = timeline(generator.environment).length
-        raise OptionError(f"`{name}` is {steps!r}", hint="write a whole number of steps, 1 or more")
-    return steps
+    return whole(str(timeline(generator.environment).length), steps, what="whole number of steps")

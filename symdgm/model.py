@@ -14,7 +14,7 @@ from symdgm.binding import Scalars
 from symdgm.binding.observations import collect
 from symdgm.derivation import Derivation
 from symdgm.distributions import Distribution
-from symdgm.errors import SymdgmError
+from symdgm.errors import SymdgmError, refuse_unknown
 from symdgm.estimators import Recipe
 from symdgm.expressions.node import Node
 from symdgm.expressions.notation import latex, unicode
@@ -26,12 +26,14 @@ from symdgm.games.players import Listed, Player
 from symdgm.games.turns import turn_of
 from symdgm.games.unreached import warn_of_unreached
 from symdgm.generated import code_of
+from symdgm.given import table
 from symdgm.lowering import Option
 from symdgm.options import Options
-from symdgm.parts import Shelf, all_networks, put_in_mode
+from symdgm.parts import Shelf, all_networks, numbers_of, put_in_mode, written_elsewhere
 from symdgm.report import Report
 from symdgm.runtime import diagnose
 from symdgm.training import Evaluation, History, RandomState, Stepper
+from symdgm.training.stepper import STEP_OPTIONS
 
 
 @final
@@ -115,7 +117,7 @@ class Model(nn.Module):
             self.register_parameter(f"scalar_{name}", parameter)
         for name, parameter in self.objective.bound.initial.items():
             self.register_parameter(f"initial_{name}", parameter)
-        self.baselines = all_baselines(self.sides)
+        self.baselines, self._own = all_baselines(self.sides), written_elsewhere(self)
         self.averages, self._averages = Shelf({a.name: a.target for a in assembly.kept}), assembly.averages
         self._variables = tuple(dict.fromkeys(x for s in self.sides.values() for x in s.objective.data))
         warn_of_unreached(self, self.sides)
@@ -196,12 +198,13 @@ class Model(nn.Module):
                 ``scalars={"beta": lambda step: min(1.0, step / 1000)}``.
             options: ``epochs``, ``batch_size``, ``optimizer``, ``lr``, ``steps``, ``seed`` and more.
         """
-        for name, value in scalars.items():
+        for name, value in table("scalars", scalars, "scalars={'beta': 0.5}").items():
             self.scalars[name] = value
         return training.fit(self, data, **options)
 
     def configure(self, **options: Any) -> Stepper:
         """Set the optimiser of `train_step`: ``optimizer``, ``lr``, ``clip_norm``, … as in `fit`."""
+        refuse_unknown(options, STEP_OPTIONS)
         self._stepper = Stepper(self, **options)
         return self._stepper
 
@@ -315,9 +318,9 @@ class Model(nn.Module):
         """Inside, scalars are read from tensors that stay where they are."""
         return self.scalars.pinned()
 
-    def refill(self) -> Hashable:
-        """Bring those tensors up to date; what else a recorded step depends on."""
-        return self.scalars.refill(self.objective.bound.environment.sizes)
+    def refill(self, like: Tensor) -> Hashable:
+        """Bring those tensors up to date; what else a step that is recorded where a tensor is depends on."""
+        return self.scalars.refill(like.device, self.objective.bound.environment.sizes), numbers_of(self._own)
 
     def check(self, data: Mapping[str, Tensor]) -> None:
         """Check a whole data set; see `Objective.check`."""

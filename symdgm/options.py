@@ -11,6 +11,7 @@ import torch
 
 from symdgm.errors import OptionError
 from symdgm.estimators import Recipe
+from symdgm.given import shown, switch, whole
 from symdgm.lowering import Option, Segments, segments
 
 PRECISIONS = {None: None, "float32": None, "bfloat16": torch.bfloat16, "bf16": torch.bfloat16}
@@ -39,14 +40,16 @@ class Options:
     memory_budget: int | str | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.compile, bool | str):
+        for name in ("analytic", "validate", "sharing"):
+            switch(name, getattr(self, name))
+        if not isinstance(self.compile, bool | str) or self.compile == "":
             raise OptionError(
-                f"`compile` is {self.compile!r}",
+                f"`compile` is {shown(self.compile)}",
                 hint='write True, False, or a backend of `torch.compile`, such as "aot_eager"',
             )
-        if self.precision not in PRECISIONS:
+        if not isinstance(self.precision, str | None) or self.precision not in PRECISIONS:
             raise OptionError(
-                f"`precision` is {self.precision!r}",
+                f"`precision` is {shown(self.precision)}",
                 hint='write "bfloat16" for networks in half precision, or leave it out; float16 would need '
                 "scaled losses",
             )
@@ -84,8 +87,6 @@ def _bytes(budget: int | str) -> int:
     if found:
         number, unit = found.groups()
         return int(float(number) * (1024 if unit.endswith("i") else 1000) ** (" kMGT".index(unit[:1] or " ")))
-    if isinstance(budget, bool) or not isinstance(budget, int) or budget < 1:
-        raise OptionError(
-            f"`memory_budget` is {budget!r}", hint='write a number of bytes, or a text, such as "2 GB"'
-        )
-    return budget
+    if isinstance(budget, str):
+        raise OptionError(f"`memory_budget` is {budget!r}", hint='write it as in "2 GB"')
+    return whole("memory_budget", budget, what='number of bytes, or a text, such as "2 GB",')

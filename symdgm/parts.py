@@ -75,18 +75,30 @@ def networks_of(bound: Bound) -> Shelf:
     return Shelf({**networks, **bound.environment.tables})
 
 
+def written_elsewhere(module: nn.Module) -> tuple[nn.Module, ...]:
+    """The modules within one that are neither torch's nor of this package."""
+    return tuple(m for m in module.modules() if type(m).__module__.split(".")[0] not in ("torch", "symdgm"))
+
+
+def numbers_of(modules: Iterable[nn.Module]) -> tuple[object, ...]:
+    """The numbers and words that modules keep as attributes, such as ``self.temperature = 0.5``."""
+    return tuple(v for m in modules for v in vars(m).values() if type(v) in (float, int, bool, str))
+
+
 def put_in_mode(module: nn.Module, training: bool) -> None:
     """Put a module and all within it into training (or evaluation) mode, if one of them is not in it.
 
     Asking costs a fifth of setting, which every step would do for nothing.
     """
-    stack: list[nn.Module | None] = [module]
-    while stack:
-        one = stack.pop()
+    if module.training is not training or not _are_in_mode(module, training):
+        module.train(training)
+
+
+def _are_in_mode(module: nn.Module, training: bool) -> bool:
+    """Whether all modules within one are."""
+    for one in module._modules.values():
         if one is None:
             continue
-        if one.training is not training:
-            module.train(training)
-            return
-        if one._modules:
-            stack.extend(one._modules.values())
+        if one.training is not training or (one._modules and not _are_in_mode(one, training)):
+            return False
+    return True

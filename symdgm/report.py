@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from symdgm.better_estimators import better
 from symdgm.display.tables import html_table, text_table
-from symdgm.errors import OptionError
+from symdgm.given import whole
 from symdgm.lowering import Frozen
 from symdgm.measuring import Measured, mean_and_error
 from symdgm.rewriting import Term
@@ -114,8 +114,7 @@ class Report(Sequence[TermReport]):
 
 def report(objective: Objective, data: Mapping[str, Tensor], *, draws: int, n: int) -> Report:
     """Look at each term of an objective by itself; see `Objective.report`."""
-    if isinstance(draws, bool) or not isinstance(draws, int) or draws < 2:
-        raise OptionError(f"`draws` is {draws!r}", hint="write a whole number of evaluations, 2 or more")
+    whole("draws", draws, least=2, what="whole number of evaluations")
     groups = _groups(objective)
     names = zip(objective.rewriting.terms, objective.term_names, strict=True)
     looks = [_Look(objective, term, name, groups, data, n) for term, name in names]

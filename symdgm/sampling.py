@@ -13,6 +13,7 @@ from symdgm.binding.observations import read_data
 from symdgm.errors import NotSupportedError
 from symdgm.expressions.names import spelled
 from symdgm.generation import Generator
+from symdgm.given import switch
 from symdgm.training.randomness import seeded
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def sample(
     model: Model, n: int | None, given: Mapping[str, object], *, mean: bool, seed: int | None
 ) -> dict[str, Tensor]:
     """Draws from the generative model; see `symdgm.model.Model.sample`."""
+    switch("mean", mean)
     length = model.objective.bound.lengths
     time = model.objective.bound.environment.time
     jumps = () if time is None else map(spelled, time.jumps)
@@ -43,6 +45,7 @@ def reconstruct(
         raise NotSupportedError(
             "the objective has no data to reconstruct", hint="`sample` draws from the model"
         )
+    switch("mean", mean)
     name = model.variables[0]
     data = model.objective.read({name: x, **given})
     with torch.no_grad(), seeded(seed, _device(model)):

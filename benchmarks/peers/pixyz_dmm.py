@@ -10,7 +10,7 @@ from pixyz.losses import IterativeLoss, KullbackLeibler
 from pixyz.models import Model
 from torch import Tensor
 
-from benchmarks.dmm_networks import DMM, reversed_rows
+from benchmarks.dmm_networks import DMM, RATE, reversed_rows
 from benchmarks.peers.pixyz_steps import parameters_with
 from benchmarks.variants import Run
 
@@ -62,7 +62,7 @@ def dmm(net: DMM, x: Tensor, lengths: Tensor, *, cache: bool = True) -> Run:
     rnn, q, prior, p = Recurrent(), Posterior(), Prior(), Emission()
     one = KullbackLeibler(q, prior) - p.log_prob().expectation(q)
     loss = IterativeLoss(one, series_var=["x", "h"], update_value={"z": "z_prev"}).expectation(rnn).mean()
-    model = Model(loss, distributions=[rnn, q, prior, p], optimizer_params={"lr": 1e-3})
+    model = Model(loss, distributions=[rnn, q, prior, p], optimizer_params={"lr": RATE})
     # z_0 is a parameter of no distribution, but it is trained like those of all other variants.
     model.optimizer.add_param_group({"params": [net.z_0]})
     mask = (torch.arange(x.shape[1])[:, None] < lengths).to(x.dtype)

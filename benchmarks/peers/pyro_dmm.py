@@ -10,7 +10,7 @@ import pyro.infer
 import torch
 from torch import Tensor
 
-from benchmarks.dmm_networks import DMM, reversed_rows
+from benchmarks.dmm_networks import DMM, RATE, reversed_rows
 from benchmarks.peers.pyro_steps import own_name, svi
 from benchmarks.variants import Run
 
@@ -40,6 +40,6 @@ def dmm(net: DMM, x: Tensor, lengths: Tensor, *, elbo: str) -> Run:
                 z = pyro.sample(f"z_{t}", posterior.mask(mask[:, t : t + 1]).to_event(1))
 
     mask = torch.arange(x.shape[1]) < lengths[:, None]
-    optimizer = pyro.optim.ClippedAdam({"lr": 1e-3})
+    optimizer = pyro.optim.ClippedAdam({"lr": RATE})
     loss = getattr(pyro.infer, elbo)()
     return svi(model, guide, [x, mask], loss, optimizer, scale=1 / len(x))

@@ -11,7 +11,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 import symdgm as sd
 from benchmarks.chorales import batch
-from benchmarks.dmm_networks import DMM, reversed_rows
+from benchmarks.dmm_networks import DMM, RATE, reversed_rows
 from benchmarks.networks import copies
 from benchmarks.ours import forms, own_loop, train_step
 from benchmarks.variants import Agreement, Run, Unavailable, Variant, peer, trained
@@ -94,7 +94,7 @@ def dmm(latent: int, rows: int, longest: int = 129, **sizes: int) -> list[Varian
 
     def by_hand(loss: Any, *, fused: bool = False) -> Run:
         (own,) = copies((net,))
-        return trained(lambda: loss(own, x, lengths), list(own.parameters()), fused=fused)
+        return trained(lambda: loss(own, x, lengths), list(own.parameters()), fused=fused, lr=RATE)
 
     def ours(way: Any = train_step, **options: Any) -> Run:
         (own,) = copies((net,))
@@ -103,7 +103,7 @@ def dmm(latent: int, rows: int, longest: int = 129, **sizes: int) -> list[Varian
         except sd.SymdgmError as error:
             reason = str(error).splitlines()[0]
             raise Unavailable(f"this version of symdgm has no steps of a sequence: {reason}") from error
-        return way(built, {"x": x, "T": lengths}, list(own.parameters()))
+        return way(built, {"x": x, "T": lengths}, list(own.parameters()), lr=RATE)
 
     def pyro(**options: Any) -> Run:
         return peer("pyro_dmm", "pyro").dmm(*copies((net,)), x, lengths, **options)

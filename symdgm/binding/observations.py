@@ -14,6 +14,7 @@ from symdgm.binding.sequences import check_sequences, is_over
 from symdgm.distributions import Family
 from symdgm.errors import DataError, OptionError, ShapeError, SupportError, SymdgmError, suggest
 from symdgm.expressions.names import spelled
+from symdgm.given import whole
 
 
 def collect(
@@ -117,9 +118,7 @@ def check_count(n: int) -> int:
     Raises:
         OptionError: if it is not.
     """
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise OptionError(f"`n` is {n!r}", hint="write a whole number of draws, 1 or more")
-    return n
+    return whole("n", n, what="whole number of draws")
 
 
 def check_draws(n: int, data: Mapping[str, Tensor]) -> int:

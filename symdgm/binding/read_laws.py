@@ -12,7 +12,7 @@ from symdgm.binding.families_of_draws import as_ranges, read_range
 from symdgm.binding.joint_draws import single
 from symdgm.binding.read_indices import as_written
 from symdgm.binding.read_inline import is_inline, read_inline
-from symdgm.binding.read_time import is_path_so_far
+from symdgm.binding.read_time import earlier_step, is_path_so_far
 from symdgm.binding.reader import Reader
 from symdgm.binding.resolve import resolve, resolve_bare
 from symdgm.binding.unsupported import refuse, refuse_family
@@ -135,7 +135,7 @@ def read_expectation(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Ba
     for binder in single(reader.environment, as_ranges(node.binders), reader.resolutions, taken):
         if is_path_so_far(reader.environment, binder.law) and set(values_of(binder.law)) <= scope:
             continue  # the path around it draws these steps
-        law = _binder_law(reader, binder, scope)
+        law = earlier_step(reader.environment, _binder_law(reader, binder, scope))
         drawn = binder.variables or _written_values(binder.law) or values_of(law)
         ordered = _drawn(reader, tuple(read_range(reader, v, scope) for v in drawn), law)
         binders.append(Binder(Tuple(*(() if ordered == values_of(law) else ordered)), law))

@@ -10,7 +10,7 @@ from sympy import Basic, Tuple, preorder_traversal
 from symdgm.binding.environment import Environment
 from symdgm.binding.factors import ATOMS, Factor, Match, values_of
 from symdgm.binding.joint_draws import factors_at
-from symdgm.binding.paths import Path, path_of, sequence_factor, step_factor, timeline
+from symdgm.binding.paths import Path, first_factor, path_of, sequence_factor, step_factor, timeline
 from symdgm.binding.timeline import Timeline
 from symdgm.distributions import Deterministic, Family
 from symdgm.errors import NameResolutionError, NotSupportedError
@@ -82,6 +82,7 @@ def read_over_time(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basi
     time = timeline(reader.environment)
     _refuse_later(time, node)
     found = dict.fromkeys(_drawn(reader.environment, node.body, scope))
+    _refuse_before_the_first(reader.environment, node.index, found)
     factors = list(dict.fromkeys(f for f, _ in found))
     apart = _drawn_apart(reader.environment, found, node.body)
     drawn = [
@@ -120,6 +121,24 @@ def _refuse_later(time: Timeline, node: Basic) -> None:
             )
 
 
+def _refuse_before_the_first(
+    environment: Environment, index: Index, drawn: Iterable[tuple[Factor, tuple[Basic, ...]]]
+) -> None:
+    """Refuse a draw of the step before the first, of which nothing is known."""
+    time, bounds = timeline(environment), span(index)
+    if bounds is None:
+        return
+    for factor, values in drawn:
+        for value in values:
+            before = bounds[0] + (time.offset(value) or 0) < 1
+            if before and time.initial.get(base(value)) is None and first_factor(environment, factor) is None:
+                name = base(value)
+                raise NameResolutionError(
+                    f"`{value}` is drawn where `{time.index}` is {bounds[0]}, but `{name}` has no such step",
+                    hint=f"bind `{name}_0=0.0`, or a tensor of its event shape, or begin the sum later",
+                )
+
+
 def _drawn(
     environment: Environment, body: Basic, scope: frozenset[Basic]
 ) -> Iterator[tuple[Factor, tuple[Basic, ...]]]:
@@ -153,6 +172,23 @@ def is_path_so_far(environment: Environment, law: Basic) -> bool:
     """
     time, values = environment.time, values_of(law) if isinstance(law, Apply | Density) else ()
     return time is not None and bool(values) and all(time.past(v) is not None for v in values)
+
+
+def earlier_step(environment: Environment, law: Basic) -> Basic:
+    """A law that is drawn from; of an earlier step, that of the path, where a value begins the sequence.
+
+    ``E_q(z_{t-1}|x_{t-1})[...]`` is the ``z_0`` that was given where t is 1.
+    """
+    time, values = environment.time, values_of(law) if isinstance(law, Apply | Density) else ()
+    if time is None or len(values) != 1 or (time.offset(values[0]) or 0) >= 0:
+        return law
+    sequence = base(values[0])
+    factor = step_factor(environment, sequence, law.args[0])
+    if factor is None or time.initial.get(sequence) is None:
+        return law
+    path = path_of(environment, [factor])
+    alone = isinstance(path.factor, Path) and path.factor.steps == (factor,)
+    return path.node if alone and all(base(g) != sequence for g in factor.givens) else law
 
 
 def _of_step(environment: Environment, variable: Basic, head: Basic) -> list[Match]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from numbers import Real
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from symdgm.errors import OptionError, ShapeError, suggest
+from symdgm.given import is_number
 
 Schedule = Callable[[int], object]
 """From the number of training steps done to a value."""
@@ -47,7 +50,8 @@ class Scalars(MutableMapping[str, float | Tensor]):
         self._values: dict[str, float | Tensor] = {}
         self._schedules: dict[str, Schedule] = {}
         self._tensors: dict[str, tuple[float, Tensor]] = {}
-        self._pins: dict[tuple[str, torch.dtype, torch.device], tuple[float, Tensor]] = {}
+        self._pins: dict[tuple[str, torch.dtype, torch.device], Tensor] = {}
+        self._filled: dict[int, float] = {}
         self._pinning = False
         self._step = 0
         for name, value in values.items():
@@ -62,14 +66,15 @@ class Scalars(MutableMapping[str, float | Tensor]):
     def tensor(self, name: str, like: Tensor) -> Tensor:
         """A scalar as a 0-d tensor of the dtype and device of ``like``; a bound tensor as it is."""
         value = self._values[name]
+        if self._pinning and not self._stays(name, like.device):
+            return self._pin(name, like)
         if isinstance(value, Tensor):
             return value
-        if self._pinning:
-            return self._pin(name, value, like)
         known = self._tensors.get(name)
         if known is not None and _fits(known, value, like):
             return known[1]
-        made = torch.tensor(value, dtype=like.dtype, device=like.device)
+        # Filled on its device: a copy from the host would wait for it.
+        made = torch.full((), value, dtype=like.dtype, device=like.device)
         self._tensors[name] = (value, made)
         return made
 
@@ -82,28 +87,47 @@ class Scalars(MutableMapping[str, float | Tensor]):
         finally:
             self._pinning = False
 
-    def refill(self, sizes: Iterable[str] = ()) -> tuple[object, ...]:
+    def refill(self, device: torch.device, sizes: Iterable[str] = ()) -> tuple[object, ...]:
         """Bring pinned tensors up to date.
 
         Args:
+            device: where they are read.
             sizes: the scalars that are whole numbers in the code.
 
         Returns:
             What is not pinned: which tensors are bound, and the sizes.
         """
-        for key, (known, tensor) in self._pins.items():
-            value = self._values[key[0]]
-            if not isinstance(value, Tensor) and value != known:
-                tensor.fill_(value)
-                self._pins[key] = (value, tensor)
-        bound = ((name, id(value)) for name, value in self._values.items() if isinstance(value, Tensor))
-        return *bound, *((name, self.size(name)) for name in sizes)
+        for (name, *_), tensor in self._pins.items():
+            value = self._values[name]
+            if not self._stays(name, tensor.device):
+                self._fill(tensor, value)
+        bound = ((n, self._values[n]) for n in self._values if self._stays(n, device))
+        places = ((n, v.dtype, v.data_ptr()) for n, v in bound if isinstance(v, Tensor))
+        return *places, *((name, self.size(name)) for name in sizes)
 
-    def _pin(self, name: str, value: float, like: Tensor) -> Tensor:
+    def _pin(self, name: str, like: Tensor) -> Tensor:
         key = (name, like.dtype, like.device)
         if key not in self._pins:
-            self._pins[key] = (value, torch.full((), value, dtype=like.dtype, device=like.device))
-        return self._pins[key][1]
+            self._pins[key] = torch.full((), math.nan, dtype=like.dtype, device=like.device)
+            self._fill(self._pins[key], self._values[name])
+        return self._pins[key]
+
+    def _fill(self, tensor: Tensor, value: float | Tensor) -> None:
+        """Writes a value to where it is read; one that is there already costs nothing."""
+        if isinstance(value, Tensor) and value.device == tensor.device:
+            tensor.copy_(value)
+            return
+        number = float(value)
+        if self._filled.get(id(tensor)) != number:
+            tensor.fill_(number)
+            self._filled[id(tensor)] = number
+
+    def _stays(self, name: str, device: torch.device) -> bool:
+        """Whether a recorded step can read a scalar where it is: a bound tensor on the device of the step."""
+        value = self._values[name]
+        if not isinstance(value, Tensor):
+            return False
+        return value.requires_grad or (value.device == device and name not in self._schedules)
 
     def add(self, name: str, value: object) -> None:
         """One more scalar, which the formula does not name; see the class for what it may be."""
@@ -159,7 +183,7 @@ class Scalars(MutableMapping[str, float | Tensor]):
         return repr(self._values)
 
     def _known(self, name: str) -> str:
-        if name not in self._values:
+        if not isinstance(name, str) or name not in self._values:
             raise OptionError(f"the formula has no scalar `{name}`", hint=suggest(name, self._values))
         return name
 
@@ -199,7 +223,7 @@ def _real(name: str, value: Tensor) -> Tensor:
     return value if value.is_floating_point() else value.to(torch.get_default_dtype())
 
 
-def _number(name: str, value: object) -> float | Tensor:
+def _number(name: str, value: Any) -> float | Tensor:
     if isinstance(value, Tensor):
         if value.dim():
             raise ShapeError(
@@ -207,9 +231,12 @@ def _number(name: str, value: object) -> float | Tensor:
                 hint="give a number or a 0-d tensor",
             )
         return _real(name, value)
-    if isinstance(value, bool) or not isinstance(value, Real):
+    if not is_number(value):
         raise OptionError(
             f"the scalar `{name}` cannot be {type(value).__name__}",
             hint="give a number, a 0-d tensor, an nn.Parameter, or a function of the training step",
         )
-    return float(value)
+    number = float(value)
+    if not math.isfinite(number):
+        raise OptionError(f"the scalar `{name}` is {number}", hint="give a finite number")
+    return number

@@ -48,6 +48,7 @@ def over_time(
     nodes = [*declared, *statements.lefts, *recurrent, *whole]
     formulas = [statement_of(o).body for o in statements.objectives]
     formulas += [side for product in statements.factorisations for side in product.args]
+    formulas += [*statements.macros.names.values(), *(f.body for f in statements.macros.functions.values())]
     time = timeline_of(formulas, nodes, recurrent)
     _refuse_products(statements, time, reading)
     if time is None:

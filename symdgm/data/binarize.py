@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from symdgm.errors import DataError
+from symdgm.errors import DataError, OptionError
+from symdgm.given import shown
 
 
 def binarize(images: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -28,6 +29,10 @@ def binarize(images: Tensor, generator: torch.Generator | None = None) -> Tensor
         >>> binarize(torch.tensor([0.0, 1.0]))
         tensor([0., 1.])
     """
+    if not isinstance(images, Tensor):
+        raise DataError(f"the images are {shown(images)}", hint="pass a tensor, `torch.as_tensor(images)`")
+    if not isinstance(generator, torch.Generator | None):
+        raise OptionError(f"`generator` is {shown(generator)}", hint="write a `torch.Generator()`")
     if not images.is_floating_point() or bool(((images < 0) | (images > 1) | images.isnan()).any()):
         raise DataError(
             "an intensity lies outside [0, 1]", hint="divide by the largest one, e.g. images / 255"

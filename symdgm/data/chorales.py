@@ -13,6 +13,7 @@ from symdgm.data.download import download as fetch
 from symdgm.data.folder import data_folder
 from symdgm.data.sequences import Ragged, RaggedSplits, ragged
 from symdgm.errors import DataError
+from symdgm.given import switch
 
 FILE = "jsb-chorales-quarter.json"
 MIRRORS = ("https://raw.githubusercontent.com/czhuang/JSB-Chorales-dataset/master/",)
@@ -42,7 +43,7 @@ def chorales(root: str | os.PathLike[str] | None = None, *, download: bool = Fal
         sequences" (2012); the file is that of C. Z. Huang.
     """
     path = data_folder(root) / FILE
-    if download and not path.exists():
+    if switch("download", download) and not path.exists():
         fetch([f"{mirror}{FILE}" for mirror in MIRRORS], path, MD5)
     parts = _read(path)
     train, valid, test = (_rolls(parts[name]) for name in COUNTS)

@@ -6,6 +6,7 @@ import torch
 
 from symdgm.data.splits import Splits, split
 from symdgm.errors import DataError
+from symdgm.given import switch
 
 TRAIN, VALIDATION = 1397, 200
 """Rows to train on and to choose by; the other 200 are the test set."""
@@ -42,6 +43,5 @@ def digits(*, flat: bool = True) -> Splits:
     images, labels = load_digits(return_X_y=True)
     order = torch.arange(len(labels)) * STRIDE % len(labels)
     pixels = torch.as_tensor(images, dtype=torch.float32)[order] / 16
-    return split(
-        pixels if flat else pixels.reshape(-1, 8, 8), torch.as_tensor(labels)[order], TRAIN, VALIDATION
-    )
+    shaped = pixels if switch("flat", flat) else pixels.reshape(-1, 8, 8)
+    return split(shaped, torch.as_tensor(labels)[order], TRAIN, VALIDATION)

@@ -11,6 +11,7 @@ from torch.nn.functional import one_hot
 
 from symdgm.data.sequences import ragged
 from symdgm.errors import DataError
+from symdgm.given import whole
 
 
 class Episodes(NamedTuple):
@@ -60,8 +61,10 @@ def episodes(name: str, count: int, *, steps: int | None = None, seed: int = 0) 
         >>> episodes("CartPole-v1", 3, steps=10)
         Episodes(x [3, 10, 4], a [3, 10, 2], r [3, 10, 1], c [3, 10, 1], T [3])
     """
-    if min(count, 2 if steps is None else steps) < 1:
-        raise DataError("there is nothing to record", hint="`count` and `steps` are whole numbers from 1")
+    whole("count", count, what="whole number of episodes")
+    if steps is not None:
+        whole("steps", steps, what="whole number of steps")
+    whole("seed", seed, least=0)
     environment = _made(name)
     environment.action_space.seed(seed)
     found = [list(_episode(environment, seed if i == 0 else None, steps)) for i in range(count)]
@@ -77,8 +80,8 @@ def _made(name: str) -> Any:
     except ImportError as error:
         raise DataError("the environments come with gymnasium", hint="pip install gymnasium") from error
     try:
-        environment = gymnasium.make(name)
-    except gymnasium.error.Error as error:
+        environment = gymnasium.make(str(name))
+    except (gymnasium.error.Error, ImportError) as error:
         raise DataError(f"gymnasium has no environment `{name}`", hint=str(error)) from error
     spaces = gymnasium.spaces
     known = (spaces.Box, spaces.Discrete)

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from symdgm.errors import DataError
+from symdgm.given import path
 
 FOLDER = "SYMDGM_DATA"
 """The environment variable that names the folder of real data."""
@@ -18,6 +19,6 @@ def data_folder(root: str | os.PathLike[str] | None) -> Path:
         DataError: if neither names one.
     """
     named = os.environ.get(FOLDER) if root is None else root
-    if not named:
+    if named is None or (isinstance(named, str) and not named):
         raise DataError("no folder of data is named", hint=f"give root=..., or set {FOLDER}")
-    return Path(named)
+    return Path(path("root", named))

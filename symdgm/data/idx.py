@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from symdgm.errors import DataError
+from symdgm.given import path as file_path
 
 DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 """The third byte of a file: the type of its entries."""
@@ -33,7 +34,7 @@ def read_idx(path: str | os.PathLike[str]) -> Tensor:
     Source:
         Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits", section "File formats".
     """
-    content = _content(Path(path))
+    content = _content(Path(file_path("path", path)))
     sizes, dtype, offset = _header(path, content)
     expected = offset + math.prod(sizes) * dtype.itemsize
     if len(content) != expected:

@@ -13,6 +13,7 @@ from symdgm.data.folder import data_folder
 from symdgm.data.idx import read_idx
 from symdgm.data.splits import Splits, split
 from symdgm.errors import DataError
+from symdgm.given import switch
 
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -55,11 +56,11 @@ def mnist(root: str | os.PathLike[str] | None = None, *, flat: bool = True, down
         (1998).
     """
     folder = data_folder(root)
-    if download:
+    if switch("download", download):
         for name, md5 in MD5.items():
             if _find(folder, name) is None:
                 fetch([f"{mirror}{name}.gz" for mirror in MIRRORS], folder / f"{name}.gz", md5)
-    test = _pair(folder, "t10k", flat)
+    test = _pair(folder, "t10k", switch("flat", flat))
     train = _pair(folder, "train", flat)
     if test is None:
         raise DataError(

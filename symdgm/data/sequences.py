@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from symdgm.errors import DataError
+from symdgm.given import shown
 
 
 class Ragged(NamedTuple):
@@ -58,6 +59,10 @@ def ragged(sequences: Sequence[Tensor]) -> Ragged:
         >>> data.steps.shape, data.lengths
         (torch.Size([2, 2, 3]), tensor([2, 1]))
     """
+    if not isinstance(sequences, Sequence) or not all(isinstance(s, Tensor) and s.dim() for s in sequences):
+        raise DataError(
+            f"the sequences are {shown(sequences)}", hint="pass a list of tensors [steps, *event]"
+        )
     if not sequences:
         raise DataError("there are no sequences", hint="pass at least one")
     events = {(s.shape[1:], s.dtype) for s in sequences}

@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MethodType
 
+import torch
 from torch import Tensor, nn
 
 from symdgm.distributions.leading_axes import apply_over_leading_axes
 from symdgm.distributions.outputs import Alternatives, read_parameters
 from symdgm.distributions.reach import modules_within
-from symdgm.errors import ParameterError
+from symdgm.errors import ParameterError, ShapeError
 
 Network = Callable[..., object]
 """An `nn.Module` or a plain callable that maps the given variables to parameters.
@@ -61,7 +62,17 @@ class NetworkSource:
         """
         tensors = [given[name] for name in self.arguments]
         axes = [batch_axes[name] for name in self.arguments]
-        return self.read(apply_over_leading_axes(self._positional, tensors, axes))
+        try:
+            output = apply_over_leading_axes(self._positional, tensors, axes)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            shapes = ", ".join(f"{n} {list(t.shape)}" for n, t in zip(self.arguments, tensors, strict=True))
+            raise ShapeError(
+                f"the network failed in `{self.text}` with {shapes}: {error}",
+                hint="check the shape of its input",
+            ) from error
+        return self.read(output)
 
     def read(self, output: object) -> dict[str, Tensor]:
         """Named parameters from what the network returned; see `read_parameters`."""

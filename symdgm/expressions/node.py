@@ -19,6 +19,9 @@ from sympy.core.symbol import Str
 class Operand:
     """What carries a node and more; a node leaves the operator to it."""
 
+    __array_ufunc__ = None
+    """NumPy leaves operators to it, where an array would make one formula for each entry."""
+
 
 def _yielding(operator: Callable[[Node, Any], Node]) -> Callable[[Node, Any], Node]:
     """An operator that lets an `Operand` on its right do the work."""
@@ -40,6 +43,7 @@ class Node(Expr):  # type: ignore[misc]
     __slots__ = ()
     is_commutative = True
     is_number = False
+    __array_ufunc__ = None
     _op_priority = 20.0
     kinds: ClassVar[tuple[Any, ...]] = ([Basic],)
 

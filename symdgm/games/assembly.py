@@ -18,11 +18,12 @@ from symdgm.expression import unpacked
 from symdgm.expressions.names import spelled
 from symdgm.expressions.node import Node
 from symdgm.expressions.scope import heads
-from symdgm.games.averages import Average, Ema, check_bounds, make_averages
+from symdgm.games.averages import Average, Ema, make_averages, read_bounds
 from symdgm.games.critics import Critics
 from symdgm.games.game import assemble_players, only_player
 from symdgm.games.players import Listed, Player
 from symdgm.games.sides import is_game
+from symdgm.given import table
 from symdgm.objective import Objective
 from symdgm.parsing import parse
 from symdgm.statement import is_block
@@ -73,26 +74,26 @@ def assemble(
         SymdgmError: see `symdgm.model.Model`.
     """
     text, distributions, names = unpacked(text, distributions, names)
-    averages = make_averages(ema or {}, names, parse)
+    averages = make_averages(ema, names, parse)
+    listed = table("players", players, "players={'G': [net]}")
     reading = as_papers_mean(reading_of(text), names, parse)
     mentioned = {spelled(head) for head in heads(reading.expression)}
     every = {**names, **{a.name: a.target for a in averages if a.name in mentioned}}
-    if is_block(reading.expression) or is_game([reading.expression]) or players or critic:
+    if is_block(reading.expression) or is_game([reading.expression]) or listed or critic is not None:
         declared = [(declared_node(d, parse), d) for d in distributions_of(tuple(distributions))]
         readings, environment = build(reading, declared, every, OPTIONS)
         objective, found = assemble_players(
-            readings, environment, options, players or {}, reading.expression, parse, critic
+            readings, environment, options, listed, reading.expression, parse, critic
         )
     else:
         objective = Objective(text, *distributions, **options, **every)
-        found = {"": only_player(objective, players or {})}
+        found = {"": only_player(objective, listed)}
     if objective.direction is None:
         raise NotSupportedError(
             "the equation does not say whether to maximise or to minimise it",
             hint=f"write `maximize {objective!r}`",
         )
-    bounds = clip_weights or {}
-    check_bounds(bounds, found)
+    bounds = read_bounds(clip_weights, found)
     found = {name: replace(p, clip=bounds.get(name, p.clip)) for name, p in found.items()}
     kept = [average for average in averages if average.name not in mentioned]
     return Assembly(reading.expression, objective, found, averages, kept)

@@ -12,6 +12,7 @@ from torch import nn
 
 from symdgm.errors import NameResolutionError, OptionError, suggest
 from symdgm.expressions.names import spelled
+from symdgm.given import is_number, positive, shown, table
 
 SUFFIXES = ("_bar", "_ema", "_target", "_avg", "_old", "'")
 """What the name of an average has behind that of its network."""
@@ -47,7 +48,9 @@ class Average:
             buffer.copy_(copied)
 
 
-def make_averages(ema: Ema, names: Mapping[str, object], read: Callable[[str], Basic]) -> list[Average]:
+def make_averages(
+    ema: Ema | None, names: Mapping[str, object], read: Callable[[str], Basic]
+) -> list[Average]:
     """The averages that a model keeps.
 
     Args:
@@ -59,17 +62,19 @@ def make_averages(ema: Ema, names: Mapping[str, object], read: Callable[[str], B
         NameResolutionError: no network of the source's name is bound.
         OptionError: a name that is bound already, or a decay that is not from 0 to 1.
     """
+    asked = table("ema", ema, "ema={'D_bar': 0.999}")
     bound = {spelled(read(keyword)): value for keyword, value in names.items()}
-    return [_average(spelled(read(name)), entry, bound) for name, entry in ema.items()]
+    return [_average(spelled(read(name)), entry, bound) for name, entry in asked.items()]
 
 
 def _average(name: str, entry: object, bound: Mapping[str, object]) -> Average:
     source, decay = entry if isinstance(entry, tuple) else (_source(name, bound), entry)
     if name in bound:
         raise OptionError(f"`{name}` is bound, and is to be an average too", hint="leave one of the two out")
-    if isinstance(decay, bool) or not isinstance(decay, float | int) or not 0 <= decay <= 1:
+    if not is_number(decay) or not 0 <= decay <= 1:
         raise OptionError(
-            f"the average `{name}` keeps {decay!r} of itself in a step", hint="write a number from 0 to 1"
+            f"the average `{name}` keeps {shown(decay)} of itself in a step",
+            hint="write a number from 0 to 1",
         )
     network = bound.get(str(source))
     if not isinstance(network, nn.Module):
@@ -97,16 +102,17 @@ def clip(parameters: tuple[nn.Parameter, ...], bound: float) -> None:
         parameter.clamp_(-bound, bound)
 
 
-def check_bounds(bounds: Mapping[str, float], players: Mapping[str, object]) -> None:
-    """Refuse bounds of weights that are not positive, or of nobody.
+def read_bounds(bounds: Mapping[str, float] | None, players: Mapping[str, object]) -> Mapping[str, float]:
+    """The largest absolute values of weights, by player.
 
     Raises:
         OptionError: an unknown player, or a bound that is not positive.
     """
-    for name, bound in bounds.items():
+    asked = table("clip_weights", bounds, "clip_weights={'D': 0.01}")
+    for name, bound in asked.items():
         if name not in players:
             raise OptionError(
                 f"`clip_weights` names `{name}`, which is no player", hint=suggest(name, players)
             )
-        if isinstance(bound, bool) or not isinstance(bound, float | int) or not bound > 0:
-            raise OptionError(f"`clip_weights` of `{name}` is {bound!r}", hint="write a positive number")
+        positive(f"clip_weights[{name!r}]", bound)
+    return asked

@@ -90,10 +90,11 @@ def find_player(players: Mapping[str, Player], name: str | None) -> Player:
     """
     if name is None and len(players) == 1:
         return next(iter(players.values()))
-    found = [player for player in players.values() if name in (player.name, player.label)]
+    found = [p for p in players.values() if isinstance(name, str) and name in (p.name, p.label)]
     if name is None or not found:
-        problem = "a game has a loss for each player" if name is None else f"there is no player `{name}`"
-        raise OptionError(problem, hint=f"write `player=...`; {suggest(name or '', players)}")
+        lacking = f"there is no player `{name}`"
+        problem, asked = ("a game has a loss for each player", "") if name is None else (lacking, name)
+        raise OptionError(problem, hint=f"write `player=...`; {suggest(asked, players)}")
     return found[0]
 
 

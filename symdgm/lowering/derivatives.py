@@ -49,7 +49,7 @@ def emit_point(writer: Writer, node: PlanNode) -> Operand:
         ShapeError: a value that is no floating tensor.
     """
     of = writer.operands[node.args[0]]
-    made = Operand(f"torch.tensor({of.text}, {_like(writer)})") if of.number else of
+    made = Operand(f"torch.full((), {of.text}, {_like(writer)})") if of.number else of
     if not writer.value(made).is_floating_point():
         raise ShapeError(
             f"`{node.origin}` has whole values, by which nothing can be differentiated",

@@ -10,6 +10,7 @@ from typing import final
 from torch import Tensor
 
 from symdgm.errors import OptionError, suggest
+from symdgm.given import whole
 
 KERNELS = ("gaussian", "imq", "laplace")
 STATISTICS = ("unbiased", "biased")
@@ -129,8 +130,7 @@ class SlicedWasserstein:
     order: int = 1
 
     def __post_init__(self) -> None:
-        if isinstance(self.slices, bool) or not isinstance(self.slices, int) or self.slices < 1:
-            raise OptionError(f"`slices` is {self.slices!r}", hint="write a whole number, 1 or more")
+        whole("slices", self.slices, what="whole number of directions")
         _order(self.order)
 
 

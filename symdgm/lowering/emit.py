@@ -154,9 +154,8 @@ def _finish(
 def _as_tensor(writer: Writer, operand: Operand) -> str:
     if not operand.number:
         return operand.text
-    return (
-        f"torch.tensor({operand.text}, dtype={writer.argument('dtype')}, device={writer.argument('device')})"
-    )
+    like = f"dtype={writer.argument('dtype')}, device={writer.argument('device')}"
+    return f"torch.full((), {operand.text}, {like})"
 
 
 def _weighted(writer: Writer, root: Root, name: str) -> Operand:

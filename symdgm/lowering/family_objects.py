@@ -25,7 +25,7 @@ def element_log_density(writer: Writer, law: LawValues, value: Operand, event: t
     if made is not None and made.scores:
         text = f"{constructor(made, parameters)}.log_prob({at})"
     else:
-        text = f"{law_object(writer, law)}.log_density({at}, {_dict(writer, parameters, law)})"
+        text = f"{law_object(writer, law)}.log_density({at}, {_dict(parameters)})"
     return Operand(text, ATOM, axes, rank)
 
 
@@ -37,11 +37,14 @@ def draw_text(writer: Writer, law: LawValues, event: torch.Size, axes: Sequence[
     if known is None or not known.draws:
         sizes = [*([str(count)] if count > 1 else []), *map(writer.size, axes), *map(str, event)]
         shape = f"torch.Size({_tuple(sizes)})"
-        return f"{law_object(writer, law)}.draw({_dict(writer, parameters, law)}, {shape})"
+        return f"{law_object(writer, law)}.draw({_dict(parameters)}, {shape})"
     made = constructor(known, parameters)
     if not _is_full(law, len(elements), tuple(axes)):
         made += f".expand({_tuple([*map(writer.size, axes), *map(str, elements)])})"
-    return f"{made}.{known.method}({f'({count},)' if count > 1 else ''})"
+    drawn = f"{made}.{known.method}({f'({count},)' if count > 1 else ''})"
+    if not known.one_hot:
+        return drawn
+    return f"torch.nn.functional.one_hot({drawn}, {event[-1]}).to({writer.argument('dtype')})"
 
 
 def law_object(writer: Writer, law: LawValues) -> str:
@@ -57,24 +60,21 @@ def _is_full(law: LawValues, rank: int, axes: tuple[Axis, ...]) -> bool:
 
 
 def _fitted(writer: Writer, law: LawValues, rank: int, axes: tuple[Axis, ...]) -> dict[str, str]:
-    """The parameters, so that they broadcast over axes and elements; one at least is a tensor."""
+    """The parameters as tensors that broadcast over axes and elements.
+
+    Of a number beside a tensor torch's distributions would make a tensor of the host, and copy it.
+    """
     texts = {}
     for name, operand in law.parameters.items():
         missing = rank + law.family.parameter_ranks[name] - operand.rank
-        texts[name] = operand.text if operand.number else with_axes(operand, axes, missing)
-    if all(p.number for p in law.parameters.values()):
-        first = next(iter(texts))
-        texts[first] = _tensor(writer, texts[first])
+        fitted = _tensor(writer, operand.text) if operand.number else with_axes(operand, axes, missing)
+        texts[name] = fitted
     return texts
 
 
-def _dict(writer: Writer, parameters: dict[str, str], law: LawValues) -> str:
+def _dict(parameters: dict[str, str]) -> str:
     """The parameters as a dict of tensors."""
-    entries = {
-        name: _tensor(writer, text) if law.parameters[name].number and not text.startswith("torch") else text
-        for name, text in parameters.items()
-    }
-    return "{" + ", ".join(f'"{name}": {text}' for name, text in entries.items()) + "}"
+    return "{" + ", ".join(f'"{name}": {text}' for name, text in parameters.items()) + "}"
 
 
 def _tuple(sizes: list[str]) -> str:
@@ -82,4 +82,4 @@ def _tuple(sizes: list[str]) -> str:
 
 
 def _tensor(writer: Writer, number: str) -> str:
-    return f"torch.tensor({number}, dtype={writer.argument('dtype')}, device={writer.argument('device')})"
+    return f"torch.full((), {number}, dtype={writer.argument('dtype')}, device={writer.argument('device')})"

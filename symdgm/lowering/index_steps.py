@@ -284,7 +284,7 @@ def _conditioned(
     (fitted, shown), axes, _ = writer.aligned([value, mask])
     if value.number:
         like = f"dtype={writer.argument('dtype')}, device={writer.argument('device')}"
-        fitted = Operand(f"torch.tensor({float(writer.value(value))!r}, {like})")
+        fitted = Operand(f"torch.full((), {float(writer.value(value))!r}, {like})")
     text = f"{fitted.at(ATOM)}.where({shown.text}, {FILLS[operation]})"
     if index not in axes:
         raise ShapeError(

@@ -26,7 +26,7 @@ from symdgm.lowering.plan import Kind, Plan, PlanNode
 from symdgm.lowering.sources import function_source, is_opaque, network_name, sources_of
 from symdgm.lowering.stable import stable
 from symdgm.lowering.time.chains import lower_chain
-from symdgm.lowering.time.sequences import in_rows, joined_law, leaf, lower_step, reads_the_past
+from symdgm.lowering.time.sequences import in_rows, joined_law, leaf, lower_step, own_first, reads_the_past
 
 LowerNode = Callable[["Lowering", Basic, "Scope"], PlanNode]
 """Lowers one node at the place where it stands."""
@@ -142,14 +142,16 @@ class Lowering:
         if is_opaque(factor.distribution):
             nodes = [self.lower(g, scope.nonlinear()) for g in law.givens]
             return self.plan.node(Kind.OPAQUE, *nodes, detail=(law.identity,), origin=law.node)
+        first = own_first(self, law, scope) if joined else None
+        later = scope if first is None else replace(scope, first=max(2, scope.first))
         # By place: the declaration and the parsed node may spell one variable in two ways, x_1_2 and x_{1,2}.
         given = dict(zip(factor.distribution.given, law.givens, strict=True))
         networks = [
-            self._network(source, [given[name] for name in source.arguments], law.node, scope)
+            self._network(source, [given[name] for name in source.arguments], law.node, later)
             for source in sources_of(factor.distribution)
         ]
         own = self.plan.node(Kind.LAW, *networks, detail=(law.identity,), origin=law.node)
-        return joined_law(self, law, own, scope) if joined else own
+        return own if first is None else joined_law(self, law, first, own, scope)
 
     def stopped_law(self, law: PlanNode) -> PlanNode:
         """A law whose parameters get no gradient."""

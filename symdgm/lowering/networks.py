@@ -297,7 +297,7 @@ def _entry(writer: Writer, call: _Call, text: str, hint: str, value: object) -> 
     """An output under a name, with its leading axes."""
     if not isinstance(value, Tensor):
         like = f"dtype={writer.argument('dtype')}, device={writer.argument('device')}"
-        return Operand(writer.script.assign(hint, f"torch.tensor({text}, {like})", call.node.origin))
+        return Operand(writer.script.assign(hint, f"torch.full((), {text}, {like})", call.node.origin))
     restored = text + (call.restore if value.dim() else "")
     name = text if restored.isidentifier() else writer.script.assign(hint, restored, call.node.origin)
     if not value.dim():

@@ -70,9 +70,11 @@ WEIGHTED = """def weighted(weight, value):
 """
 BACKWARDS = """def backwards(rows, counts):
     # the place of each step when every sequence is read from its end
+    if counts[0] == counts[-1]:
+        return torch.arange(len(rows), device=rows.device).view(len(counts), -1).flip(0).flatten()
     counts = torch.tensor(counts, device=rows.device)
     starts = counts.cumsum(0) - counts
-    time = torch.arange(len(counts), device=rows.device).repeat_interleave(counts)
+    time = torch.arange(len(counts), device=rows.device).repeat_interleave(counts, output_size=len(rows))
     place = torch.arange(len(rows), device=rows.device) - starts[time]
     lengths = (counts[:, None] > torch.arange(int(counts[0]), device=rows.device)).sum(0)
     return starts[lengths[place] - 1 - time] + place

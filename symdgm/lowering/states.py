@@ -80,7 +80,7 @@ def _single(writer: Writer, law: LawValues) -> tuple[str, int]:
         return f"torch.arange({classes}, {device})", classes
     like = f"dtype={writer.argument('dtype')}, {device}"
     if isinstance(family, Bernoulli):
-        return f"torch.tensor([0.0, 1.0], {like})", 2
+        return f"torch.arange(2, {like})", 2
     if isinstance(family, Binomial):
         total = law.parameters["total_count"]
         most = total.text if total.number else writer.value(total).max()

@@ -99,7 +99,7 @@ def _function_of_index(writer: Writer, node: PlanNode, bound: str) -> Operand:
         if operand.axes:
             text = f"{bound}({operand.text})"
             return Operand(text, ATOM, operand.axes, int(writer.script.run(text).dim()) - len(operand.axes))
-        at = f"torch.tensor([{operand.text}], device={writer.argument('device')})"
+        at = f"torch.full((1,), {operand.text}, device={writer.argument('device')})"
         text = f"{bound}({at})[0]"
         return Operand(text, ATOM, (), int(writer.script.run(text).dim()))
     first, size = first_of(writer, argument), length(writer, argument)

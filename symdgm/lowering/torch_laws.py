@@ -18,18 +18,19 @@ class TorchLaw:
         scores: whether its `log_prob` is used; else that of the distribution object is.
         draws: whether its `rsample` is used, which must be pathwise; else the object draws.
         method: what draws.
+        one_hot: whether a draw is a class, of which the vector is made.
     """
 
     name: str
     scores: bool = True
     draws: bool = True
     method: str = "rsample"
+    one_hot: bool = False
 
 
 TORCH: dict[str, TorchLaw] = {
     "Laplace": TorchLaw("Laplace"),
     "Cauchy": TorchLaw("Cauchy"),
-    "StudentT": TorchLaw("StudentT"),
     "MultivariateNormal": TorchLaw("MultivariateNormal"),
     "LogNormal": TorchLaw("LogNormal"),
     "Exponential": TorchLaw("Exponential"),
@@ -40,13 +41,14 @@ TORCH: dict[str, TorchLaw] = {
     "Poisson": TorchLaw("Poisson", draws=False),
     "Bernoulli": TorchLaw("Bernoulli", scores=False, method="sample"),
     "Categorical": TorchLaw("Categorical", scores=False, method="sample"),
-    "OneHotCategorical": TorchLaw("OneHotCategorical", scores=False, method="sample"),
+    "OneHotCategorical": TorchLaw("Categorical", scores=False, method="sample", one_hot=True),
 }
 """Family → torch's.
 
 The others are objects: torch lacks them (Logistic, VonMisesFisher), wants other shapes (Multinomial and the
-relaxed ones), or is NaN or has no gradient at extreme parameters where ours is right (ContinuousBernoulli,
-VonMises, Geometric, NegativeBinomial, Binomial, InverseGamma).
+relaxed ones), checks values in every step (StudentT, by a Chi2 of its own), or is NaN or has no gradient at
+extreme parameters where ours is right (ContinuousBernoulli, VonMises, Geometric, NegativeBinomial, Binomial,
+InverseGamma).
 """
 OWN = ("log_rate",)
 """Parameters that torch does not know, and that would lose digits as those that it knows."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
-from symdgm.errors import SymdgmWarning
+from symdgm.errors import OptionError, SymdgmWarning, suggest
 
 Result = tuple[Tensor, dict[str, Tensor]]
 """The value and the terms."""
@@ -60,12 +60,19 @@ class Compiled:
     def _prepare(self) -> None:
         # Its import takes a second, which only those pay who compile.
         from torch._dynamo import maybe_mark_dynamic
-        from torch._dynamo.exc import TorchDynamoException
+        from torch._dynamo.exc import InvalidBackend, TorchDynamoException
         from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
         self._mark, self._failures = maybe_mark_dynamic, (TorchDynamoException, GuardOnDataDependentSymNode)
         options: Any = {"fallback_random": True} if self._backend == "inductor" else None
-        self._fast = torch.compile(self._function, fullgraph=True, backend=self._backend, options=options)
+        try:
+            self._fast = torch.compile(self._function, fullgraph=True, backend=self._backend, options=options)
+        except InvalidBackend as error:
+            known = sorted({"inductor", *torch.compiler.list_backends()})
+            raise OptionError(
+                f"`compile` names the backend `{self._backend}`, which torch does not have",
+                hint=suggest(self._backend, known),
+            ) from error
 
     def _tried(self, arguments: dict[str, Any]) -> Result:
         assert self._fast is not None

@@ -1,11 +1,22 @@
-"""What a generated function may take, and what each input is called there."""
+"""What a generated function may take, what each input is called there, and of what kind data are."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor
 
 from symdgm.lowering import Frozen
 from symdgm.lowering.naming import Names, identifier
+
+Kinds = list[tuple[str, torch.Size, torch.dtype, torch.device]]
+"""Name, shape, dtype and device of all data."""
+
+
+def kinds(data: Mapping[str, object]) -> Kinds:
+    """Of what kind data are; what is no tensor is left out, so that they are not those of checked data."""
+    return [(k, v.shape, v.dtype, v.device) for k, v in data.items() if isinstance(v, Tensor)]
 
 
 def identifiers(frozen: Frozen) -> dict[str, str]:

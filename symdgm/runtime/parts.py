@@ -17,9 +17,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from symdgm.lowering import Statement
+from symdgm.lowering import Frozen, Statement
 
 FEW, MORE = 2, 3
 """The numbers of draws for which statements are tried."""
@@ -174,3 +174,14 @@ class Divider:
 
 def _names(text: str) -> set[str]:
     return set(re.findall(r"[A-Za-z_]\w*", text))
+
+
+@contextmanager
+def undone(frozen: Frozen, device: str) -> Iterator[None]:
+    """Inside, noise may be drawn and networks may be called; afterwards neither has happened."""
+    modules = [s.call for s in frozen.sources.values() if isinstance(s.call, nn.Module)]
+    buffers = {id(b): (b, b.clone()) for module in modules for b in module.buffers()}
+    with torch.random.fork_rng(devices=None if device == "cuda" else [], device_type="cuda"):
+        yield
+    for buffer, before in buffers.values():
+        buffer.copy_(before)

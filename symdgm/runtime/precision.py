@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from typing import Any, final
 
 import torch
@@ -31,8 +32,11 @@ class Narrowed:
 
     def __call__(self, *values: Any, **named: Any) -> Any:
         """What the network returns."""
+        # Within another autocast the cast weights would be kept till its end, past steps of the optimiser.
+        torch.clear_autocast_cache()
         with torch.autocast(_device(values, named), self.dtype):
             result = self.network(*values, **named)
+        torch.clear_autocast_cache()
         return widened(result)
 
 
@@ -68,7 +72,10 @@ def full_precision(device: str) -> AbstractContextManager[object]:
 
 def _is_on(device: str) -> bool:
     """Whether a `torch.autocast` is around; kinds without one, such as ``meta``, would be an error."""
-    return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+    return _is_available(device) and torch.is_autocast_enabled(device)
+
+
+_is_available = cache(torch.amp.is_autocast_available)
 
 
 def _device(values: tuple[Any, ...], named: Mapping[str, Any]) -> str:

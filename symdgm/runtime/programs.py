@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import linecache
 import weakref
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import final
+from typing import Any, final
 
 from torch import Tensor
 
 from symdgm.caches import CacheInfo, register
-from symdgm.lowering import LabelRange, ParameterRange, Statement
+from symdgm.lowering import FUNCTION, LabelRange, ParameterRange, Statement, compiled
 
 MAX_PROGRAMS = 32
 """Finished functions that an objective keeps; the one that was made first is dropped first."""
@@ -75,12 +76,23 @@ class Programs(dict[Hashable, Program]):
 
 _ALIVE: weakref.WeakValueDictionary[int, Programs] = weakref.WeakValueDictionary()
 _serial = itertools.count()
+_numbers = itertools.count(1)
+"""Tells the sources of generated functions apart in tracebacks."""
 
 
 def parted(what: str) -> tuple[str, str]:
     """Kind and name of an input: ``("data", "x")``."""
     kind, _, name = what.partition(":")
     return kind, name
+
+
+def defined(text: str, helpers: Mapping[str, Any] | None = None) -> Callable[..., Result]:
+    """The function of a source; the lines that tracebacks show go when it goes."""
+    filename = f"<symdgm objective {next(_numbers)}>"
+    function: Callable[..., Result] = compiled(text, FUNCTION, filename, helpers)
+    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
+    weakref.finalize(function, linecache.cache.pop, filename, None).atexit = False
+    return function
 
 
 def _count() -> CacheInfo:

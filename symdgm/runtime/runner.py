@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
-import linecache
 import threading
-import weakref
-from collections.abc import Callable, Hashable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from symdgm.errors import SupportError
 from symdgm.lowering import (
@@ -21,7 +17,6 @@ from symdgm.lowering import (
     Frozen,
     Output,
     TooManyStates,
-    compiled,
     emit,
     environment,
     function_text,
@@ -29,17 +24,14 @@ from symdgm.lowering import (
 )
 from symdgm.runtime.carried import Carried
 from symdgm.runtime.compiling import Compiled
-from symdgm.runtime.inputs import identifiers
-from symdgm.runtime.parts import Divider
+from symdgm.runtime.inputs import identifiers, kinds
+from symdgm.runtime.parts import Divider, undone
 from symdgm.runtime.precision import Narrowed, full_precision, surrounding
-from symdgm.runtime.programs import Program, Programs, Result, parted
+from symdgm.runtime.programs import Program, Programs, Result, defined, parted
 from symdgm.runtime.tracing import traceable
 
 _NOTHING = torch.empty(0)
 """Stands for a tensor whose dtype and device nobody asks for."""
-
-_serial = itertools.count(1)
-"""Tells the sources of generated functions apart in tracebacks."""
 
 
 class Runner:
@@ -80,6 +72,7 @@ class Runner:
         self.events: dict[str, torch.Size] = {}
         self.identifiers = identifiers(frozen)
         self.carried = Carried()
+        self._usual: tuple[object, Hashable] = (None, None)
         self._making = threading.RLock()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -97,7 +90,8 @@ class Runner:
         Raises:
             SupportError: an observed class that the parameters do not have.
         """
-        key = self.key(data, output, n)
+        around = surrounding(self._device(data))
+        key = self._key(data, output, n, around)
         program = self.programs.get(key)
         if program is None:
             with self._making:
@@ -107,7 +101,9 @@ class Runner:
         self.programs.hits += 1
         self.latest[output] = program
         try:
-            arguments = self.arguments(program, data, n)
+            arguments = self._arguments(program, data, n, self.precision or around)
+            if around is None:
+                return self._told(program.function(**arguments))
             with full_precision(self._device(data)):
                 return self._told(program.function(**arguments))
         except (RuntimeError, IndexError) as error:
@@ -133,14 +129,21 @@ class Runner:
 
         A network that squeezes returns other axes for one example than for several.
         """
+        return self._key(data, output, n, surrounding(self._device(data)))
+
+    def _key(
+        self, data: Mapping[str, Tensor], output: Output, n: int, around: torch.dtype | None
+    ) -> Hashable:
+        """The same, for an autocast around; that of the last call is not made again."""
+        exactly = output, n, around, kinds(data)
+        known, key = self._usual
+        if exactly == known:
+            return key
         size = next((len(v) for v in data.values()), n)
-        around = surrounding(self._device(data))
-        return (
-            output,
-            size == 1,
-            around,
-            *((k, self._event(k, v), v.dtype, v.device) for k, v in data.items()),
-        )
+        events = ((k, self._event(k, v), v.dtype, v.device) for k, v in data.items())
+        key = (output, size == 1, around, *events)
+        self._usual = exactly, key
+        return key
 
     def _event(self, name: str, value: Tensor) -> Hashable:
         """The event shape; of a sequence, whatever its number of steps."""
@@ -159,8 +162,16 @@ class Runner:
 
     def arguments(self, program: Program, data: Mapping[str, Tensor], n: int = 1) -> dict[str, Any]:
         """The arguments of a finished function, read now: networks, scalars and tensors are never copied."""
+        return self._arguments(program, data, n, self._dtype(data))
+
+    def _arguments(
+        self, program: Program, data: Mapping[str, Tensor], n: int, dtype: torch.dtype | None
+    ) -> dict[str, Any]:
         like = self._like(data) if program.needs_like else _NOTHING
-        return {identifier: self._read(kind, name, data, n, like) for identifier, kind, name in program.parts}
+        return {
+            identifier: data[name] if kind == "data" else self._read(kind, name, data, n, like, dtype)
+            for identifier, kind, name in program.parts
+        }
 
     def last(self) -> Program | None:
         """The function of means that ran last, or that of another output where there was none."""
@@ -180,7 +191,7 @@ class Runner:
         self, key: Hashable, data: Mapping[str, Tensor], n: int, output: Output
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The same within a budget of memory: the function is made on two examples."""
-        with _undone(self.frozen, self._device(data)):
+        with undone(self.frozen, self._device(data)):
             emission = self._emitted({name: v[:2] for name, v in data.items()}, min(n, 2), output)
             program = self._keep(key, output, emission, emission.text)
             values = {**environment(), **self.arguments(program, data, n)}
@@ -218,11 +229,11 @@ class Runner:
         return self.identifiers["n"] if first is None else f"{self.identifiers[f'data:{first}']}.shape[0]"
 
     def _callable(self, text: str) -> Callable[..., Result]:
-        function = _function(text, {"carried": self.carried})
+        function = defined(text, {"carried": self.carried})
         if self.backend is None:
             return function
         data = [i for what, i in self.identifiers.items() if what.startswith("data:")]
-        return Compiled(_function(traceable(text)), self.backend, data, plain=function)
+        return Compiled(defined(traceable(text)), self.backend, data, plain=function)
 
     def _explain(self, program: Program, data: Mapping[str, Tensor], error: Exception) -> None:
         """Raise what is wrong with the labels, if that is why PyTorch failed.
@@ -253,8 +264,9 @@ class Runner:
 
     def _emit(self, data: Mapping[str, Tensor], n: int, output: Output) -> Emission:
         like = self._like(data)
+        dtype = self._dtype(data)
         values = {
-            i: self._read(*parted(what), data, n, like)
+            i: self._read(*parted(what), data, n, like, dtype)
             for what, i in self.identifiers.items()
             if not _absent(what, data)
         }
@@ -271,12 +283,20 @@ class Runner:
                 helpers={"carried": self.carried},
             )
 
-    def _read(self, kind: str, name: str, data: Mapping[str, Tensor], n: int, like: Tensor) -> Any:
+    def _read(
+        self,
+        kind: str,
+        name: str,
+        data: Mapping[str, Tensor],
+        n: int,
+        like: Tensor,
+        dtype: torch.dtype | None,
+    ) -> Any:
         """The value of an input of a function now."""
         if kind == "data":
             return data[name]
         if kind == "network":
-            return self._network(name, data)
+            return self._network(name, dtype)
         if kind == "scalar":
             return self.frozen.bound.environment.scalars.tensor(name, like)
         if kind == "size":
@@ -297,10 +317,13 @@ class Runner:
             return self.frozen.bound.environment.factors[int(name)].distribution
         return {"n": n, "dtype": like.dtype, "device": like.device}[kind]
 
-    def _network(self, name: str, data: Mapping[str, Tensor]) -> Callable[..., Any]:
+    def _dtype(self, data: Mapping[str, Tensor]) -> torch.dtype | None:
+        """In which networks compute, where that is not the precision of their weights."""
+        return self.precision or surrounding(self._device(data))
+
+    def _network(self, name: str, dtype: torch.dtype | None) -> Callable[..., Any]:
         """A network as it is called: in half precision where that is asked for, here or all around."""
         call = self.frozen.sources[name].call
-        dtype = self.precision or surrounding(self._device(data))
         if dtype is None:
             return call
         known = self._narrowed.get((name, dtype))
@@ -320,26 +343,6 @@ class Runner:
         if anchor is None:
             anchor = next((v for v in data.values() if v.is_floating_point()), None)
         return torch.empty(0) if anchor is None else anchor
-
-
-@contextmanager
-def _undone(frozen: Frozen, device: str) -> Iterator[None]:
-    """Inside, noise may be drawn and networks may be called; afterwards neither has happened."""
-    modules = [s.call for s in frozen.sources.values() if isinstance(s.call, nn.Module)]
-    buffers = {id(b): (b, b.clone()) for module in modules for b in module.buffers()}
-    with torch.random.fork_rng(devices=None if device == "cuda" else [], device_type="cuda"):
-        yield
-    for buffer, before in buffers.values():
-        buffer.copy_(before)
-
-
-def _function(text: str, helpers: Mapping[str, Any] | None = None) -> Callable[..., Result]:
-    """The function of a source; the lines that tracebacks show go when it goes."""
-    filename = f"<symdgm objective {next(_serial)}>"
-    function: Callable[..., Result] = compiled(text, FUNCTION, filename, helpers)
-    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
-    weakref.finalize(function, linecache.cache.pop, filename, None).atexit = False
-    return function
 
 
 def _absent(what: str, data: Mapping[str, Tensor]) -> bool:

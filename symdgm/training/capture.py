@@ -9,10 +9,9 @@ that are filled before each replay.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import torch
 from torch import Tensor
@@ -20,17 +19,21 @@ from torch.optim import Optimizer
 from torch.optim import optimizer as hooks
 
 from symdgm.errors import OptionError, SymdgmWarning
+from symdgm.training.graphs import Graphs
 from symdgm.training.optimizers import Player
 from symdgm.training.protocol import Evaluation, Trainable
 from symdgm.training.randomness import RandomState
+from symdgm.training.rates import Rates, reads_rates
 from symdgm.training.snapshot import Snapshot, differences
-from symdgm.training.syncs import find_syncs
 
 WARM_UP = 3
 """Eager steps before one is recorded: libraries choose their kernels, optimisers make their state."""
 
 MAX_GRAPHS = 8
 """Graphs that are kept; each holds the memory of a step. What would need more runs as it is."""
+
+IDLE = 1000
+"""Moves after which a graph that was not needed makes room for another."""
 
 TOLERANCE = 1e-2
 """How far, of its own size, a replayed step may be from an eager one; kernels may sum in another order."""
@@ -70,29 +73,36 @@ def wanted(capture: bool | str, why: str) -> bool:
     return bool(capture) and not why
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Recorded:
     """A graph with the tensors that it reads and writes.
 
     Args:
-        graph: the move.
+        launch: makes the move.
         inputs: where it reads the batch.
+        rates: where it reads the step sizes.
         packed: where it leaves loss, value and terms.
         names: of the terms.
         gradients: where it leaves them.
+        state: of the optimiser; what is kept cannot give its place to another.
+        used: when it was launched last.
     """
 
-    graph: torch.cuda.CUDAGraph
+    launch: Callable[[], None]
     inputs: Mapping[str, Tensor]
+    rates: Rates
     packed: Tensor
     names: tuple[str, ...]
     gradients: tuple[Tensor | None, ...]
+    state: object
+    used: int = 0
 
     def replay(self, player: Player, batch: Mapping[str, Tensor]) -> Evaluation:
         """Makes the move on another batch of the same shapes."""
         for name, tensor in self.inputs.items():
             tensor.copy_(batch[name], non_blocking=True)
-        self.graph.replay()
+        self.rates.refill()
+        self.launch()
         for parameter, gradient in zip(player.parameters, self.gradients, strict=True):
             parameter.grad = gradient
         # The next replay writes over what this one left.
@@ -106,79 +116,98 @@ class Recorder:
 
     Args:
         trainable: the model.
-        device: where it is.
+        graphs: records on the device where it is.
         move: makes the move of one player.
         flags: what a move changes besides weights and the optimiser's state.
     """
 
-    def __init__(
-        self, trainable: Trainable, device: torch.device, move: Move, flags: Sequence[Tensor]
-    ) -> None:
+    def __init__(self, trainable: Trainable, graphs: Graphs, move: Move, flags: Sequence[Tensor]) -> None:
         self.why = ""
         self._trainable = trainable
-        self._device = device
+        self._graphs = graphs
         self._move = move
         self._flags = flags
-        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._moves = 0
         self._seen: dict[Hashable, int] = {}
-        self._graphs: dict[Hashable, _Recorded] = {}
-        self._pools: dict[str, Any] = {}
+        self._recorded: dict[Hashable, _Recorded] = {}
 
     def __call__(self, player: Player, batch: Mapping[str, Tensor]) -> Evaluation:
         """The move of a player."""
         if self.why:
             return self._move(player, batch)
-        key = move_key(player, batch, self._trainable.refill())
-        if key in self._graphs:
-            return self._graphs[key].replay(player, batch)
-        seen = self._seen[key] = self._seen.get(key, 0) + 1
-        if seen < WARM_UP or len(self._graphs) >= MAX_GRAPHS:
-            return self._beside(player, batch)
+        self._moves += 1
+        key = move_key(player, batch, self._trainable.refill(player.parameters[0]))
+        recorded = self._recorded.get(key)
+        if recorded is not None:
+            recorded.used = self._moves
+            return recorded.replay(player, batch)
+        seen = self._count(key)
+        # Scalars are pinned from the first move on: a tensor that a recording makes is filled by it, too.
+        if seen < WARM_UP or not self._has_room():
+            with self._graphs.beside(), self._trainable.pinned():
+                return self._move(player, batch)
         if seen == WARM_UP:
             return self._looked_at(player, batch)
         return self._first(key, player, batch)
 
-    def _beside(self, player: Player, batch: Mapping[str, Tensor]) -> Evaluation:
-        """A move on the stream on which the graph will be recorded."""
-        current = torch.cuda.current_stream(self._device)
-        self._stream.wait_stream(current)
-        with torch.cuda.stream(self._stream):
-            evaluation = self._move(player, batch)
-        current.wait_stream(self._stream)
-        return evaluation
+    def _count(self, key: Hashable) -> int:
+        """How often a move of this kind was made; kinds that never come back are forgotten."""
+        if len(self._seen) >= IDLE:
+            self._seen.clear()
+            if not self._recorded:
+                self._give_up("the steps are of too many kinds: shapes, or numbers of networks, differ")
+        self._seen[key] = self._seen.get(key, 0) + 1
+        return self._seen[key]
+
+    def _has_room(self) -> bool:
+        """Whether one more graph can be kept, if need be instead of one that is idle."""
+        if len(self._recorded) < MAX_GRAPHS:
+            return True
+        oldest = min(self._recorded, key=lambda key: self._recorded[key].used)
+        if self._moves - self._recorded[oldest].used < IDLE:
+            return False
+        del self._recorded[oldest]
+        self._seen.pop(oldest, None)
+        return True
 
     def _looked_at(self, player: Player, batch: Mapping[str, Tensor]) -> Evaluation:
         """The last move before the recording, which shows whether it ever waits for the device."""
-        evaluation, found = find_syncs(lambda: self._beside(player, batch))
-        if found:
-            self._give_up(f"a step waits for the device: {found[0]}")
+        with self._graphs.beside(), self._trainable.pinned():
+            evaluation, why = self._graphs.watched(lambda: self._move(player, batch))
+        if why:
+            self._give_up(why)
         return evaluation
 
     def _first(self, key: Hashable, player: Player, batch: Mapping[str, Tensor]) -> Evaluation:
         """Records the move, and makes it by the first replay, which is compared with an eager one."""
-        noise, before = RandomState.capture(self._device), self._snapshot(player)
-        try:
-            recorded = self._record(player, batch)
-        except RuntimeError as error:
-            noise.restore()
-            self._give_up(f"PyTorch could not record it: {str(error).splitlines()[0]}")
-            return self._move(player, batch)
+        noise, before = RandomState.capture(self._graphs.device), self._snapshot(player)
+        with self._graphs.beside():
+            eager = _detached(self._move(player, batch))
         replaced = before.replaced(self._trainable)
         if replaced:
-            self._trainable.load_state({name: before.values[name] for name in self._trainable.state()})
             self._give_up(f"each step puts a new tensor in the place of `{replaced[0]}`")
-            return self._move(player, batch)
-        eager, after = self._move(player, batch), self._snapshot(player)
+            return eager
+        later, after = RandomState.capture(self._graphs.device), self._snapshot(player)
+        gradients = [p.grad for p in player.parameters]
         before.restore()
         noise.restore()
-        evaluation = recorded.replay(player, batch)
-        why = self._apart(before, after, player, eager.loss.detach(), evaluation.loss)
-        if why:
-            after.restore()
-            self._give_up(why)
-            return eager
-        self._graphs[key] = recorded
-        return evaluation
+        try:
+            recorded = self._record(player, batch)
+        except Exception as error:  # whatever it is, the step itself went well
+            why = f"PyTorch could not record it: {(str(error).splitlines() or [repr(error)])[0]}"
+        else:
+            evaluation = recorded.replay(player, batch)
+            why = self._apart(before, after, player, eager.loss, evaluation.loss)
+        if not why:
+            recorded.used = self._moves
+            self._recorded[key] = recorded
+            return evaluation
+        after.restore()
+        later.restore()
+        for parameter, gradient in zip(player.parameters, gradients, strict=True):
+            parameter.grad = gradient
+        self._give_up(why)
+        return eager
 
     def _snapshot(self, player: Player) -> Snapshot:
         return Snapshot.take(self._trainable, player, self._flags)
@@ -196,58 +225,48 @@ class Recorder:
 
     def _record(self, player: Player, batch: Mapping[str, Tensor]) -> _Recorded:
         inputs = {name: tensor.clone() for name, tensor in batch.items()}
-        for parameter in player.parameters:
-            parameter.grad = None
-        graph = torch.cuda.CUDAGraph()
-        # Other threads, such as those that load data, go on meanwhile.
-        recording = torch.cuda.graph(
-            graph, pool=self._pool(player), stream=self._stream, capture_error_mode="thread_local"
-        )
-        with self._trainable.pinned(), capturable(player.optimizer), recording:
+        rates = Rates(player.optimizer, self._graphs.device)
+
+        def work() -> tuple[Evaluation, Tensor]:
             evaluation = self._move(player, inputs)
             parts = (evaluation.loss, evaluation.value, *evaluation.terms.values())
-            packed = torch.stack([part.detach().to(evaluation.loss.dtype) for part in parts])
-        gradients = tuple(p.grad for p in player.parameters)
-        return _Recorded(graph, inputs, packed, tuple(evaluation.terms), gradients)
+            return evaluation, torch.stack([part.detach().to(evaluation.loss.dtype) for part in parts])
 
-    def _pool(self, player: Player) -> Any:
-        """Memory that all graphs of a player share: one replays at a time, and leaves its own gradients."""
-        if player.name not in self._pools:
-            self._pools[player.name] = torch.cuda.graph_pool_handle()
-        return self._pools[player.name]
+        for parameter in player.parameters:
+            parameter.grad = None
+        with self._trainable.pinned(), rates.read():
+            (evaluation, packed), launch = self._graphs.record(work, player.name)
+        gradients, names = tuple(p.grad for p in player.parameters), tuple(evaluation.terms)
+        return _Recorded(launch, inputs, rates, packed, names, gradients, player.optimizer.state)
 
     def _give_up(self, why: str) -> None:
         self.why = why
-        self._graphs.clear()
-        self._pools.clear()
+        self._recorded.clear()
         _tell(why)
+
+
+def _detached(made: Evaluation) -> Evaluation:
+    """An evaluation whose graph is gone: what accumulates gradients would stay on the stream of its time."""
+    terms = {name: term.detach() for name, term in made.terms.items()}
+    return Evaluation(made.loss.detach(), made.value.detach(), terms)
 
 
 def move_key(player: Player, batch: Mapping[str, Tensor], rest: Hashable) -> Hashable:
     """All that is part of a recorded move: shapes, numbers of the optimiser, places of the weights."""
     shapes = tuple((name, value.shape, value.dtype) for name, value in batch.items())
+    left_out = LEFT_OUT if reads_rates(player.optimizer) else LEFT_OUT - {"lr"}
     numbers = tuple(
-        (name, id(value) if isinstance(value, Tensor) else value)
+        (name, value.data_ptr()) if isinstance(value, Tensor) else (name, value)
         for group in player.optimizer.param_groups
         for name, value in group.items()
-        if isinstance(value, Hashable) and name not in ("params", "capturable")
+        if isinstance(value, Hashable) and (isinstance(value, Tensor) or name not in left_out)
     )
-    places = (id(player.optimizer.state), *(p.data_ptr() for p in player.parameters))
-    return player.name, shapes, numbers, places, rest
+    weights = (p.data_ptr() if p.requires_grad else 0 for p in player.parameters)
+    return player.name, shapes, numbers, (id(player.optimizer.state), *weights), rest
 
 
-@contextmanager
-def capturable(optimizer: Optimizer) -> Iterator[None]:
-    """Inside, an optimiser knows that it is recorded; its state is on the device already."""
-    groups: list[dict[str, Any]] = [g for g in optimizer.param_groups if "capturable" in g]
-    before = [group["capturable"] for group in groups]
-    for group in groups:
-        group["capturable"] = True
-    try:
-        yield
-    finally:
-        for group, value in zip(groups, before, strict=True):
-            group["capturable"] = value
+LEFT_OUT = frozenset({"params", "capturable", "lr"})
+"""What of an optimiser's group a recorded move does not depend on."""
 
 
 def _has_hooks(optimizer: Optimizer) -> bool:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from symdgm.errors import FileMismatchError
+from symdgm.given import path as file_path
 from symdgm.training.atomic import write_atomically
 from symdgm.training.protocol import Trainable
 
@@ -30,6 +31,7 @@ def save(
         state: weights and buffers by name; tied ones are stored once, views as what they show.
         identity: `Trainable.identity`.
     """
+    target = file_path("path", path)
     stored: dict[str, Tensor] = {}
     tied: dict[str, str] = {}
     first: dict[object, str] = {}
@@ -41,7 +43,7 @@ def save(
         else:
             tied[name] = owner
     metadata = {**(identity or {}), TIED: json.dumps(tied)}
-    write_atomically(path, safetensors.torch.save(stored, metadata))
+    write_atomically(target, safetensors.torch.save(stored, metadata))
 
 
 def _memory(name: str, value: Tensor) -> object:
@@ -71,7 +73,7 @@ def load(path: str | os.PathLike[str], trainable: Trainable) -> None:
 def read(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The weights of a file, tied ones under all their names, and its identity."""
     try:
-        with safetensors.safe_open(Path(path), framework="pt") as file:
+        with safetensors.safe_open(Path(file_path("path", path)), framework="pt") as file:
             metadata: dict[str, str] = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     except FileNotFoundError as error:

@@ -9,9 +9,9 @@ from typing import final
 import torch
 from torch import Tensor
 
-ONE_CALL = frozenset({"cpu", "cuda"})
-"""Where torch's gradient scaler looks at all tensors in one call, and no sum of them can overflow."""
-
+HALF_TOO = frozenset({torch.float32, torch.float64, torch.float16})
+ONE_CALL = {"cpu": HALF_TOO | {torch.bfloat16}, "cuda": HALF_TOO}
+"""Where torch's gradient scaler looks at all tensors of a dtype in one call, and no sum can overflow."""
 
 LARGE = 2**15
 """Entries from which a gradient on the CPU is read only, by its sum: writing back costs twice that."""
@@ -35,25 +35,24 @@ class Finiteness:
 
     def __init__(self, device: torch.device) -> None:
         self._found = torch.zeros((), device=device)
-        self._device, self._takes = self._found.device, device.type in ONE_CALL
+        self._device, self._kinds = self._found.device, ONE_CALL.get(device.type, frozenset())
         self._one = torch.ones((), device=device)
 
     def __call__(self, gradients: Sequence[Tensor]) -> Tensor:
         """1 if an entry of the gradients is not finite, else 0, ``[]``; the next call overwrites it."""
         self._found.zero_()
-        together = []
+        together: dict[torch.dtype, list[Tensor]] = {}
         for gradient in gradients:
-            if not self._in_one_call(gradient):
+            # Complex and sparse ones, and those elsewhere, are not taken in one call.
+            if gradient.device != self._device or not (
+                gradient.dtype in self._kinds and gradient.layout is torch.strided
+            ):
                 self._found.logical_or_(~torch.isfinite(gradient.sum()).to(self._found.device))
             elif gradient.numel() < LARGE or not _is_plainly_finite(gradient):
-                together.append(gradient)
-        if together:
-            torch._amp_foreach_non_finite_check_and_unscale_(together, self._found, self._one)
+                together.setdefault(gradient.dtype, []).append(gradient)
+        for kind in together.values():
+            torch._amp_foreach_non_finite_check_and_unscale_(kind, self._found, self._one)
         return self._found
-
-    def _in_one_call(self, gradient: Tensor) -> bool:
-        plain = gradient.layout is torch.strided and gradient.is_floating_point()
-        return plain and self._takes and gradient.device == self._device
 
 
 def _is_plainly_finite(gradient: Tensor) -> bool:

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from symdgm.errors import DataError, OptionError, refuse_unknown
+from symdgm.given import path, shown, switch, whole
 from symdgm.training.batches import BATCH_SIZE, Batches, Layout, as_batches
 from symdgm.training.checkpoint import read_checkpoint
 from symdgm.training.draws import STEPS, Draws
@@ -104,8 +105,16 @@ def fit(
     refuse_unknown(unknown, FIT_OPTIONS)
     turns = steps if isinstance(steps, Mapping) else None
     count = None if isinstance(steps, Mapping) else steps
-    _check_counts(epochs=epochs, batch_size=batch_size, steps=count, n=n)
-    _check_resume(checkpoint, resume)
+    whole("epochs", epochs)
+    for name, value in {"batch_size": batch_size, "steps": count, "n": n}.items():
+        if value is not None:
+            whole(name, value)
+    for name, value in {"shuffle": shuffle, "drop_last": drop_last}.items():
+        if value is not None:
+            switch(name, value)
+    switch("progress", progress)
+    _check_callbacks(callbacks)
+    _check_resume(checkpoint, switch("resume", resume))
     _check_draws(trainable, data, steps=count, n=n)
     stepper = Stepper(
         trainable,
@@ -161,15 +170,16 @@ def _train(run: Run, progress: bool) -> History:
         run.trainable.train_mode(False)
 
 
-def _check_counts(**counts: object) -> None:
-    for name, value in counts.items():
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-            raise OptionError(f"`{name}` must be a whole number from 1 on, not {value!r}")
+def _check_callbacks(callbacks: object) -> None:
+    if not isinstance(callbacks, list | tuple) or not all(map(callable, callbacks)):
+        raise OptionError(
+            f"`callbacks` is {shown(callbacks)}", hint="write a list of functions of an epoch's record"
+        )
 
 
 def _check_resume(checkpoint: object, resume: bool) -> None:
-    if checkpoint is not None and not isinstance(checkpoint, str | os.PathLike):
-        raise OptionError(f"`checkpoint` is the path of a file, not {checkpoint!r}")
+    if checkpoint is not None:
+        path("checkpoint", checkpoint)
     if resume and checkpoint is None:
         raise OptionError(
             "`resume` needs to know the file", hint="write fit(..., checkpoint=PATH, resume=True)"

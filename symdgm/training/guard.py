@@ -17,11 +17,11 @@ from symdgm.training.optimizers import Player
 from symdgm.training.protocol import Trainable
 from symdgm.training.randomness import RandomState
 
-PENDING = 64
-"""Steps whose flags an accelerator keeps at most before the host looks at them; their batches stay alive."""
+PENDING, PENDING_BYTES = 64, 2**24
+"""Steps whose flags an accelerator keeps at most before the host looks, and what their batches may take."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)
 class Attempt:
     """All that is needed to make one evaluation again: who, on what, with which noise.
 
@@ -116,6 +116,7 @@ class DeferredGuard(Guard):
         self._bad = torch.zeros((), device=device)
         self._good = torch.zeros((), device=device)
         self._attempts: list[Attempt] = []
+        self._held = 0
 
     def loss(self, attempt: Attempt, loss: Tensor) -> None:
         """The loss is judged together with the gradient."""
@@ -130,7 +131,8 @@ class DeferredGuard(Guard):
     def done(self, attempt: Attempt) -> None:
         """Remembers how the step could be made again, until the flag is looked at."""
         self._attempts.append(attempt)
-        if len(self._attempts) >= PENDING:
+        self._held += sum(value.nbytes for value in attempt.batch.values())
+        if len(self._attempts) >= PENDING or self._held > PENDING_BYTES:
             self.settle()
 
     @property
@@ -139,11 +141,15 @@ class DeferredGuard(Guard):
         return self._bad, self._good
 
     def settle(self) -> None:
-        """Looks at the flag; waits for the device."""
-        if self._attempts and bool(self._bad):
-            raise _explain(self._trainable, self._attempts[int(self._good)])
-        self._attempts.clear()
+        """Looks at the flag, and takes it down; waits for the device."""
+        if not self._attempts:
+            return
+        attempts, bad, good = self._attempts, bool(self._bad), int(self._good)
+        self._attempts, self._held = [], 0
+        self._bad.zero_()
         self._good.zero_()
+        if bad:
+            raise _explain(self._trainable, attempts[good])
 
     def release(self) -> None:
         """Takes the flag off the optimisers."""

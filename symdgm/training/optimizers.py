@@ -12,9 +12,13 @@ from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from symdgm.errors import OptionError, refuse_unknown
+from symdgm.given import shown, whole
 
 LEARNING_RATE = 1e-3
 """The step size, where nothing else is said."""
+
+SCHEDULER = "give a callable: lambda optimizer: torch.optim.lr_scheduler.StepLR(optimizer, 10)"
+"""What to write for a scheduler."""
 
 FUSED_DEVICES = frozenset({"cpu", "cuda", "xpu", "mps"})
 """Where torch has Adam in one kernel."""
@@ -88,10 +92,8 @@ def _counts(owned: Iterable[str], steps: Mapping[str, int] | None) -> dict[str, 
     """The steps of each player in a round."""
     given: dict[str, Any] = by_player(owned, steps)
     for name, count in given.items():
-        if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
-            raise OptionError(
-                f"`steps` of player `{name}` is {count!r}", hint="write a whole number, 1 or more"
-            )
+        if count is not None:
+            whole(f"steps[{name!r}]", count)
     return {name: count or 1 for name, count in given.items()}
 
 
@@ -159,12 +161,15 @@ def make_schedulers(
 ) -> list[LRScheduler]:
     """A learning-rate scheduler for each player's optimiser; `advance` steps them once an epoch."""
     specs = by_player((p.name for p in players), scheduler)
+    for spec in specs.values():
+        if spec is not None and not callable(spec):
+            raise OptionError(f"`scheduler` is {shown(spec)}", hint=SCHEDULER)
     made: list[Any] = [spec(p.optimizer) for p in players if (spec := specs[p.name]) is not None]
     for one in made:
         if not isinstance(one, LRScheduler):
             raise OptionError(
                 f"`scheduler` made a {type(one).__name__}, which is no learning-rate scheduler",
-                hint="give a callable: lambda optimizer: torch.optim.lr_scheduler.StepLR(optimizer, 10)",
+                hint=SCHEDULER,
             )
     return made
 

@@ -70,8 +70,8 @@ class Trainable(Protocol):
     def pinned(self) -> AbstractContextManager[None]:
         """Inside, numbers that change between steps are read from tensors that stay where they are."""
 
-    def refill(self) -> Hashable:
-        """Brings those tensors up to date; returns what else a recorded step depends on."""
+    def refill(self, like: Tensor) -> Hashable:
+        """Brings those tensors up to date; returns what else a step that is recorded there depends on."""
 
     def moved(self, player: str) -> None:
         """Called after each step of a player's optimiser: moving averages, clipped weights."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from symdgm.errors import OptionError
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)
 class RandomState:
     """The state of torch's random streams at one moment, on the CPU and on one device.
 
@@ -36,7 +36,7 @@ class RandomState:
     def capture(cls, device: torch.device) -> RandomState:
         """The streams as they stand now; ``device`` is where the model lives."""
         if device.type == "cpu":
-            return cls(torch.get_rng_state(), None, device)
+            return cls(torch.default_generator.get_state(), None, device)
         state: Tensor = torch.get_device_module(device).get_rng_state(*_index(device))
         return cls(torch.get_rng_state(), state, device)
 

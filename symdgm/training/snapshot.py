@@ -16,7 +16,7 @@ from symdgm.training.protocol import Trainable
 @final
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """Copies of the weights and buffers of a model and of an optimiser's state.
+    """Copies of the weights and buffers of a model and of an optimiser's state, in the host's memory.
 
     Args:
         places: name → the tensor.
@@ -41,7 +41,7 @@ class Snapshot:
             state = player.optimizer.state.get(parameter, {})
             known |= {f"{name} {number}": v for name, v in state.items() if isinstance(v, Tensor)}
             places |= known
-        return cls(places, {name: value.clone() for name, value in places.items()})
+        return cls(places, {name: value.detach().to("cpu", copy=True) for name, value in places.items()})
 
     def replaced(self, trainable: Trainable) -> list[str]:
         """The names whose tensors are others now than those that were copied."""
@@ -67,8 +67,10 @@ def differences(before: Snapshot, one: Snapshot, other: Snapshot) -> dict[str, f
     """
     found = {}
     for name, start in before.values.items():
+        this, that = one.values[name], other.values[name]
         if start.is_floating_point():
-            step = (one.values[name] - start).norm()
-            apart = (other.values[name] - one.values[name]).norm()
+            step, apart = (this - start).norm(), (that - this).norm()
             found[name] = float(apart / step) if step > 0 else float(apart)
+        else:
+            found[name] = float(not torch.equal(this, that))
     return found

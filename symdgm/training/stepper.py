@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
-from numbers import Real
 from typing import final
 
 import torch
 from torch import Tensor, nn
 
-from symdgm.errors import OptionError, ParameterError
+from symdgm.errors import ParameterError
+from symdgm.given import positive
 from symdgm.training.capture import Recorder, obstacle, wanted
 from symdgm.training.finiteness import Finiteness
+from symdgm.training.graphs import Graphs
 from symdgm.training.guard import Attempt, make_guard
 from symdgm.training.optimizers import OptimizerSpec, Player, make_players
 from symdgm.training.protocol import Evaluation, Trainable
@@ -37,7 +39,9 @@ class Stepper:
         clip_norm: the largest Euclidean norm of a player's whole gradient (Pascanu et al. 2013, Algorithm 1).
         clip_value: the largest absolute entry of a gradient; before the norm is taken.
         capture: whether steps are recorded as CUDA graphs and replayed; ``"auto"``: on a GPU, wherever it can
-            be. The first steps are made one kernel at a time, and the first replay is compared with one.
+            be. The first steps are made one kernel at a time, and the first replay is compared with one. What
+            a network keeps as an attribute, such as a temperature, is part of the recording: with another
+            number the step is recorded anew.
 
     Raises:
         OptionError: for a limit that is not positive, and as `make_players` does.
@@ -101,7 +105,7 @@ class Stepper:
         why = obstacle(self.players, self._device)
         if not wanted(capture, why):
             return None
-        return Recorder(self.trainable, self._device, self._made, self._guard.flags)
+        return Recorder(self.trainable, Graphs(self._device), self._made, self._guard.flags)
 
     def _move(self, player: Player, batch: Mapping[str, Tensor]) -> Evaluation:
         attempt = Attempt(player, batch, RandomState.capture(self._device))
@@ -149,6 +153,14 @@ class Stepper:
         return bad
 
 
+STEP_OPTIONS = tuple(
+    name
+    for name, parameter in inspect.signature(Stepper).parameters.items()
+    if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+)
+"""The names of all options of a step."""
+
+
 def _holds(player: Player, trainable: Trainable) -> bool:
     """Whether the optimiser of a player has all that is trained."""
     own = {id(parameter) for parameter in player.parameters}
@@ -157,5 +169,5 @@ def _holds(player: Player, trainable: Trainable) -> bool:
 
 def _check_positive(*options: tuple[str, object]) -> None:
     for name, value in options:
-        if value is not None and not (isinstance(value, Real) and float(value) > 0):
-            raise OptionError(f"`{name}` must be a positive number, not {value!r}")
+        if value is not None:
+            positive(name, value)

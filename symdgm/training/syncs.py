@@ -23,9 +23,13 @@ READS = frozenset(
         "aten::repeat_interleave.Tensor",
         "aten::equal",
         "aten::bincount",
+        "aten::_linalg_check_errors",
     }
 )
 """Operations whose result, or its size, the host has to know."""
+
+COPIES = frozenset({"aten::_to_copy", "aten::copy_"})
+"""What copies even a single number."""
 
 
 def find_syncs(call: Callable[[], Value]) -> tuple[Value, list[str]]:
@@ -55,21 +59,29 @@ class _Finder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         result = func(*args, **(kwargs or {}))
         name = func.name()
-        if name in READS or _is_masked(name, args) or _leaves_the_device(args, result):
+        if name in READS or _is_masked(name, args) or _is_copied(name, args, result):
             self.found.append(f"{_word(name)} at {_line()}")
         return result
 
 
 def _is_masked(name: str, args: tuple[Any, ...]) -> bool:
-    """Whether a mask decides how many entries come out, as in ``x[x > 0]``."""
-    indices = args[1] if name == "aten::index.Tensor" else ()
+    """Whether a mask decides how many entries come out, as in ``x[x > 0]``, or how many go in."""
+    into = name in ("aten::index_put", "aten::index_put_", "aten::_index_put_impl_")
+    if into and args[2].numel() == 1 and not any(args[3:4]):
+        return False
+    indices = args[1] if into or name == "aten::index.Tensor" else ()
     return any(isinstance(i, Tensor) and i.dtype in (torch.bool, torch.uint8) for i in indices)
 
 
-def _leaves_the_device(args: tuple[Any, ...], result: object) -> bool:
-    """Whether a tensor came back from an accelerator."""
-    arrived = isinstance(result, Tensor) and result.device.type == "cpu"
-    return arrived and any(isinstance(a, Tensor) and a.device.type not in ("cpu", "meta") for a in args)
+def _is_copied(name: str, args: tuple[Any, ...], result: object) -> bool:
+    """Whether tensors came from an accelerator or go there; a single number of the host is no copy."""
+    if not isinstance(result, Tensor):
+        return False
+    given = [a for arg in args for a in (arg if isinstance(arg, list | tuple) else [arg])]
+    tensors = [a for a in given if isinstance(a, Tensor)]
+    if result.device.type == "cpu":
+        return any(t.device.type != "cpu" for t in tensors)
+    return any(t.device.type == "cpu" and (t.dim() > 0 or name in COPIES) for t in tensors)
 
 
 def _word(name: str) -> str:

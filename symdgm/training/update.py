@@ -38,30 +38,42 @@ class Update:
         plain = _is_plain(optimizer, group)
         if not plain or not self._step(group):
             optimizer.step()
-            if plain and optimizer.state:
+            if plain and optimizer.state and self._in_one_call(group["params"]):
                 self._lay_out([state for p in group["params"] if (state := optimizer.state.get(p))])
 
-    @torch.no_grad()
     def _step(self, group: dict[str, Any]) -> bool:
         """Steps if all parameters have a gradient, and a state, which the optimiser makes the first time."""
         parameters, known = group["params"], self._optimizer.state
         gradients = [p.grad for p in parameters]
-        if any(g is None or g.is_sparse or g.is_complex() for g in gradients) or len(known) != len(gradients):
+        for gradient in gradients:
+            if gradient is None or gradient.is_sparse or gradient.is_complex():
+                return False
+        if len(known) != len(gradients):
             return False
         states = [known[p] for p in parameters]
         if not all(states):
             return False
         moments = [s["exp_avg"] for s in states], [s["exp_avg_sq"] for s in states]
-        flag = vars(self._optimizer).get("found_inf")
-        if flag is None and _is_one_kind(parameters):
+        if self._in_one_call(parameters):
             self._count(states)
-            kernel(parameters, gradients, *moments, [], [*self._places], **_options(group))
+            with torch.no_grad():
+                kernel(parameters, gradients, *moments, [], [*self._places], **_options(group))
             return True
         steps = [state["step"] for state in states]
-        scale = vars(self._optimizer).get("grad_scale")
+        scale, flag = (vars(self._optimizer).get(name) for name in ("grad_scale", "found_inf"))
         wanted = {"fused": True, "grad_scale": scale, "found_inf": flag, **_options(group)}
-        adam(parameters, gradients, *moments, [], steps, **wanted)
+        with torch.no_grad():
+            adam(parameters, gradients, *moments, [], steps, **wanted)
         return True
+
+    def _in_one_call(self, parameters: list[Tensor]) -> bool:
+        """Whether one call of the kernel makes the step: all on the CPU, of one dtype, and none left out.
+
+        On a GPU the counts stay where they are: recorded steps count there.
+        """
+        dtype = parameters[0].dtype
+        plain = all(p.is_cpu and p.dtype is dtype for p in parameters)
+        return plain and vars(self._optimizer).get("found_inf") is None
 
     def _count(self, states: list[dict[str, Any]]) -> None:
         """Counts a step of every parameter, in place."""
@@ -94,12 +106,6 @@ def _options(group: dict[str, Any]) -> dict[str, Any]:
         "eps": group["eps"],
         "maximize": group["maximize"],
     }
-
-
-def _is_one_kind(parameters: list[Tensor]) -> bool:
-    """Whether all are on the CPU, and of one dtype: what one call of the kernel takes."""
-    dtype = parameters[0].dtype
-    return all(p.is_cpu and p.dtype is dtype for p in parameters)
 
 
 def _is_plain(optimizer: Optimizer, group: dict[str, Any]) -> bool:

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from symdgm.model import Model
+from symdgm.zoo.checked import checked
 from symdgm.zoo.networks import Beside, GaussianNetwork, network
 
 EQUATION = """
@@ -19,6 +20,7 @@ EQUATION = """
 """A chain of states that actions move; inference reads what is still to be seen and done."""
 
 
+@checked
 def action_markov(
     features: int, actions: int, *, latent: int = 16, hidden: int = 64, beta: float = 1.0
 ) -> Model:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from symdgm.model import Model
+from symdgm.zoo.checked import checked
 from symdgm.zoo.networks import network
 
 EQUATION = """
@@ -12,6 +13,7 @@ EQUATION = """
 """The likelihood of the labels: minus the cross-entropy."""
 
 
+@checked
 def classifier(features: int, classes: int = 10, *, hidden: int = 128) -> Model:
     r"""A classifier trained by maximum likelihood.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from symdgm.model import Model
+from symdgm.zoo.checked import checked
 from symdgm.zoo.networks import Beside, GaussianNetwork, network
 
 EQUATION = """
@@ -14,6 +15,7 @@ EQUATION = """
 """A lower bound on log p(x|y): what the label says, the latent variable need not."""
 
 
+@checked
 def conditional_vae(pixels: int, labels: int = 10, *, latent: int = 16, hidden: int = 256) -> Model:
     r"""A variational autoencoder of binary images whose label is known.
 

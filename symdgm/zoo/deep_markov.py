@@ -11,6 +11,7 @@ from torch.nn.functional import softplus
 
 from symdgm.distributions.flows import Autoregressive, Flow, Flows, Reverse
 from symdgm.model import Model
+from symdgm.zoo.checked import checked
 from symdgm.zoo.networks import network
 
 EQUATION = """
@@ -36,6 +37,7 @@ LEAST = 1e-3
 """The least standard deviation."""
 
 
+@checked
 def deep_markov(
     features: int,
     *,
@@ -112,6 +114,7 @@ class GatedTransition(nn.Module):
         (torch.Size([3, 2]), True)
     """
 
+    @checked
     def __init__(self, latent: int, hidden: int) -> None:
         super().__init__()
         self.gate = network(latent, hidden, outputs=latent)
@@ -140,6 +143,7 @@ class Combiner(nn.Module):
         torch.Size([3, 2])
     """
 
+    @checked
     def __init__(self, latent: int, recurrent: int) -> None:
         super().__init__()
         self.hidden = nn.Linear(latent, recurrent)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from symdgm.estimators import Recipe
 from symdgm.model import Model
+from symdgm.zoo.checked import checked
 from symdgm.zoo.networks import network
 
 EQUATION = """
@@ -15,6 +16,7 @@ EQUATION = """
 """The bound; how its gradient passes through the draws of z is the estimator's business."""
 
 
+@checked
 def discrete_vae(
     pixels: int,
     *,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from symdgm.model import Model
+from symdgm.zoo.checked import checked
 from symdgm.zoo.networks import GaussianNetwork, critic, network
 
 FACTORS = """
@@ -31,6 +32,7 @@ FACTOR = """
 """The bound, and once more the total correlation, which a critic estimates."""
 
 
+@checked
 def beta_vae(pixels: int, *, latent: int = 10, hidden: int = 256, beta: float = 4.0) -> Model:
     r"""A beta-VAE of binary images.
 
@@ -52,6 +54,7 @@ def beta_vae(pixels: int, *, latent: int = 10, hidden: int = 256, beta: float = 
     return Model(FACTORS + BETA, beta=beta, **_networks(pixels, latent, hidden))
 
 
+@checked
 def beta_tcvae(
     pixels: int,
     *,
@@ -91,6 +94,7 @@ def beta_tcvae(
     return Model(FACTORS + TOTAL_CORRELATION, **weights, **_networks(pixels, latent, hidden))
 
 
+@checked
 def factor_vae(pixels: int, *, latent: int = 10, hidden: int = 256, gamma: float = 6.0) -> Model:
     r"""A FactorVAE of binary images: a critic measures the total correlation, the encoder lowers it.
 

@@ -23,6 +23,7 @@ from symdgm.distributions.flows import (
 )
 from symdgm.distributions.shapes import Shape
 from symdgm.model import Model
+from symdgm.zoo.checked import checked
 
 LIKELIHOOD = "maximize log p(x)"
 """A flow has its density: nothing needs a bound."""
@@ -31,6 +32,7 @@ INFERENCE = "maximize E_q(z)[log p(z) - log q(z)]"
 """Minus the divergence from a density, up to its constant."""
 
 
+@checked
 def real_nvp(features: int, *, couplings: int = 8, hidden: int = 64) -> Model:
     r"""RealNVP of vectors.
 
@@ -56,6 +58,7 @@ def real_nvp(features: int, *, couplings: int = 8, hidden: int = 64) -> Model:
     return _model(steps, features)
 
 
+@checked
 def image_real_nvp(side: int, *, channels: int = 1, levels: int = 256, hidden: int = 32) -> Model:
     r"""RealNVP of images: four checkerboard couplings, a squeeze, four channel couplings.
 
@@ -86,6 +89,7 @@ def image_real_nvp(side: int, *, channels: int = 1, levels: int = 256, hidden: i
     return _model(steps, squeezed)
 
 
+@checked
 def glow(side: int, *, channels: int = 1, levels: int = 256, depth: int = 4, hidden: int = 32) -> Model:
     r"""Glow of two scales: steps of `ActNorm`, an invertible 1×1 convolution and a coupling.
 
@@ -111,6 +115,7 @@ def glow(side: int, *, channels: int = 1, levels: int = 256, depth: int = 4, hid
     return _model(steps, (4 * channels, side // 2, side // 2))
 
 
+@checked
 def planar_posterior(energy: Callable[[Tensor], Tensor], features: int, *, length: int = 16) -> Model:
     r"""A planar flow that is fitted to an unnormalised density, without data.
 

@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from symdgm.model import Model
+from symdgm.zoo.checked import checked
 from symdgm.zoo.networks import critic
 
 PRIOR = """
@@ -35,6 +36,7 @@ LEAST_SQUARES = """
 """Real is 1, made is 0, and the generator wants 1."""
 
 
+@checked
 def gan(pixels: int, *, latent: int = 16, hidden: int = 128) -> Model:
     r"""A generative adversarial network of grey images, with the non-saturating loss.
 
@@ -59,6 +61,7 @@ def gan(pixels: int, *, latent: int = 16, hidden: int = 128) -> Model:
     return Model(PRIOR + NON_SATURATING, z=latent, **_players(pixels, latent, hidden))
 
 
+@checked
 def wgan_gp(pixels: int, *, latent: int = 16, hidden: int = 128, penalty: float = 1.0) -> Model:
     r"""A Wasserstein GAN of grey images, whose critic is held to slope 1 by a penalty.
 
@@ -84,6 +87,7 @@ def wgan_gp(pixels: int, *, latent: int = 16, hidden: int = 128, penalty: float 
     return Model(PRIOR + WASSERSTEIN, z=latent, **weights, **_players(pixels, latent, hidden))
 
 
+@checked
 def lsgan(pixels: int, *, latent: int = 16, hidden: int = 128) -> Model:
     r"""A least-squares GAN of grey images.
 

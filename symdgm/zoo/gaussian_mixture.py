@@ -9,11 +9,13 @@ from torch import Tensor, nn
 
 from symdgm.distributions import Mixture, Normal
 from symdgm.model import Model
+from symdgm.zoo.checked import checked
 
 EQUATION = "maximize log p(x)"
 """The likelihood, where ``p(x)`` is the sum of all components."""
 
 
+@checked
 def gaussian_mixture(loc: Tensor, scale: Tensor) -> Model:
     r"""A mixture of Gaussians with independent elements, for `expectation_maximisation` or for ``.fit``.
 

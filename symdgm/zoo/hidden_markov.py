@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from symdgm.model import Model
+from symdgm.zoo.checked import checked
 
 EQUATION = """
     p(z_1)         = Categorical(z_1; logits = start)
@@ -16,6 +17,7 @@ EQUATION = """
 """A chain of states, of which each has its own Bernoulli probabilities."""
 
 
+@checked
 def hidden_markov(features: int, *, states: int = 16, logit: float = 0.0) -> Model:
     r"""A hidden Markov model of binary sequences of different lengths.
 

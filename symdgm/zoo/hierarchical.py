@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from symdgm.model import Model
+from symdgm.zoo.checked import checked
 from symdgm.zoo.networks import GaussianNetwork, network
 
 EQUATION = """
@@ -16,6 +17,7 @@ EQUATION = """
 """The joint log-density of model and inference; the closed forms in it are found by the derivation."""
 
 
+@checked
 def hierarchical(pixels: int, *, latents: tuple[int, int] = (32, 16), hidden: int = 256) -> Model:
     r"""A variational autoencoder of binary images with a second latent layer.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from symdgm.estimators import Recipe
 from symdgm.model import Model
+from symdgm.zoo.checked import checked
 from symdgm.zoo.networks import GaussianNetwork, network
 
 EQUATION = """
@@ -15,6 +16,7 @@ EQUATION = """
 """The logarithm of a mean of K weights: a bound on log p(x), the tighter the larger K."""
 
 
+@checked
 def iwae(
     pixels: int,
     *,

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from symdgm.model import Model
+from symdgm.zoo.checked import checked
 from symdgm.zoo.linear_dynamics import chain
 from symdgm.zoo.networks import GaussianNetwork, network
 
@@ -20,6 +21,7 @@ EQUATION = """
 """What an image shows, a, is inferred by a network; the states behind it are integrated out exactly."""
 
 
+@checked
 def kalman_vae(pixels: int, *, code: int = 2, latent: int = 4, hidden: int = 128) -> Model:
     r"""A Kalman variational autoencoder of sequences of binary images.
 

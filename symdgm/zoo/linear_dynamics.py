@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from symdgm.model import Model
+from symdgm.zoo.checked import checked
 
 FREE = """
     p(z_t|z_{t-1}) = Normal(z_t; loc = A(z_{t-1}), log_scale = u)
@@ -26,6 +27,7 @@ EQUATION = """
 """All laws are normal with linear means, so that the likelihood is exact, by the Kalman filter."""
 
 
+@checked
 def linear_dynamics(features: int, *, latent: int = 4, actions: int = 0) -> Model:
     r"""A linear-Gaussian state-space model, trained by its exact likelihood.
 

@@ -7,6 +7,7 @@ import torch
 from symdgm.distributions import Data
 from symdgm.estimators import Recipe
 from symdgm.model import Model
+from symdgm.zoo.checked import checked
 from symdgm.zoo.networks import Beside, GaussianNetwork, network
 
 EQUATION = """
@@ -23,6 +24,7 @@ EQUATION = """
 """Bounds on log p(x, y) where the label is known and on log p(x) where not, and the likelihood of labels."""
 
 
+@checked
 def m2(
     pixels: int,
     labels: int = 10,

@@ -7,6 +7,7 @@ from typing import Any
 
 from symdgm.divergences import MMD
 from symdgm.model import Model
+from symdgm.zoo.checked import checked
 from symdgm.zoo.networks import GaussianNetwork, critic, network
 
 CODES = """
@@ -35,6 +36,7 @@ ADVERSARIAL = """
 """The critic tells codes from draws of the prior, and the encoder wants them to be taken for such."""
 
 
+@checked
 def info_vae(
     pixels: int, *, latent: int = 8, hidden: int = 256, alpha: float = 1.0, divergence: float = 50.0
 ) -> Model:
@@ -65,6 +67,7 @@ def info_vae(
     )
 
 
+@checked
 def wae(pixels: int, *, latent: int = 8, hidden: int = 256, divergence: float = 10.0) -> Model:
     r"""A Wasserstein autoencoder of grey images, with an inverse multiquadratic kernel: WAE-MMD.
 
@@ -97,6 +100,7 @@ def wae(pixels: int, *, latent: int = 8, hidden: int = 256, divergence: float = 
     )
 
 
+@checked
 def adversarial_autoencoder(
     pixels: int, *, latent: int = 8, hidden: int = 256, divergence: float = 1.0
 ) -> Model:

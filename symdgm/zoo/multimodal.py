@@ -6,6 +6,7 @@ from typing import Any
 
 from symdgm.distributions import Normal, ProductOfExperts
 from symdgm.model import Model
+from symdgm.zoo.checked import checked
 from symdgm.zoo.networks import Beside, GaussianNetwork, network
 
 DECODERS = """
@@ -36,6 +37,7 @@ SUM_OF_BOUNDS = """
 """The bounds on log p(x, y), log p(x) and log p(y), where gamma is 1: each modality may be missing."""
 
 
+@checked
 def jmvae(pixels: int, labels: int = 10, *, latent: int = 16, hidden: int = 256, alpha: float = 0.1) -> Model:
     r"""A joint multimodal variational autoencoder of binary images and their labels.
 
@@ -70,6 +72,7 @@ def jmvae(pixels: int, labels: int = 10, *, latent: int = 16, hidden: int = 256,
     )
 
 
+@checked
 def jmvae_poe(
     pixels: int, labels: int = 10, *, latent: int = 16, hidden: int = 256, alpha: float = 0.1
 ) -> Model:
@@ -95,6 +98,7 @@ def jmvae_poe(
     )
 
 
+@checked
 def mvae(pixels: int, labels: int = 10, *, latent: int = 16, hidden: int = 256, gamma: float = 10.0) -> Model:
     r"""A multimodal variational autoencoder, trained to do without either modality.
 

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from symdgm.errors import OptionError
+from symdgm.zoo.checked import checked
 
 
+@checked
 def network(inputs: int, *hidden: int, outputs: int) -> nn.Sequential:
     """A perceptron with rectified hidden layers: ``[batch, inputs]`` to ``[batch, outputs]``.
 
@@ -26,19 +27,13 @@ def network(inputs: int, *hidden: int, outputs: int) -> nn.Sequential:
         >>> sum(p.numel() for p in network(2, 3, outputs=1).parameters())
         13
     """
-    _check_sizes(inputs, *hidden, outputs)
     layers: list[nn.Module] = []
     for size, following in zip((inputs, *hidden), hidden, strict=False):
         layers += [nn.Linear(size, following), nn.ReLU()]
     return nn.Sequential(*layers, nn.Linear((inputs, *hidden)[-1], outputs))
 
 
-def _check_sizes(*sizes: object) -> None:
-    for size in sizes:
-        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-            raise OptionError(f"the size of a layer is a whole number from 1 on, not {size!r}")
-
-
+@checked
 def critic(inputs: int, *hidden: int) -> nn.Sequential:
     """A perceptron that judges: ``[batch, inputs]`` to one number for each, ``[batch]``.
 
@@ -73,6 +68,7 @@ class GaussianNetwork(nn.Module):
         (torch.Size([3, 2]), True)
     """
 
+    @checked
     def __init__(self, inputs: int, *hidden: int, outputs: int) -> None:
         super().__init__()
         self.body = network(inputs, *hidden, outputs=2 * outputs)
@@ -96,6 +92,7 @@ class Beside(nn.Module):
         torch.Size([3, 2])
     """
 
+    @checked
     def __init__(self, body: nn.Module) -> None:
         super().__init__()
         self.body = body
@@ -122,9 +119,9 @@ class GatedCell(nn.Module):
         torch.Size([3, 2])
     """
 
+    @checked
     def __init__(self, inputs: int, hidden: int, recurrent: int) -> None:
         super().__init__()
-        _check_sizes(inputs, hidden, recurrent)
         self.read, self.cell = nn.Linear(inputs, hidden), nn.GRUCell(hidden, recurrent)
         self.hidden_size = recurrent
 

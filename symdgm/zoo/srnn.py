@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from symdgm.model import Model
+from symdgm.zoo.checked import checked
 from symdgm.zoo.networks import Beside, network
 
 EQUATION = """
@@ -19,6 +20,7 @@ EQUATION = """
 """A chain of latent states on top of a recurrent network; inference reads what is still to come."""
 
 
+@checked
 def srnn(
     features: int,
     *,

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from symdgm.model import Model
+from symdgm.zoo.checked import checked
 from symdgm.zoo.networks import Beside, GaussianNetwork, network
 
 EQUATION = """
@@ -24,6 +25,7 @@ EQUATION = """
 """What is believed at a later step must agree with a jump from what was believed at an earlier one."""
 
 
+@checked
 def td_vae(features: int, *, latent: int = 8, hidden: int = 64, recurrent: int = 64) -> Model:
     r"""A model of binary sequences that jumps from a step to a later one, without those between.
 
@@ -79,6 +81,7 @@ class Jump(nn.Module):
         (torch.Size([3, 2]), True)
     """
 
+    @checked
     def __init__(self, latent: int, hidden: int) -> None:
         super().__init__()
         self.body = GaussianNetwork(latent + 1, hidden, hidden, outputs=latent)

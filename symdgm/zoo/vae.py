@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from symdgm.model import Model
+from symdgm.zoo.checked import checked
 from symdgm.zoo.networks import GaussianNetwork, network
 
 EQUATION = """
@@ -14,6 +15,7 @@ EQUATION = """
 """The model as its paper has it: a prior, an encoder, a decoder, and the bound."""
 
 
+@checked
 def vae(pixels: int, *, latent: int = 16, hidden: int = 512, beta: float = 1.0) -> Model:
     r"""A variational autoencoder of binary images.
 

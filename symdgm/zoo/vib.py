@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from symdgm.model import Model
+from symdgm.zoo.checked import checked
 from symdgm.zoo.networks import GaussianNetwork, network
 
 EQUATION = """
@@ -14,6 +15,7 @@ EQUATION = """
 """What z says of y, a lower bound on I[z; y], less what it keeps of x, an upper bound on I[z; x]."""
 
 
+@checked
 def vib(features: int, classes: int = 10, *, latent: int = 8, hidden: int = 128, beta: float = 0.01) -> Model:
     r"""A classifier through a bottleneck that keeps little of its input.
 

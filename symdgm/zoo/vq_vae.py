@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from symdgm.model import Model
+from symdgm.zoo.checked import checked
 from symdgm.zoo.networks import network
 
 EQUATION = """
@@ -34,6 +35,7 @@ class Codebook(nn.Module):
         (torch.Size([3, 6]), torch.Size([3, 3]))
     """
 
+    @checked
     def __init__(self, entries: int, size: int) -> None:
         super().__init__()
         self.entries = nn.Parameter(torch.randn(entries, size))
@@ -48,6 +50,7 @@ class Codebook(nn.Module):
         return self.entries[self.choose(h)].flatten(-2)
 
 
+@checked
 def vq_vae(
     pixels: int, *, parts: int = 4, entries: int = 16, size: int = 4, hidden: int = 256, beta: float = 0.25
 ) -> Model:

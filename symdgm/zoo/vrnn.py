@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from symdgm.model import Model
+from symdgm.zoo.checked import checked
 from symdgm.zoo.networks import Beside, GatedCell, GaussianNetwork, network
 
 EQUATION = """
@@ -15,6 +16,7 @@ EQUATION = """
 """An autoencoder of each step, given a state that has read all steps and latent variables before."""
 
 
+@checked
 def vrnn(
     features: int,
     *,

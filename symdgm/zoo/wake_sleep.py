@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from symdgm.model import Model
+from symdgm.zoo.checked import checked
 from symdgm.zoo.networks import network
 
 FACTORS = """
@@ -32,6 +33,7 @@ REWEIGHTED = """
 """Both learn from draws that are weighted by how well they explain the image."""
 
 
+@checked
 def wake_sleep(pixels: int, *, latent: int = 32, hidden: int = 256) -> Model:
     r"""A belief network of binary images, trained by wake-sleep.
 
@@ -54,6 +56,7 @@ def wake_sleep(pixels: int, *, latent: int = 32, hidden: int = 256) -> Model:
     return Model(FACTORS + WAKE_SLEEP, z=latent, **_networks(pixels, latent, hidden))
 
 
+@checked
 def reweighted_wake_sleep(pixels: int, *, samples: int = 5, latent: int = 32, hidden: int = 256) -> Model:
     r"""A belief network of binary images, trained by reweighted wake-sleep, with its wake update of q.
 

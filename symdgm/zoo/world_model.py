@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import elu, softplus
 
 from symdgm.model import Model
+from symdgm.zoo.checked import checked
 from symdgm.zoo.networks import network
 
 GAUSSIAN = """
@@ -41,6 +42,7 @@ LEAST = 0.1
 """The least standard deviation."""
 
 
+@checked
 def world_model(
     features: int,
     actions: int,

@@ -33,6 +33,11 @@ def test_noise_takes_the_shape_that_it_is_combined_with() -> None:
         assert torch.allclose(a, b)
 
 
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)
+
+
 def test_a_number_is_drawn_for_each_example() -> None:
     seen: list[torch.Size] = []
 

@@ -41,6 +41,30 @@ def test_bad_data_are_refused_and_no_weight_moves(
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
 
 
+@pytest.mark.parametrize(("data", "error", "words"), [bad for bad in BAD if bad[1] is not SupportError])
+def test_bad_data_are_refused_after_good_ones_too(
+    data: dict[str, object], error: type[SymdgmError], words: str
+) -> None:
+    """A step knows the kind of the batch before and takes another like it as it is, and no other."""
+    model = sd.Model(f"maximize {ELBO}", *vae())
+    for _ in range(2):
+        model.train_step({"x": X})
+    with pytest.raises(error, match=words):
+        model.train_step(data)
+
+
+@pytest.mark.parametrize("other", [X.numpy(), X.tolist()], ids=["numpy", "list"])
+def test_data_of_another_sort_are_converted_after_tensors(other: object) -> None:
+    model = sd.Model(f"maximize {ELBO}", *vae())
+    found = []
+    for values in (X, X, other):
+        torch.manual_seed(0)
+        found.append(model.loss({"x": values}))
+        model.sides[""].objective.read({"x": values}, each=False)
+    assert found[0] == found[1] == found[2]
+    assert isinstance(model.objective.read({"x": other}, each=False)["x"], torch.Tensor)
+
+
 def test_batch_sizes_must_agree() -> None:
     objective = sd.Objective("log p(x|z)", *vae())
     with pytest.raises(ShapeError, match=r"no common batch size: x \[5, 6\], z \[4, 4\]"):

@@ -207,6 +207,25 @@ def test_what_is_written_out_in_a_parameter_is_no_state():
     torch.testing.assert_close(-model.loss(x=x, z=z), wanted)
 
 
+SUM = "sum_{t=1}^T (E_q(z_t|z_{t-1},h_t)[log p(x_t|z_t)] - KL[q(z_t|z_{t-1},h_t)||p(z_t|z_{t-1})])"
+PAPERS = r"\mathcal{L}(\theta, \phi; x_{1:T})"
+NAMED = {
+    "a name": f"L = {SUM}; maximize L",
+    "a function": f"L(x) = {SUM}; maximize L(x)",
+    "a paper's": f"{PAPERS} = {SUM}; maximize {PAPERS}",
+    "parts": "R = E_q(z_{1:T}|x_{1:T})[log p(x_{1:T}|z_{1:T})]; K = KL[q(z_{1:T}|x_{1:T})||p(z_{1:T})]; "
+    "maximize R - K",
+    "where": f"maximize L\nwhere L = {SUM}",
+}
+
+
+@pytest.mark.parametrize("way", NAMED)
+def test_a_sum_over_time_under_a_name(way):
+    block = STEPS + "h_t = rnn(x_t, h_{t+1}); z_0 = 0\n"
+    nets = networks(rnn=nn.GRU(4, 3))
+    agree(sd.Model(block + NAMED[way], z=2, **nets), sd.Model(block + BOUND, z=2, **nets), T=LENGTHS)
+
+
 def test_a_block_of_steps_is_sampled_and_trained():
     nets = {name: network.float() for name, network in networks(rnn=nn.GRU(4, 3)).items()}
     model = sd.Model(f"{STEPS}h_t = rnn(x_t, h_{{t+1}})\nz_0 = 0{BOUND}", **nets, z=2)

@@ -58,5 +58,7 @@ def test_sequences_of_different_lengths():
         ragged([])
     with pytest.raises(DataError, match="different events"):
         ragged([torch.ones(2, 1), torch.ones(2, 2)])
+    with pytest.raises(DataError, match="different events"):
+        ragged([torch.ones(2, 1), torch.ones(2, 1).double()])
     with pytest.raises(DataError, match="one has no steps"):
         ragged([torch.ones(0, 1)])

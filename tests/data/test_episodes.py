@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from symdgm.data import episodes
-from symdgm.errors import DataError
+from symdgm.errors import DataError, OptionError
 
 
 def test_episodes_of_different_lengths_end_where_the_pole_falls():
@@ -39,6 +39,11 @@ def test_rewards_come_with_the_observation_that_an_action_led_to():
     torch.testing.assert_close(data.r[:, 1:], -cost[:, :-1], rtol=1e-4, atol=1e-4)
 
 
+def test_an_episode_that_is_broken_off_would_go_on():
+    data = episodes("Pendulum-v1", 1)
+    assert data.T.tolist() == [201] and data.c.all()
+
+
 def test_a_seed_repeats_them():
     first, again = (episodes("Pendulum-v1", 2, steps=5, seed=7) for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
@@ -53,7 +58,7 @@ def test_observations_and_actions_of_a_table():
 
 @pytest.mark.parametrize("options", [{"count": 0}, {"count": 2, "steps": 0}])
 def test_nothing_to_record(options):
-    with pytest.raises(DataError, match="there is nothing to record"):
+    with pytest.raises(OptionError, match="is 0"):
         episodes("Pendulum-v1", **options)
 
 

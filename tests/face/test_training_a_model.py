@@ -276,7 +276,7 @@ def test_the_logarithm_of_a_negative_number_and_a_bad_scalar() -> None:
     with pytest.raises(NonFiniteError, match="the first bad intermediate is"):
         model.train_step(x=torch.ones(3, 2))
     with pytest.raises(NonFiniteError, match="the input `beta` is NaN in 1 of 1 entries"):
-        by_objects(beta=float("nan")).train_step(x=images())
+        by_objects(beta=torch.tensor(float("nan"))).train_step(x=images())
 
 
 def test_a_model_says_which_way() -> None:

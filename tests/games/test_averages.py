@@ -102,5 +102,5 @@ def test_refusals() -> None:
         bootstrap(ema={"f_xi": ("f_theta", 2.0)})
     with pytest.raises(OptionError, match="`clip_weights` names `Q`, which is no player"):
         gan(clip_weights={"Q": 0.1})
-    with pytest.raises(OptionError, match="`clip_weights` of `D` is -1"):
+    with pytest.raises(OptionError, match=r"`clip_weights\['D'\]` must be a positive number, not -1"):
         gan(clip_weights={"D": -1})

@@ -105,7 +105,7 @@ def test_mnist_is_trained_on_where_a_folder_has_it(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--epochs", "0"], "`epochs` must be a whole number from 1 on, not 0"),
+        (["--epochs", "0"], "`epochs` is 0"),
         (["--out", "picture.xyz"], "`picture.xyz` is no name of a picture"),
         (["--data", "no-such-folder"], "there are no files of MNIST in `no-such-folder`"),
     ],

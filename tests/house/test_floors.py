@@ -18,13 +18,16 @@ FACE = (
     "unrolling", "jumping", "roles", "rollouts", "keys",
 )  # fmt: skip
 BELOW_THE_FACE = (
-    "caches", "errors", "names", "expressions", "distributions", "parsing", "display", "rewriting", "binding",
-    "lowering", "runtime", "training",
+    "caches", "errors", "given", "names", "expressions", "distributions", "parsing", "display", "rewriting",
+    "binding", "lowering", "runtime", "training",
 )  # fmt: skip
+
+BASE = ("caches", "errors", "given", "names")
 
 ROOMS: dict[str, tuple[str, ...]] = {
     "caches": (),
     "errors": (),
+    "given": ("errors",),
     "names": (),
     "expressions": ("caches", "errors", "names"),
     "distributions": ("errors", "names"),
@@ -32,11 +35,11 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "rewriting": ("caches", "errors", "names", "expressions"),
     # The pages of derivations print the steps that rewriting records.
     "display": ("errors", "names", "expressions", "rewriting"),
-    "binding": ("errors", "names", "expressions", "distributions"),
-    "lowering": ("caches", "errors", "names", "expressions", "distributions", "binding", "rewriting"),
+    "binding": ("errors", "given", "names", "expressions", "distributions"),
+    "lowering": (*BASE, "expressions", "distributions", "binding", "rewriting"),
     "runtime": ("caches", "errors", "names", "expressions.notation", "lowering"),
-    "training": ("errors", "names"),
-    "data": ("errors",),
+    "training": ("errors", "given", "names"),
+    "data": ("errors", "given"),
     **dict.fromkeys(FACE, (*BELOW_THE_FACE, *FACE)),
     "zoo": (*BELOW_THE_FACE, *FACE),
     "demo": (*BELOW_THE_FACE, *FACE, "data", "zoo"),
@@ -48,6 +51,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
 PACKAGES: dict[str, tuple[str, ...]] = {
     "caches": (),
     "errors": (),
+    "given": (),
     "names": (),
     "expressions": ("sympy",),
     # Matplotlib is loaded when the graph of a distribution is drawn, and not before.

@@ -82,6 +82,27 @@ def test_a_first_state_with_a_law_of_its_own():
     agrees(objective, expected, [pi, table.weight, mean.weight], x=x)
 
 
+def test_a_first_state_that_differs_by_example():
+    table, mean, begin = double(nn.Embedding(K, K), nn.Embedding(K, 2), nn.Linear(2, K))
+    x, w = observations(), torch.randn(4, 2, dtype=torch.float64)
+    objective = sd.Objective(
+        "log p(x_{1:T}|w)",
+        sd.Categorical("p(z_1|w)", begin),
+        sd.Categorical("p(z_t|z_{t-1})", table),
+        sd.Normal("p(x_t|z_t)", unit_normal(mean)),
+    )
+    expected = by_enumeration(
+        lambda b: begin(w[b]).log_softmax(-1),
+        lambda b, t, i, j: table.weight.log_softmax(-1)[i, j],
+        lambda b, t, k: Normal(mean.weight[k], 1.0).log_prob(x[b, t]).sum(),
+    )
+    parameters = [p for part in (table, mean, begin) for p in part.parameters()]
+    value = objective.per_example(T=LENGTHS, x=with_nan(x), w=w)
+    torch.testing.assert_close(value, expected, rtol=1e-12, atol=1e-12)
+    found, wanted = (torch.autograd.grad(v.sum(), parameters) for v in (value, expected))
+    torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-11)
+
+
 def test_actions_and_observations_before():
     move, mean, start = *double(nn.Linear(K + 1, K), nn.Linear(K, 2)), rand(K)
     x, a = observations(), torch.randn(4, 6, 1, dtype=torch.float64)
@@ -102,7 +123,7 @@ def test_actions_and_observations_before():
 
 def test_a_value_before_the_first_state_and_several_elements():
     move, mean = double(nn.Linear(2, 2), nn.Linear(2, 2))
-    x, before = observations(), torch.tensor([1.0, 0.0], dtype=torch.float64)
+    x, before = observations(), nn.Parameter(torch.tensor([1.0, 0.0], dtype=torch.float64))
     states = torch.tensor([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=torch.float64)
 
     def step(before):
@@ -119,7 +140,24 @@ def test_a_value_before_the_first_state_and_several_elements():
     expected = by_enumeration(
         lambda b: begun, lambda b, t, i, j: table[i, j], lambda b, t, k: emitted[b, t, k]
     )
-    agrees(objective, expected, [*move.parameters(), *mean.parameters()], x=x)
+    agrees(objective, expected, [*move.parameters(), *mean.parameters(), before], x=x)
+
+
+def test_a_number_before_the_first_state():
+    table, mean, x = *double(nn.Embedding(K, K), nn.Embedding(K, 2)), observations()
+    objective = sd.Objective(
+        "log p(x_{1:T})",
+        sd.Categorical("p(z_t|z_{t-1})", table),
+        sd.Normal("p(x_t|z_t)", unit_normal(mean)),
+        z_0=2,
+    )
+    move = table.weight.log_softmax(-1)
+    expected = by_enumeration(
+        lambda b: move[2],
+        lambda b, t, i, j: move[i, j],
+        lambda b, t, k: Normal(mean.weight[k], 1.0).log_prob(x[b, t]).sum(),
+    )
+    agrees(objective, expected, [table.weight, mean.weight], x=x)
 
 
 def test_two_observations_and_what_has_no_steps():

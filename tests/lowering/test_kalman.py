@@ -49,6 +49,7 @@ def model():
             "r": nn.Parameter(torch.rand(3).double() + 0.5),
             "m": rand(2),
             "root": nn.Parameter(torch.randn(2, 2).double().tril() + 2 * torch.eye(2).double()),
+            "wide": rand(2, 1),
             "x": torch.randn(4, 6, 3, dtype=torch.float64),
             "actions": torch.randn(4, 6, 1, dtype=torch.float64),
         }
@@ -65,6 +66,21 @@ STARTS = {
         lambda m: [sd.MultivariateNormal("p(z_1)", loc=m["m"], covariance_matrix=2 * torch.eye(2).double())],
         lambda m: {},
         lambda m, drift: (m["m"], 2 * torch.eye(2).double()),
+    ),
+    "a precision of the first step": (
+        lambda m: [sd.MultivariateNormal("p(z_1)", loc=m["m"], precision_matrix=2 * torch.eye(2).double())],
+        lambda m: {},
+        lambda m, drift: (m["m"], torch.eye(2).double() / 2),
+    ),
+    "a covariance of low rank": (
+        lambda m: [sd.MultivariateNormal("p(z_1)", loc=m["m"], cov_factor=m["wide"], cov_diag=m["q"])],
+        lambda m: {},
+        lambda m, drift: (m["m"], m["wide"] @ m["wide"].T + m["q"].diag()),
+    ),
+    "a logarithm": (
+        lambda m: [sd.Normal("p(z_1)", loc=m["m"], log_scale=m["b"])],
+        lambda m: {},
+        lambda m, drift: (m["m"], (2 * m["b"]).exp().diag()),
     ),
     "numbers": (
         lambda m: [sd.Normal("p(z_1)", loc=0.0, scale=1.5, event_shape=2)],
@@ -126,14 +142,15 @@ def test_a_first_step_whose_spread_differs_by_example(model):
     objective = sd.Objective(
         "log p(x_{1:T}|w)",
         sd.LinearNormal("p(z_t|z_{t-1})", model["a"], scale=0.5),
-        sd.Normal("p(x_t|z_t)", loc=model["c"], log_scale=torch.zeros(3).double()),
+        sd.Normal("p(x_t|z_t)", loc=model["c"], log_scale=torch.full((3,), 0.25).double()),
         sd.Normal("p(z_1|w)", lambda w: (w, w.exp())),
     )
     value = objective.per_example(x=model["x"], w=w, T=LENGTHS)
     quarter, drift = 0.25 * torch.eye(2).double(), torch.zeros(6, 2).double()
+    noise = math.exp(0.5) * torch.eye(3).double()
     expected = [
         dense(
-            model["a"], drift, quarter, model["c"].weight, model["c"].bias, torch.eye(3).double(),
+            model["a"], drift, quarter, model["c"].weight, model["c"].bias, noise,
             (w[b], (2 * w[b]).exp().diag()), model["x"][b, :length],
         )
         for b, length in enumerate(LENGTHS.tolist())

@@ -283,8 +283,11 @@ def test_what_cannot_be_recorded_runs_as_it_is(why):
 JOINED: dict[str, Call] = {
     "mean": joining,
     "softmax": lambda z, h: (z + h.softmax(0)[:, :LATENT], softplus(z).log_softmax(0).exp()),
-    "rows as columns": lambda z, h: (z + h.reshape(HIDDEN, -1).t()[:, :LATENT], softplus(z)),
-    "columns as rows": lambda z, h: (z + h.t().reshape(-1, HIDDEN)[:, :LATENT], softplus(z)),
+    "rows as columns": lambda z, h: (
+        z + torch.cat([h, h], 1).reshape(2 * HIDDEN, -1).t()[:, :LATENT],
+        softplus(z),
+    ),
+    "columns as rows": lambda z, h: (z + torch.cat([h, h], 1).t().reshape(-1, 10)[:, :LATENT], softplus(z)),
     "sorted": lambda z, h: (z + h.sort(0).values[:, :LATENT], softplus(z)),
     "cumulated": lambda z, h: (z + h.cumsum(0)[:, :LATENT], softplus(z)),
     "turned": lambda z, h: (z + h.flip(0)[:, :LATENT], softplus(z.flip(0))),
@@ -300,6 +303,108 @@ def test_rows_of_a_step_may_depend_on_each_other(how):
     wanted = outcome(plainly, step, [])
     for _ in range(2):
         agree(outcome(carried, step, []), wanted)
+
+
+WEIGHT = torch.nn.Parameter(torch.linspace(-1.0, 1.0, LATENT * LATENT).view(LATENT, LATENT).double())
+
+
+def drawn(loc: Tensor, scale: Tensor) -> Tensor:
+    return loc + scale * torch.randn_like(loc)
+
+
+def used_twice(z: Tensor, h: Tensor) -> tuple[Tensor, ...]:
+    product = z @ WEIGHT
+    return product + h[:, :LATENT], softplus(product)
+
+
+def kept_too(z: Tensor, h: Tensor) -> tuple[Tensor, ...]:
+    product = z @ WEIGHT
+    return product + h[:, :LATENT], product
+
+
+def one_column(z: Tensor, h: Tensor) -> tuple[Tensor, ...]:
+    return (z @ WEIGHT[:, :1]) + h[:, :LATENT], softplus(z)
+
+
+def weighed(z: Tensor, h: Tensor) -> tuple[Tensor, ...]:
+    return torch.add(h[:, :LATENT], z @ WEIGHT, alpha=0.5), softplus(z)
+
+
+def drawn_in_vain(z: Tensor, h: Tensor) -> tuple[Tensor, ...]:
+    torch.randn_like(z)
+    return z @ WEIGHT + h[:, :LATENT], softplus(z)
+
+
+def noise_of_all_rows(z: Tensor, h: Tensor) -> tuple[Tensor, ...]:
+    return z @ WEIGHT * torch.randn(LATENT) + h[:, :LATENT], softplus(z)
+
+
+def averaged(z: Tensor, h: Tensor) -> tuple[Tensor, ...]:
+    return z @ WEIGHT + h[:, :LATENT], softplus(z).mean(0, keepdim=True)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [used_twice, kept_too, one_column, weighed, drawn_in_vain, averaged, noise_of_all_rows],
+    ids=lambda n: n.__name__,
+)
+def test_products_and_draws_of_a_step(network):
+    def step(count, z, h):
+        loc, other = network(z, h)
+        now = drawn(loc, 1.0)
+        return [now], [now, loc, other]
+
+    carried = Carried()
+    wanted = outcome(plainly, step, [WEIGHT])
+    for _ in range(2):
+        agree(outcome(carried, step, [WEIGHT]), wanted)
+
+
+def test_weights_that_are_computed_outside_of_a_step():
+    computed = WEIGHT.exp()
+
+    def loop(way):
+        (start,), given = inputs()
+        torch.manual_seed(2)
+        step = drawing(lambda z, h: (z @ WEIGHT + z @ computed / 9 + h[:, :LATENT], softplus(z)))
+        kept = way(step, COUNTS, [start.expand(COUNTS[0], -1)], given)
+        return list(kept), torch.autograd.grad(sum(k.square().sum() for k in kept), [start, *given, WEIGHT],
+                                               retain_graph=True)  # fmt: skip
+
+    carried = Carried()
+    agree(loop(carried), loop(plainly))
+    assert "computed with gradients" in " ".join(carried.why)
+
+
+def test_gradients_that_are_recorded_only_at_times():
+    network, carried = Gated(), Carried()
+
+    def at_times(z, h):
+        with torch.set_grad_enabled(network.graded):
+            gate = torch.sigmoid(network.gate(z))
+        return gate * network.mean(z) + h[:, :LATENT], softplus(z)
+
+    step, parameters = drawing(at_times), list(network.parameters())
+    for graded in (True, False, True):
+        network.graded = graded
+        agree(outcome(carried, step, parameters), outcome(plainly, step, parameters))
+
+
+def test_one_value_that_is_carried_on_twice():
+    network = Gated()
+
+    def step(count, z, y, h):
+        loc, scale = network(z, h)
+        now = drawn(loc + y, scale)
+        return [now, now], [now]
+
+    def loop(way):
+        (start,), given = inputs()
+        torch.manual_seed(2)
+        (kept,) = way(step, COUNTS, [start.expand(COUNTS[0], -1), torch.zeros(COUNTS[0], LATENT)], given)
+        return [kept], torch.autograd.grad(kept.square().sum(), [start, *given, *network.parameters()])
+
+    agree(loop(Carried()), loop(plainly))
 
 
 def test_a_network_that_counts_its_calls():
@@ -372,18 +477,43 @@ def test_what_changes_all_the_time_becomes_a_plain_loop():
     assert "the same each time" in " ".join(carried.why)
 
 
-def loss_of(loop, network: Gated) -> tuple[Tensor, list[Tensor]]:
+def loss_of(loop, network: Gated, steps=drawing) -> tuple[Tensor, list[Tensor]]:
     (start,), given = inputs()
     torch.manual_seed(2)
-    kept = loop(drawing(network), COUNTS, [start.expand(COUNTS[0], -1)], given)
+    kept = loop(steps(network), COUNTS, [start.expand(COUNTS[0], -1)], given)
     return sum(k.square().sum() for k in kept), [start, *given, *network.parameters()]
 
 
-def test_second_derivatives():
+def noisy(network: Gated):
+    """A step whose noise no gradient depends on."""
+
+    def step(count: int, z: Tensor, h: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        loc, scale = network(z, h)
+        now = drawn(loc, 1.0)
+        return [now], [now, loc, scale]
+
+    return step
+
+
+def stopped(network: Gated):
+    """A step of which a part has no gradient."""
+
+    def step(count: int, z: Tensor, h: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        with torch.no_grad():
+            gate = torch.sigmoid(network.gate(z))
+        loc, scale = network(z, h)
+        now = drawn(loc * gate, scale)
+        return [now], [now, loc, scale]
+
+    return step
+
+
+@pytest.mark.parametrize("steps", [drawing, noisy, stopped])
+def test_second_derivatives(steps):
     network, carried = Gated(), Carried()
     found = []
     for loop in (carried, plainly):
-        loss, leaves = loss_of(loop, network)
+        loss, leaves = loss_of(loop, network, steps)
         first = torch.autograd.grad(loss, leaves, create_graph=True)
         second = torch.autograd.grad(sum(g.square().sum() for g in first), leaves)
         found.append((first, second))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,18 @@ def vae(**options):
 def loss(model, **data):
     torch.manual_seed(1)
     return model.loss(**data)
+
+
+def test_steps_within_one_autocast_use_the_weights_of_now():
+    """Autocast keeps what it cast until its end, which must not outlive a step."""
+    found = []
+    for around in (nullcontext(), torch.autocast("cpu", torch.bfloat16)):
+        model, dec = vae(precision="bfloat16")
+        torch.manual_seed(1)
+        with around:
+            dec(torch.ones(1, 8))
+            found.append([model.train_step(x=X).loss.item() for _ in range(3)])
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("way", ["option", "around"])
@@ -107,6 +120,19 @@ def test_training_in_half_precision_reaches_the_same():
         history = model.fit(X, epochs=40, batch_size=32, seed=0, progress=False)
         ends.append(history.epochs[-1].value)
     assert ends[0] - ends[1] == pytest.approx(0, abs=0.01 * abs(ends[0]))
+
+
+def test_products_outside_of_networks_are_in_full():
+    objective = sd.Objective(
+        "log p(x_{1:T})",
+        sd.LinearNormal("p(z_t|z_{t-1})", 0.9 * torch.eye(2), scale=0.5),
+        sd.LinearNormal("p(x_t|z_t)", torch.ones(3, 2) / 3, scale=0.7),
+        sd.Normal("p(z_1)", loc=0.3, scale=1.0, event_shape=2),
+    )
+    x = torch.rand(4, 5, 3, generator=torch.Generator().manual_seed(0))
+    plain = objective(x=x)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(objective(x=x), plain)
 
 
 def test_what_is_no_precision_is_refused():

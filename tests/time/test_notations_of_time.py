@@ -24,6 +24,15 @@ BOUND = {
     "- E_q(z_{<t}|x_{1:T})[KL[q(z_t|z_{t-1},h_t)||p(z_t|z_{t-1})]])",
     "given the past": "E_q(z_{1:T}|x_{1:T})[sum_{t=1}^T (log p(x_t|x_{<t},z_{<=t}) "
     "- KL[q(z_t|z_{<t},x_{1:T})||p(z_t|z_{<t})])]",
+    "given whole sequences": "sum_{t=1}^T (E_q(z_t|z_{t-1},x_{1:T})[log p(x_t|z_t)] "
+    "- KL[q(z_t|z_{t-1},x_{1:T})||p(z_t|z_{t-1})])",
+    "given the rest": "sum_{t=1}^T (E_q(z_t|z_{t-1},x_{t:T})[log p(x_t|z_t)] "
+    "- KL[q(z_t|z_{t-1},x_{t:T})||p(z_t|z_{t-1})])",
+    "Krishnan et al. (2017), eq. 6": r"\sum_{t=1}^T \mathbb{E}_{q_\phi(z_t|x_{1:T})}[\log p_\theta(x_t|z_t)] "
+    r"- \sum_{t=1}^T \mathbb{E}_{q_\phi(z_{t-1}|x_{1:T})}"
+    r"[\mathrm{KL}(q_\phi(z_t|z_{t-1},x_{1:T})\|p_\theta(z_t|z_{t-1}))]",
+    "given the states": "E_q(z_{1:T}|h_{1:T})[sum_{t=1}^T (log p(x_t|z_t) "
+    "- KL[q(z_t|z_{t-1},h_{1:T})||p(z_t|z_{t-1})])]",
 }
 
 
@@ -125,3 +134,30 @@ def test_a_block_in_the_notation_of_a_paper():
     found = model.objective(x=X, T=T)
     torch.manual_seed(3)
     assert found == sd.Objective(VRNN[0], *factors)(x=X, T=T)
+
+
+@pytest.mark.parametrize("given", ["x_{t-1}", "x_{1:T}"])
+def test_an_earlier_step_of_a_law_without_memory_begins_where_the_sequence_does(given, monkeypatch):
+    """Drawn from ``q(z_{t-1}|x_{t-1})``, the step before the first is the value that was given for it."""
+    monkeypatch.setattr(torch, "randn_like", lambda like: torch.full_like(like, 0.5))
+    torch.manual_seed(0)
+    infer, move, start = Gaussian(4, 2).double(), Gaussian(2, 2).double(), torch.tensor([1.0, -2.0]).double()
+    factors = [sd.Normal("q(z_t|x_t)", infer), sd.Normal("p(z_t|z_{t-1})", move)]
+    text = f"sum_{{t=1}}^T E_q(z_{{t-1}}|{given})[KL[q(z_t|x_t)||p(z_t|z_{{t-1}})]]"
+    found, total = sd.Objective(text, *factors, z_0=start)(x=X, T=T), 0.0
+    for b, length in enumerate(LENGTHS):
+        z = start[None]
+        for t in range(length):
+            q, p = Normal(*infer(X[b, t][None])), Normal(*move(z))
+            total, z = total + kl_divergence(q, p).sum(), q.mean + q.stddev * 0.5
+    same(found, total / 4, [*infer.parameters(), *move.parameters()], EXACT)
+
+
+def test_a_draw_of_a_step_before_the_first_of_which_nothing_is_known():
+    factors = [sd.Normal("q(z_t|x_t)", Gaussian(4, 2)), sd.Normal("p(z_t|z_{t-1})", Gaussian(2, 2))]
+    body = "E_q(z_{t-1}|x_{t-1})[KL[q(z_t|x_t)||p(z_t|z_{t-1})]]"
+    with pytest.raises(
+        NameResolutionError, match=r"`z_\{t-1\}` is drawn where `t` is 1.*\n.*\n +\^\nbind `z_0="
+    ):
+        sd.Objective(f"sum_{{t=1}}^T {body}", *factors)
+    assert sd.Objective(f"sum_{{t=2}}^T {body}", *factors)(x=X.float(), T=T).isfinite()

@@ -90,6 +90,31 @@ def test_states_inside_the_path():
     assert count() == [6, 1, 6, 1]
 
 
+class Normed(nn.Module):
+    """A law whose mean is normalised over the batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.law, self.norm = Gaussian(6, 2), nn.BatchNorm1d(2)
+
+    def forward(self, *values):
+        mean, scale = self.law(*values)
+        return self.norm(mean), scale
+
+
+def test_running_statistics_count_every_step_once():
+    infer = Normed().double()
+    factors = [
+        sd.Normal("q(z_t|z_{t-1},x_t)", infer),
+        sd.Normal("p(z_t|z_{t-1})", Gaussian(2, 2).double()),
+        sd.Bernoulli("p(x_t|z_t)", Counted(2, 4).double()),
+    ]
+    objective = sd.Objective(WHOLE, *factors, z_0=0.0, z=2)
+    for times in (1, 2, 3):
+        objective(x=data())
+        assert int(infer.norm.num_batches_tracked) == 6 * times
+
+
 @pytest.mark.parametrize("batch_first", [True, False])
 @pytest.mark.parametrize("kind", [nn.RNN, nn.GRU])
 @pytest.mark.parametrize("order", ["x_t,z_t,h_{t-1}", "h_{t-1},x_t,z_t"])
@@ -376,6 +401,19 @@ def test_autoregression_on_the_step_before():
     same(objective(x=x, T=T), torch.stack(wanted).mean(), parameters(network))
 
 
+@pytest.mark.parametrize("start", [0.5, "trained"])
+def test_observations_begin_where_they_are_told(start):
+    x, network = data(), Counted(4, 4).double()
+    begin = nn.Parameter(torch.rand(4, dtype=x.dtype)) if start == "trained" else start
+    p = sd.Bernoulli("p(x_t|x_{t-1})", network)
+    found, total = sd.Objective("sum_{t=1}^T log p(x_t|x_{t-1})", p, x_0=begin)(x=x, T=T), 0.0
+    first = begin if start == "trained" else x.new_full((4,), start)
+    for b, length in enumerate(LENGTHS):
+        before = torch.cat([first[None], x[b, : length - 1]])
+        total = total + Bernoulli(logits=network(before)).log_prob(x[b, :length]).sum()
+    same(found, total / 4, [*parameters(network), *([begin] if start == "trained" else [])])
+
+
 @pytest.mark.parametrize("recurrent", ["RNN", "GRU"])
 @pytest.mark.parametrize("start", [0.5, "trained"])
 def test_a_module_over_sequences_begins_where_it_is_told(recurrent, start):
@@ -469,12 +507,15 @@ def test_slices_of_the_past(past, lengths):
     p = sd.Bernoulli(f"p(y_t|x_{{{past}}})", network)
     y = data(seed=2)
     given = {} if lengths is None else {"T": T}
-    total = 0.0
+    total = later = 0.0
     for b, length in enumerate(lengths or [6] * 4):
         before = torch.cat([x.new_zeros(lag, 4), x[b]])[:length]
-        total = total + Bernoulli(**network(before[None])).log_prob(y[b, :length]).sum()
+        logs = Bernoulli(**network(before[None])).log_prob(y[b, :length])[0].sum(-1)
+        total, later = total + logs.sum(), later + logs[1:].sum()
     for text in (f"sum_{{t=1}}^T log p(y_t|x_{{{past}}})", "log p(y_{1:T}|x_{1:T})"):
         same(sd.Objective(text, p)(x=x, y=y, **given), total / 4, parameters(network))
+    found = sd.Objective(f"sum_{{t=2}}^T log p(y_t|x_{{{past}}})", p)(x=x, y=y, **given)
+    same(found, later / 4, parameters(network))
 
 
 def test_an_autoregression_over_the_whole_past_and_its_latents():

@@ -49,7 +49,7 @@ class TwoLatents:
         parts = (self.z_infer, self.s_infer, self.z_move, self.s_move, self.decode)
         self.parameters = [p for part in parts for p in part.parameters()]
 
-    def by_hand(self, x, difference):
+    def by_hand(self, x, difference, detach=0):
         order = sorted(range(4), key=lambda b: -LENGTHS[b])
         noise, total = {}, 0.0
         for t in range(6):
@@ -59,6 +59,8 @@ class TwoLatents:
         for b, length in enumerate(LENGTHS):
             z, s = x.new_zeros(1, 2), x.new_zeros(1, 3)
             for t in range(length):
+                if detach and t and t % detach == 0:
+                    z, s = z.detach(), s.detach()
                 now = x[b, t][None]
                 q, p = Normal(*self.z_infer(z, now)), Normal(*self.z_move(z))
                 z = q.mean + q.stddev * noise[b, t][0]
@@ -98,3 +100,13 @@ def test_every_form_without_closed_forms(way):
     found = objective(x=spoiled(x, LENGTHS), T=T)
     torch.manual_seed(3)
     same(found, model.by_hand(x, estimated), model.parameters, EXACT)
+
+
+@pytest.mark.parametrize("options", [{"truncate": 2}, {"truncate": 2, "checkpoint": 2}])
+def test_gradients_stop_in_all_that_is_carried(options):
+    model, x = TwoLatents(), data()
+    objective = sd.Objective(WAYS["joints"], *model.factors, z_0=0.0, z=2, s_0=0.0, s=3, **options)
+    torch.manual_seed(3)
+    found = objective(x=spoiled(x, LENGTHS), T=T)
+    torch.manual_seed(3)
+    same(found, model.by_hand(x, closed, detach=2), model.parameters, EXACT)

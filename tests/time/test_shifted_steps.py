@@ -251,3 +251,30 @@ def test_a_step_after_the_last():
     words = r"`x_\{t\+1\}` is a step after the last, .*\n.*\n +\^\nwrite a sum to `T-1`"
     with pytest.raises(NotSupportedError, match=words):
         sd.Objective("sum_{t=1}^T log p(x_{t+1}|x_t)", p)
+
+
+def shifted(x, by):
+    """Steps so many steps earlier, zeros before the first."""
+    return torch.cat([x.new_zeros(by, *x.shape[1:]), x])[: len(x)]
+
+
+BEGUN = {
+    "a value of the step before": ("f(h_t|x_{t-1})", "h_{t-1}", lambda read, x: read(shifted(x, 2))),
+    "a recurrent module": ("f(h_t|x_{t-1},h_{t-1})", "h_t", lambda read, x: read(shifted(x, 1)[None])[0][0]),
+    "a slice of the past": ("f(h_t|x_{<t})", "h_t", lambda read, x: read(shifted(x, 1)[None])[0][0]),
+}
+
+
+@pytest.mark.parametrize("lengths", [True, False])
+@pytest.mark.parametrize("case", BEGUN)
+def test_what_a_later_sum_reads_begins_with_the_sequence(case, lengths):
+    torch.manual_seed(0)
+    declared, given, states = BEGUN[case]
+    read = Counted(4, 5) if case == "a value of the step before" else nn.GRU(4, 5, batch_first=True)
+    read, tell, (values, ends) = read.double(), Counted(5, 4).double(), ragged(lengths)
+    factors = [sd.Deterministic(declared, read), sd.Bernoulli(f"p(x_t|{given})", tell)]
+    found, total = sd.Objective(f"sum_{{t=2}}^T log p(x_t|{given})", *factors)(values), 0.0
+    for b, length in enumerate(ends):
+        x = values["x"][b, :length]
+        total = total + Bernoulli(logits=tell(states(read, x))).log_prob(x)[1:].sum()
+    same(found, total / 4, parameters(read, tell), EXACT)

@@ -66,11 +66,15 @@ def test_training_lowers_the_bound_on_the_data():
     assert trained.objective(x=X, T=torch.tensor(LENGTHS)).item() > value + 2
 
 
-@pytest.mark.parametrize("options", [{"checkpoint": 2}, {"truncate": 2}])
-def test_models_take_segments(options):
+@pytest.mark.parametrize(
+    ("options", "written"),
+    [({"checkpoint": 2}, "steps[start:start + 2]"), ({"truncate": 2}, "time % 2 == 0")],
+)
+def test_models_take_segments(options, written):
     dmm = DMM()
     trained = sd.Model(f"maximize {WHOLE}", *dmm.factors, z_0=dmm.start, **options)
     assert trained.fit(LIST, epochs=1, progress=False).epochs[0].value < 0
+    assert written in trained.objective.code
 
 
 def test_a_player_may_own_the_value_before_the_first_step():

@@ -12,13 +12,16 @@ import symdgm as sd
 from symdgm.binding import Scalars
 from symdgm.errors import NonFiniteError, OptionError, SymdgmWarning
 from symdgm.training import Stepper, fit
-from symdgm.training.capture import capturable, move_key, obstacle, wanted
+from symdgm.training.capture import move_key, obstacle, wanted
+from symdgm.training.graphs import Graphs
+from symdgm.training.rates import Rates
 from symdgm.training.snapshot import Snapshot, differences
 from symdgm.training.syncs import find_syncs
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 X = (torch.arange(48).view(8, 6) % 5 < 2).float()
+SOME = int(X.sum())
 
 
 def player(**options):
@@ -70,9 +73,11 @@ def test_a_recorded_move_depends_on_shapes_numbers_and_places():
     assert move_key(one, {"x": X.double()}, ()) != key
     assert move_key(one, {"x": X}, ("beta", 1)) != key
     for change in (
-        lambda: one.optimizer.param_groups[0].update(lr=0.5),
+        lambda: one.optimizer.param_groups[0].update(weight_decay=0.5),
+        lambda: one.optimizer.param_groups[0].update(lr=torch.tensor(0.5)),
         lambda: one.optimizer.load_state_dict(copy.deepcopy(one.optimizer.state_dict())),
         lambda: setattr(one.parameters[0], "data", one.parameters[0].data.clone()),
+        lambda: one.parameters[0].requires_grad_(False),
     ):
         before = move_key(one, {"x": X}, ())
         change()
@@ -81,7 +86,7 @@ def test_a_recorded_move_depends_on_shapes_numbers_and_places():
 
 def test_an_optimiser_is_capturable_only_inside():
     one = player()
-    with capturable(one.optimizer):
+    with Rates(one.optimizer, CPU).read():
         assert all(group["capturable"] for group in one.optimizer.param_groups)
     assert not any(group["capturable"] for group in one.optimizer.param_groups)
 
@@ -95,11 +100,58 @@ def test_an_optimiser_is_capturable_only_inside():
         (lambda: X.nonzero(), "`nonzero`"),
         (lambda: X.unique(), "`_unique2`"),
         (lambda: torch.equal(X, X), "`equal`"),
+        (lambda: X.clone().__setitem__(X > 0, torch.zeros(SOME)), "`index_put_`"),
+        (lambda: torch.linalg.cholesky(torch.eye(2)), "`_linalg_check_errors`"),
     ],
 )
 def test_what_waits_for_the_device_is_found_with_its_line(call, word):
     _, found = find_syncs(call)
     assert any(f.startswith(word) for f in found) and "test_capture.py:" in found[0]
+
+
+THERE = torch.zeros(3, 2, device="meta")
+"""A tensor that is not the host's."""
+
+
+@pytest.mark.parametrize(
+    ("call", "word"),
+    [
+        (lambda: X.to("meta"), "`_to_copy`"),
+        (lambda: torch.tensor(2.0).to("meta"), "`_to_copy`"),
+        (lambda: THERE.copy_(X[:3, :2]), "`copy_`"),
+        (lambda: THERE[torch.tensor([0, 1])], "`index.Tensor`"),
+    ],
+)
+def test_what_goes_from_the_host_to_the_device_is_found(call, word):
+    """A graph would copy the same values again, from memory that is gone."""
+    _, found = find_syncs(call)
+    assert [f.split(" ")[0] for f in found] == [word]
+
+
+def test_a_single_number_of_the_host_is_no_copy():
+    assert find_syncs(lambda: THERE * torch.tensor(2.0))[1] == []
+
+
+def test_noise_of_the_host_cannot_be_recorded():
+    assert "draws noise on the CPU" in Graphs.watched(lambda: torch.rand(2))[1]
+    assert Graphs.watched(lambda: X.sum()) == (X.sum(), "")
+
+
+def test_a_tensor_of_the_host_is_pinned_where_a_recorded_step_reads_it():
+    scalars, there = Scalars({"beta": torch.tensor(2.0)}), torch.zeros((), device="meta")
+    rest = scalars.refill(there.device)
+    assert scalars.tensor("beta", there) is scalars["beta"] and rest == ()
+    with scalars.pinned():
+        pinned = scalars.tensor("beta", there)
+    scalars["beta"] = torch.tensor(3.0)
+    assert pinned.device == there.device and scalars.refill(there.device) == rest
+    with scalars.pinned():
+        assert scalars.tensor("beta", there) is pinned
+
+
+def test_a_mask_that_takes_one_number_does_not_wait():
+    found = X.clone()
+    assert find_syncs(lambda: found.__setitem__(X > 0, 0.0))[1] == [] and found.sum() == 0
 
 
 def test_a_step_without_waiting_is_clean():
@@ -120,20 +172,20 @@ def test_pinned_scalars_stay_where_they_are_and_others_do_not_see_them():
         pinned, bound = scalars.tensor("beta", like), scalars.tensor("gamma", like)
     before = scalars.tensor("beta", like)
     scalars.advance(5)
-    rest = scalars.refill()
+    rest = scalars.refill(CPU)
     assert pinned == 0.5 and before == 0.0 and scalars.tensor("beta", like) is not pinned
-    assert scalars.refill() == rest and scalars.tensor("gamma", like) is bound
+    assert scalars.refill(CPU) == rest and scalars.tensor("gamma", like) is bound
     scalars["gamma"] = torch.tensor(2.0)
-    assert scalars.refill() != rest
+    assert scalars.refill(CPU) != rest
     with scalars.pinned():
         assert scalars.tensor("beta", like) is pinned
 
 
 def test_sizes_are_part_of_what_is_recorded():
     scalars = Scalars({"T": 3.0})
-    rest = scalars.refill(["T"])
+    rest = scalars.refill(CPU, ["T"])
     scalars["T"] = 4
-    assert rest == (("T", 3),) and scalars.refill(["T"]) == (("T", 4),)
+    assert rest == (("T", 3),) and scalars.refill(CPU, ["T"]) == (("T", 4),)
 
 
 def test_a_snapshot_brings_everything_back():
@@ -157,6 +209,12 @@ def test_a_snapshot_brings_everything_back():
     assert max(differences(before, first, again).values()) == 0 and before.replaced(model) == []
     stepper(x)
     assert max(differences(before, first, Snapshot.take(model, one, [flag])).values()) > 0.1
+
+
+def test_what_only_one_of_two_steps_changes_is_a_difference():
+    still, moved = (Snapshot({}, {"w": torch.full((4,), v)}) for v in (1.0, 1.5))
+    assert differences(still, still, moved) == {"w": 1.0}
+    assert differences(still, still, still) == {"w": 0.0}
 
 
 class Encoder(nn.Module):
@@ -193,7 +251,7 @@ def test_recorded_steps_are_eager_steps(options):
     one, two = vae().to(CUDA), vae().to(CUDA)
     found, plain = losses(one, True, batches, **options), losses(two, False, batches, **options)
     assert found == pytest.approx(plain, rel=1e-4)
-    assert len(one._stepper._recorder._graphs) == 2 and not one._stepper._recorder.why
+    assert len(one._stepper._recorder._recorded) == 2 and not one._stepper._recorder.why
     for a, b in zip(one.parameters(), two.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
 
@@ -251,8 +309,37 @@ def test_a_bad_batch_stops_a_recorded_run_before_the_weights_move():
     assert all(map(torch.equal, before, model.parameters()))
 
 
+class Fragile(nn.Linear):
+    """Waits for the device only where it is recorded, after it has drawn noise."""
+
+    def __init__(self):
+        super().__init__(2, 6)
+
+    def forward(self, z):
+        z = z + 0 * torch.randn_like(z)
+        if torch.cuda.is_current_stream_capturing():
+            z.sum().item()
+        return super().forward(z)
+
+
 @needs_gpu
-def test_a_new_learning_rate_is_recorded_anew():
+def test_a_recording_that_fails_leaves_nothing_behind():
+    """PyTorch itself would leave the stream, the memory and the generator as if it were recorded still."""
+    stream = torch.cuda.current_stream(CUDA)
+    model = vae(dec=Fragile()).to(CUDA)
+    with pytest.warns(SymdgmWarning, match="PyTorch could not record it"):
+        found = losses(model, True, [X.to(CUDA)] * 8)
+    assert torch.cuda.current_stream(CUDA) == stream and not torch.cuda.is_current_stream_capturing()
+    torch.cuda.synchronize()
+    torch.cuda.empty_cache()
+    assert torch.randn(3, device=CUDA).isfinite().all()
+    assert found == pytest.approx(losses(vae(dec=Fragile()).to(CUDA), False, [X.to(CUDA)] * 8), rel=1e-4)
+    losses(other := vae().to(CUDA), True, [X.to(CUDA)] * 8)
+    assert len(other._stepper._recorder._recorded) == 1
+
+
+@needs_gpu
+def test_a_new_learning_rate_is_read():
     found = []
     for capture in (True, False):
         model = vae().to(CUDA)
@@ -262,4 +349,5 @@ def test_a_new_learning_rate_is_recorded_anew():
             stepper.players[0].optimizer.param_groups[0]["lr"] = 1e-2 if i < 8 else 1e-3
             last = model.train_step(x=X.to(CUDA)).loss.item()
         found.append(last)
+        assert not capture or len(stepper._recorder._recorded) == 1
     assert found[0] == pytest.approx(found[1], rel=1e-4)

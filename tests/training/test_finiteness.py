@@ -4,8 +4,10 @@ import math
 
 import pytest
 import torch
+from torch._subclasses import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from symdgm.training.finiteness import LARGE, Finiteness
+from symdgm.training.finiteness import LARGE, ONE_CALL, Finiteness
 
 CPU = torch.device("cpu")
 
@@ -43,3 +45,35 @@ def test_large_tensors_are_only_read(value, bad):
     version = large._version
     assert Finiteness(CPU)([large, torch.ones(2)]) == bad
     assert value != 1.0 or large._version == version
+
+
+class Called(TorchDispatchMode):
+    """Notes the dtypes of each call of the gradient scaler's kernel."""
+
+    def __init__(self):
+        super().__init__()
+        self.dtypes = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func is torch.ops.aten._amp_foreach_non_finite_check_and_unscale_.default:
+            self.dtypes.append([t.dtype for t in args[0]])
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_gpu_is_given_one_dtype_at_a_time_and_no_bfloat16(monkeypatch):
+    """The kernel there reads all tensors as being of the first one's dtype, and knows no bfloat16."""
+    dtypes = [torch.float32, torch.bfloat16, torch.float64, torch.float32]
+    monkeypatch.setitem(ONE_CALL, "meta", ONE_CALL["cuda"])
+    with FakeTensorMode(), Called() as called:
+        Finiteness(torch.device("meta"))([torch.empty(3, dtype=dtype, device="meta") for dtype in dtypes])
+    assert called.dtypes == [[torch.float32] * 2, [torch.float64]]
+
+
+def test_gradients_of_several_dtypes():
+    look = Finiteness(torch.device("cpu"))
+    good = [torch.ones(3, dtype=dtype) for dtype in (torch.float32, torch.bfloat16, torch.float64)]
+    assert look(good) == 0
+    for i in range(3):
+        bad = [g.clone() for g in good]
+        bad[i][1] = float("inf")
+        assert look(bad) == 1

@@ -122,6 +122,30 @@ def test_an_accelerator_skips_by_itself_and_is_asked_later():
     assert same(model.state(), good.state())
 
 
+def test_an_accelerator_explains_the_step_that_was_bad():
+    model, told = VAE(), []
+    model.diagnose = lambda batch, rng, player: (told.append(batch), NonFiniteError("that one"))[1]
+    stepper = deferred(Stepper(model))
+    stepper(X), stepper(X)
+    stepper.settle()
+    bad = {"x": torch.full((8, X["x"].shape[1]), math.nan)}
+    stepper(X), stepper(bad), stepper(X)
+    with pytest.raises(NonFiniteError, match="that one"):
+        stepper.settle()
+    assert len(told) == 1 and told[0] is bad
+
+
+def test_an_accelerator_looks_at_losses_whose_gradient_is_finite():
+    model = VAE()
+    model.spoil = lambda step, loss: loss + math.nan
+    before = {name: value.clone() for name, value in model.state().items()}
+    stepper = deferred(Stepper(model))
+    stepper(X)
+    assert same(model.state(), before)
+    with pytest.raises(NonFiniteError, match="the loss is nan"):
+        stepper.settle()
+
+
 def test_an_accelerator_without_bad_numbers_makes_the_same_steps():
     one, two = VAE(), VAE()
     torch.manual_seed(0)

@@ -54,6 +54,12 @@ def test_clipping_limits_the_gradient(limit):
         assert gradient.abs().max().item() == pytest.approx(0.01)
 
 
+def test_data_get_no_gradient():
+    x = X["x"].clone().requires_grad_()
+    Stepper(VAE())({"x": x})
+    assert x.grad is None
+
+
 def test_the_evaluation_is_from_before_the_update():
     model = VAE()
     torch.manual_seed(0)

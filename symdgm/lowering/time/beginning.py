@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
+from sympy import Basic
 from torch import Tensor
 
 from symdgm.distributions import Deterministic
@@ -92,11 +93,21 @@ def keep_first(
             writer.script.record(f"{start.text} = {text}", (start.text,))
             text = start.text
         kept.firsts[("draw", step.sequence)] = text
-        kept.firsts[("before", step.sequence)] = f"torch.zeros_like({text})"
+        kept.firsts[("before", step.sequence)] = _before_first(writer, step.sequence, text)
         law = writer.laws[step.first_law]
         for name in law.parameters if step.law is not None else ():
             spreaded = spread(writer, law, name, known_event(writer, law))
             kept.firsts[("law", step.sequence, name)] = filled(writer, spreaded)
+
+
+def _before_first(writer: Writer, sequence: Basic, first: str) -> str:
+    """What stands before a first step with a factor of its own; the first step where nothing reads it."""
+    time = writer.environment.time
+    assert time is not None
+    value = time.initial.get(sequence)
+    if isinstance(value, Tensor):
+        return f"{writer.argument(f'initial:{spelled(sequence)}')}.expand_as({first})"
+    return first if value is None else f"torch.full_like({first}, {value})"
 
 
 def filled(writer: Writer, value: Operand) -> str:

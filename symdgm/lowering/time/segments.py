@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from symdgm.errors import OptionError
+from symdgm.given import whole
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,6 @@ def segments(truncate: int | None, checkpoint: int | None) -> Segments:
         OptionError: a number of steps that is no whole number from 1.
     """
     for name, value in {"truncate": truncate, "checkpoint": checkpoint}.items():
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-            raise OptionError(f"`{name}` is {value!r}", hint="write a whole number of steps, 1 or more")
+        if value is not None:
+            whole(name, value, what="whole number of steps")
     return Segments(truncate or 0, checkpoint or 0)

@@ -69,15 +69,16 @@ def lower_step(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode | None
         return _numbered(lowering, node, which, scope)
     offset = time.offset(node) or 0
     now = scope.traces.get(sequence)
-    if now is not None and offset == -1 and now.kind is Kind.LOOP and now.detail[0].carries(sequence):  # type: ignore[attr-defined]
+    unread = scope.first + offset >= 1
+    carried = now is not None and now.kind is Kind.LOOP and now.detail[0].carries(sequence)  # type: ignore[attr-defined]
+    if now is not None and offset < 0 and not unread:
+        refuse_no_beginning(lowering, sequence, node, carried=carried)
+    if now is not None and offset == -1 and carried:
         return lowering.plan.node(Kind.TRACE, now, detail=("before", sequence), origin=node)
     made_at = replace(scope, first=max(1, scope.first + offset))
     value = _made(lowering, sequence, made_at) if now is None else now
     if value.kind is Kind.LOOP:
         value = lowering.plan.node(Kind.TRACE, value, detail=("draw", sequence), origin=time.step(sequence))
-    unread = scope.first + offset >= 1
-    if now is not None and offset < 0 and not unread:
-        refuse_no_beginning(lowering, sequence, node)
     if offset > 0:
         raise NotSupportedError(
             f"`{node}`, a later step, cannot be computed yet",
@@ -96,8 +97,10 @@ def reads_the_past(lowering: Lowering, inputs: Sequence[Basic]) -> bool:
     return time is not None and any(time.past(i) is not None for i in inputs)
 
 
-def refuse_no_beginning(lowering: Lowering, sequence: Basic, node: Basic) -> None:
-    """Refuse a latent sequence that nothing begins.
+def refuse_no_beginning(lowering: Lowering, sequence: Basic, node: Basic, *, carried: bool) -> None:
+    """Refuse a latent sequence of which something reads what stands before its first step.
+
+    A loop that carries it says so by itself, unless its first step has a factor of its own.
 
     Raises:
         NameResolutionError: it says how to begin it.
@@ -105,8 +108,9 @@ def refuse_no_beginning(lowering: Lowering, sequence: Basic, node: Basic) -> Non
     environment = lowering.bound.environment
     time = environment.time
     assert time is not None
-    first = any(time.first(sequence) in f.variables for f in environment.factors)
-    if time.initial.get(sequence) is None and not first and step_factor(environment, sequence) is None:
+    known = time.initial.get(sequence) is not None or step_factor(environment, sequence) is not None
+    begun = any(time.first(sequence) in f.variables for f in environment.factors)
+    if not known and (begun or not carried):
         raise no_beginning(sequence, node)
 
 
@@ -148,12 +152,15 @@ def _numbered(lowering: Lowering, node: Basic, number: int, scope: Scope) -> Pla
     return in_rows(lowering, first, scope)
 
 
-def joined_law(lowering: Lowering, law: Law, rest: PlanNode, scope: Scope) -> PlanNode:
+def own_first(lowering: Lowering, law: Law, scope: Scope) -> Factor | None:
+    """The factor of the first step alone of a law of every step."""
+    factor = lowering.bound.environment.factors[law.identity]
+    return first_factor(lowering.bound.environment, factor) if scope.rows == "steps" else None
+
+
+def joined_law(lowering: Lowering, law: Law, first: Factor, rest: PlanNode, scope: Scope) -> PlanNode:
     """A law of every step whose first step has a factor of its own."""
     factor = lowering.bound.environment.factors[law.identity]
-    first = first_factor(lowering.bound.environment, factor)
-    if first is None or scope.rows != "steps":
-        return rest
     own = lowering.facts.law(first.node)
     assert own is not None
     at_first = lowering.law(own, replace(scope, rows="batch", outer=None))

@@ -28,8 +28,11 @@ DIRECT: dict[Any, Callable[..., Any]] = {
     aten.relu.default: torch.relu,
     aten.t.default: torch.t,
     aten.randn_like.default: torch.randn_like,
+    # A part of what was made for all steps at once may lie in memory otherwise than where it was recorded.
+    aten.view.default: torch.reshape,
+    aten._unsafe_view.default: torch.reshape,
 }
-"""Operations that have a shorter way into PyTorch than by their overload."""
+"""Operations that have a shorter way into PyTorch than by their overload, or a safer one."""
 
 Forward = Callable[..., tuple[list[Tensor], list[Tensor]]]
 Backward = Callable[..., list[Tensor]]
