@@ -29,7 +29,7 @@ from symdgm.generated import code_of
 from symdgm.given import table
 from symdgm.lowering import Option
 from symdgm.options import Options
-from symdgm.parts import Shelf, all_networks, numbers_of, put_in_mode, written_elsewhere
+from symdgm.parts import Shelf, all_networks, numbers_of, own_parameters, put_in_mode, written_elsewhere
 from symdgm.report import Report
 from symdgm.runtime import diagnose
 from symdgm.training import Evaluation, History, RandomState, Stepper
@@ -113,10 +113,7 @@ class Model(nn.Module):
         self.text, self.objective, self.sides = assembly.text, assembly.objective, assembly.players
         self.factors = self.objective.factors
         self.networks = all_networks(player.objective.bound for player in self.sides.values())
-        for name, parameter in self.objective.scalars.parameters().items():
-            self.register_parameter(f"scalar_{name}", parameter)
-        for name, parameter in self.objective.bound.initial.items():
-            self.register_parameter(f"initial_{name}", parameter)
+        own_parameters(self, self.objective.bound)
         self.baselines, self._own = all_baselines(self.sides), written_elsewhere(self)
         self.averages, self._averages = Shelf({a.name: a.target for a in assembly.kept}), assembly.averages
         self._variables = tuple(dict.fromkeys(x for s in self.sides.values() for x in s.objective.data))

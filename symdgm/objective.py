@@ -66,8 +66,8 @@ class Objective(Arithmetic):
             training steps, at the first of each shape).
         sharing: whether a network is called once for all occurrences of the same distribution; without, it is
             called for each, at the same values: the cost that memoisation saves.
-        compile: whether evaluations run through `torch.compile`, from the second of a shape on; a string
-            names its backend. The noise is that of plain PyTorch. The batch's size is dynamic.
+        compile: whether evaluations run through `torch.compile`, from the second of a shape on, or its
+            backend; of sequences what lies between loops over time. Noise is as without, sizes are dynamic.
         truncate: after how many steps of a sequence gradients stop at what is carried, by a loop or by a
             recurrent module; by default they never do.
         checkpoint: how many steps over time are computed anew together for the gradient, to save memory.

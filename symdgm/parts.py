@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import final
+from typing import Any, final
 
 from torch import nn
 
 from symdgm.binding import Bound
 from symdgm.distributions import Deterministic
+from symdgm.distributions.networks import refuse_another
 from symdgm.distributions.reach import modules_within
+from symdgm.errors import OptionError
 
 
 @final
@@ -27,6 +29,42 @@ class Shelf(nn.Module):
     def __init__(self, children: Mapping[str, object]) -> None:
         super().__init__()
         register(self, children)
+        copy_only(self)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refuse to put another module in the place of one that the formula is bound to."""
+        refuse_another(self, name, value)
+        super().__setattr__(name, value)
+
+
+def copy_only(module: nn.Module) -> None:
+    """From now on `load_state_dict` of a module copies into its own parameters, and replaces none."""
+    module.register_load_state_dict_pre_hook(_refuse_assigned)  # type: ignore[no-untyped-call]
+
+
+def _refuse_assigned(
+    module: nn.Module, state: Mapping[str, Any], prefix: str, metadata: Mapping[str, Any], *others: object
+) -> None:
+    """Refuse `load_state_dict(..., assign=True)` where the formula reads the parameters of a module itself.
+
+    Raises:
+        OptionError: scalars, beginnings or tables are trained, and would be replaced.
+    """
+    if metadata.get("assign_to_params_buffers") and module._parameters:
+        listed = ", ".join(f"`{prefix}{name}`" for name in module._parameters)
+        raise OptionError(
+            f"`assign=True` would replace {listed}, which the formula is bound to",
+            hint="leave `assign` out: the values are copied",
+        )
+
+
+def own_parameters(model: nn.Module, bound: Bound) -> None:
+    """Make the scalars and beginnings that are trained parameters of a model."""
+    for name, parameter in bound.environment.scalars.parameters().items():
+        model.register_parameter(f"scalar_{name}", parameter)
+    for name, parameter in bound.initial.items():
+        model.register_parameter(f"initial_{name}", parameter)
+    copy_only(model)
 
 
 def register(parent: nn.Module, children: Mapping[str, object]) -> None:

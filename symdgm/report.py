@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from typing import TYPE_CHECKING, final
 
 import torch
@@ -18,6 +19,7 @@ from symdgm.lowering import Frozen
 from symdgm.measuring import Measured, mean_and_error
 from symdgm.rewriting import Term
 from symdgm.runtime import Runner
+from symdgm.runtime.compiling import Compiled
 
 if TYPE_CHECKING:
     from symdgm.objective import Objective
@@ -74,6 +76,7 @@ class Report(Sequence[TermReport]):
 
     Args:
         rows: one for each term.
+        running: how evaluations run, and why not faster, a line for each loop over time and for `compile`.
     """
 
     COLUMNS = (
@@ -81,8 +84,8 @@ class Report(Sequence[TermReport]):
         "better",
     )  # fmt: skip
 
-    def __init__(self, rows: Sequence[TermReport]) -> None:
-        self.rows = tuple(rows)
+    def __init__(self, rows: Sequence[TermReport], running: Sequence[str] = ()) -> None:
+        self.rows, self.running = tuple(rows), tuple(running)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -94,10 +97,11 @@ class Report(Sequence[TermReport]):
         return iter(self.rows)
 
     def __repr__(self) -> str:
-        return text_table(self.COLUMNS, list(self._cells()))
+        return "\n".join([text_table(self.COLUMNS, list(self._cells())), *self.running])
 
     def _repr_html_(self) -> str:
-        return html_table(self.COLUMNS, list(self._cells()))
+        lines = "".join(f"<p>{escape(line)}</p>" for line in self.running)
+        return html_table(self.COLUMNS, list(self._cells())) + lines
 
     def _cells(self) -> Iterator[tuple[str, ...]]:
         for row in self.rows:
@@ -121,7 +125,26 @@ def report(objective: Objective, data: Mapping[str, Tensor], *, draws: int, n: i
     for look in looks:
         look.evaluate(draws)
     total = sum(look.seconds for look in looks)
-    return Report([look.row(total) for look in looks])
+    return Report([look.row(total) for look in looks], list(_running(objective, data, n)))
+
+
+def _running(objective: Objective, data: Mapping[str, Tensor], n: int) -> Iterator[str]:
+    """How an evaluation of the whole runs: loops over time, and what `compile` did."""
+    runner = objective.runner
+    with torch.enable_grad():
+        runner(data, n=n)
+    for why in runner.carried.latest:
+        yield (
+            f"a loop over time runs step by step as it is written: {why}"
+            if why
+            else "a loop over time runs from a record: what waits for no step is done once for all steps"
+        )
+    segments = runner.frozen.segments
+    if segments.some and runner.frozen.bound.sequences:
+        yield "loops over time run in segments, as `truncate` or `checkpoint` asks, and are not recorded"
+    program = runner.last()
+    if program is not None and isinstance(program.function, Compiled):
+        yield f"`compile`: {program.function.state}"
 
 
 def _groups(objective: Objective) -> dict[str, list[nn.Parameter]]:

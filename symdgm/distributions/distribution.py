@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from symdgm.distributions.declaration import Declaration
-from symdgm.distributions.networks import NetworkSource
+from symdgm.distributions.networks import NetworkSource, refuse_another
 from symdgm.distributions.notation import LATEX, TEXT, Notation
 from symdgm.distributions.shapes import Shape
 from symdgm.distributions.spelling import spell
@@ -38,6 +38,10 @@ class Distribution(nn.Module, ABC):
         super().__init__()
         read = declaration if isinstance(declaration, Declaration) else Declaration.parse(declaration)
         self.declaration = read
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        refuse_another(self, name, value)
+        super().__setattr__(name, value)
 
     @property
     def name(self) -> str:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from symdgm.distributions.leading_axes import apply_over_leading_axes
 from symdgm.distributions.outputs import Alternatives, read_parameters
 from symdgm.distributions.reach import modules_within
-from symdgm.errors import ParameterError, ShapeError
+from symdgm.errors import OptionError, ParameterError, ShapeError
 
 Network = Callable[..., object]
 """An `nn.Module` or a plain callable that maps the given variables to parameters.
@@ -95,6 +95,19 @@ def check_network(network: object, what: str) -> None:
         raise ParameterError(
             f"{what} is a {type(network).__name__}, not a network",
             hint="a network is an `nn.Module` or a callable; constants are passed by name, such as `loc=0.`",
+        )
+
+
+def refuse_another(owner: nn.Module, name: str, value: object) -> None:
+    """Refuse to put another module in the place of one that formulas call.
+
+    Raises:
+        OptionError: it says what to do instead.
+    """
+    if vars(owner).get("_modules", {}).get(name, value) is not value:
+        raise OptionError(
+            f"formulas call the network that `{name}` was given at first, not another one in its place",
+            hint="give the other one where this is built, or replace parts of the network, `net[0] = ...`",
         )
 
 

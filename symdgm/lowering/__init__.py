@@ -10,6 +10,7 @@ from symdgm.lowering.freeze import Frozen, freeze
 from symdgm.lowering.ranges import LabelRange, ParameterRange
 from symdgm.lowering.statements import Statement, compiled, environment, function_text
 from symdgm.lowering.time.segments import Segments, segments
+from symdgm.lowering.time.uneven import Uneven
 from symdgm.lowering.unshare import unshare
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Segments",
     "Statement",
     "TooManyStates",
+    "Uneven",
     "compiled",
     "emit",
     "environment",

@@ -20,6 +20,7 @@ from symdgm.lowering.plan import Kind, PlanNode
 from symdgm.lowering.ranges import LabelRange, ParameterRange
 from symdgm.lowering.reductions import event_shaped, one_number
 from symdgm.lowering.statements import Statement, function_text
+from symdgm.lowering.time.uneven import Uneven, uneven
 from symdgm.lowering.writer import Writer
 
 FUNCTION = "objective"
@@ -46,6 +47,7 @@ class Emission:
         labels: the observed variables whose values are classes.
         ranges: the parameters that may leave their range.
         draws: the names of draws and states whose first axis is their own.
+        uneven: what differs from batch to batch.
         result: the value and the terms of this evaluation.
     """
 
@@ -56,6 +58,7 @@ class Emission:
     labels: tuple[LabelRange, ...]
     ranges: tuple[ParameterRange, ...]
     draws: tuple[str, ...]
+    uneven: Uneven
     result: tuple[Tensor, dict[str, Tensor]]
 
 
@@ -99,7 +102,7 @@ def emit(
     text = function_text(FUNCTION, docstring, data, others, writer.script.statements, "value, terms")
     events = {name: shape for name, (shape, _) in writer.events.items()}
     statements, labels, ranges = writer.script.statements, writer.labels, writer.ranges
-    found = (tuple(statements), events, tuple(labels), tuple(ranges), _draws(writer))
+    found = (tuple(statements), events, tuple(labels), tuple(ranges), _draws(writer), uneven(writer))
     return Emission(text, tuple(writer.used), *found, result)
 
 

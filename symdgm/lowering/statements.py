@@ -283,9 +283,9 @@ def compiled(text: str, name: str, filename: str, helpers: Mapping[str, Any] | N
         text: the source.
         name: the function's name in it.
         filename: what tracebacks call it.
-        helpers: what takes the place of helpers that the source defines, with the same results.
+        helpers: what else it may call, and what takes the place of helpers that the source defines.
     """
     namespace: dict[str, Any] = {}
     exec(compile(text, filename, "exec"), namespace)
-    namespace.update({k: v for k, v in (helpers or {}).items() if k in namespace})
+    namespace.update(helpers or {})
     return namespace[name]

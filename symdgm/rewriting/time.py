@@ -61,7 +61,8 @@ def shifted_sum(node: Basic, facts: Facts) -> Basic | None:
 def divergence_over_time(node: Basic, facts: Facts) -> Basic | None:
     """``KL[q(z_{1:T}) || p(z_{1:T})] = E_q(z_{1:T})[sum_t KL[q(z_t|z_{t-1}) || p(z_t|z_{t-1})]]``.
 
-    Each step of q is compared with the step of p over the same variable, given what came before.
+    Each step of q is compared with the step of p over the same variable, where that is given nothing that q
+    draws from it.
     """
     if not (isinstance(node, DivergenceBetween) and node.kind == "KL"):
         return None
@@ -92,7 +93,9 @@ def recognise_divergence(node: Basic, facts: Facts) -> Basic | None:
             if p is None or terms[j] is None or (other, theirs) != (-sign, scalars):
                 continue
             together = (core.binders, core.body.index) == (partner.binders, partner.body.index)
-            if together and _draws(core, q, facts) and _same_step(q, p, facts):
+            path = facts.over_time(core.binders[-1].law) if together else None
+            steps = [] if path is None else _factors(path)
+            if q in steps and _same_step(q, p, steps, facts):
                 kl = DivergenceBetween(Str("KL"), q, p)
                 found = Expect(Aggregate(SUM, kl, core.body.index), *core.binders)
                 terms[max(i, j)], terms[min(i, j)] = None, join_coefficient(sign, scalars, found)
@@ -113,12 +116,6 @@ def _logged(core: Basic, facts: Facts) -> Basic | None:
     return body.args[1] if isinstance(body.args[1], Apply | Density) else None
 
 
-def _draws(core: Basic, q: Basic, facts: Facts) -> bool:
-    """Whether the path of an expectation draws the very step q."""
-    path = facts.over_time(core.binders[-1].law)
-    return path is not None and q in _factors(path)
-
-
 def _factors(product: Basic) -> list[Basic]:
     body = product.body
     return list(body.args) if isinstance(body, Times) else [body]
@@ -129,7 +126,7 @@ def _paired(left: list[Basic], right: list[Basic], facts: Facts) -> list[tuple[B
     pairs = []
     left_over = list(right)
     for q in left:
-        found = next((p for p in left_over if _same_step(q, p, facts)), None)
+        found = next((p for p in left_over if _same_step(q, p, left, facts)), None)
         if found is None:
             return None
         left_over.remove(found)
@@ -137,13 +134,15 @@ def _paired(left: list[Basic], right: list[Basic], facts: Facts) -> list[tuple[B
     return None if left_over else pairs
 
 
-def _same_step(q: Basic, p: Basic, facts: Facts) -> bool:
-    """Whether two steps are over one variable, and p is given nothing that q draws later."""
+def _same_step(q: Basic, p: Basic, steps: list[Basic], facts: Facts) -> bool:
+    """Whether two steps are over one variable, and p is given nothing that the steps of q draw from it."""
     a, b = facts.law(q), facts.law(p)
-    return (
-        a is not None
-        and b is not None
-        and a.kind == b.kind == "density"
-        and a.values == b.values
-        and not set(b.givens) & set(a.values)
-    )
+    if a is None or b is None or not (a.kind == b.kind == "density") or a.values != b.values:
+        return False
+    laws = [law for step in steps if (law := facts.law(step)) is not None]
+    later: set[Basic] = set()
+    front = set(a.values)
+    while front:
+        later |= front
+        front = {v for law in laws if front & set(law.givens) for v in law.values} - later
+    return not later & set(b.givens)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import textwrap
 import warnings
-from collections.abc import Callable, Sequence
-from typing import Any, final
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar, final
 
 import torch
 from torch import Tensor
@@ -13,22 +13,22 @@ from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from symdgm.errors import OptionError, SymdgmWarning, suggest
 
-Result = tuple[Tensor, dict[str, Tensor]]
-"""The value and the terms."""
+Result = TypeVar("Result")
 
 
 @final
-class Compiled:
+class Compiled(Generic[Result]):
     """A function that is compiled as one graph when it is called first.
 
-    The batch's size is dynamic from the beginning, so that a smaller last batch compiles nothing; scalars are
-    tensors, whose values are no part of the graph; noise is drawn as plain PyTorch draws it, so that a seed
-    gives the same numbers. What cannot be compiled runs as it is, and a warning says why, once.
+    The batch's size is dynamic from the beginning, so that a smaller last batch compiles nothing, and so is
+    the number of steps of sequences; scalars are tensors, whose values are no part of the graph; noise is
+    drawn as plain PyTorch draws it, so that a seed gives the same numbers. What cannot be compiled runs as it
+    is, and a warning says why, once.
 
     Args:
-        function: a generated function in the form of `traceable`.
+        function: a generated function, in the form of `traceable` where its axes have ``n``.
         backend: of `torch.compile`, such as ``"inductor"``.
-        data: which of its arguments have the batch as their first axis.
+        axes: an argument → those of its axes that have another length for other data.
         plain: what runs where it cannot be compiled, with the same results; else the function.
     """
 
@@ -36,14 +36,14 @@ class Compiled:
         self,
         function: Callable[..., Result],
         backend: str,
-        data: Sequence[str],
+        axes: Mapping[str, tuple[int, ...]],
         plain: Callable[..., Result] | None = None,
     ) -> None:
         self.plain = plain or function
         self._function = function
         self.why = ""
         self._backend = backend
-        self._data = tuple(data)
+        self._axes = axes
         self._fast: Callable[..., Result] | None = None
         self._mark: Callable[[Tensor, int], None] = _unmarked
         self._failures: tuple[type[Exception], ...] = ()
@@ -56,6 +56,13 @@ class Compiled:
         if self._fast is None:
             self._prepare()
         return self._tried(arguments)
+
+    @property
+    def state(self) -> str:
+        """Whether it is compiled, in words."""
+        if self.why:
+            return f"not compiled, plain PyTorch runs: {self.why}"
+        return f"compiled by {self._backend}" if self._fast is not None else "compiled at the next evaluation"
 
     def _prepare(self) -> None:
         # Its import takes a second, which only those pay who compile.
@@ -83,31 +90,28 @@ class Compiled:
             result = self.plain(**arguments)
             self.why = _reason(error)
         self._fast = None
-        warnings.warn(
-            f"`compile` has no effect here, and plain PyTorch runs instead{self._of()}: {self.why}",
-            SymdgmWarning,
-            stacklevel=2,
-        )
+        without_effect(self.why, self._function.__doc__)
         return result
 
-    def _of(self) -> str:
-        """The formula, which is the first words about a generated function."""
-        words = " ".join((self._function.__doc__ or "").split())
-        return f" for `{textwrap.shorten(words, 80, placeholder=' ...')}`" if words else ""
-
     def _marked(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """The arguments with the size of the batch as something that may change."""
+        """The arguments with their axes of another length as axes that may change."""
         marked = {**arguments}
-        for name in self._data:
-            if name in arguments:
-                # A view: a mark on the tensor of somebody else would compile other functions of it anew.
-                marked[name] = arguments[name].view_as(arguments[name])
-                self._mark(marked[name], 0)
-        if "n" in arguments:
-            # Of numbers the compiler makes constants, of sizes it need not.
-            marked["n"] = torch.empty(arguments["n"], 0)
-            self._mark(marked["n"], 0)
+        for name in arguments.keys() & self._axes.keys():
+            given = arguments[name]
+            # A view: a mark on the tensor of somebody else would compile other functions of it anew. Of
+            # numbers the compiler makes constants, of sizes it need not.
+            marked[name] = view = given.view_as(given) if isinstance(given, Tensor) else torch.empty(given, 0)
+            for axis in self._axes[name]:
+                self._mark(view, axis)
         return marked
+
+
+def without_effect(why: str, formula: str | None = None) -> None:
+    """Warn that nothing is compiled."""
+    words = textwrap.shorten(" ".join((formula or "").split()), 80, placeholder=" ...")
+    of = f" for `{words}`" if words else ""
+    message = f"`compile` has no effect here, and plain PyTorch runs instead{of}: {why}"
+    warnings.warn(message, SymdgmWarning, stacklevel=3)
 
 
 def _unmarked(tensor: Tensor, axis: int) -> None:

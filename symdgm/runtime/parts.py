@@ -177,11 +177,12 @@ def _names(text: str) -> set[str]:
 
 
 @contextmanager
-def undone(frozen: Frozen, device: str) -> Iterator[None]:
+def undone(frozen: Frozen, like: Tensor) -> Iterator[None]:
     """Inside, noise may be drawn and networks may be called; afterwards neither has happened."""
     modules = [s.call for s in frozen.sources.values() if isinstance(s.call, nn.Module)]
     buffers = {id(b): (b, b.clone()) for module in modules for b in module.buffers()}
-    with torch.random.fork_rng(devices=None if device == "cuda" else [], device_type="cuda"):
+    # Of no other device: torch would warn of each machine that has several.
+    with torch.random.fork_rng(devices=[like.device] if like.is_cuda else [], device_type="cuda"):
         yield
     for buffer, before in buffers.values():
         buffer.copy_(before)

@@ -6,8 +6,7 @@ import itertools
 import linecache
 import weakref
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import Any, final
 
 from torch import Tensor
@@ -33,6 +32,8 @@ class Program:
         statements: its statements one by one.
         labels: the observed variables whose values are classes.
         ranges: the parameters that may leave their range.
+        parts: identifier, kind and name of each argument: ``("x", "data", "x")``.
+        needs_like: whether an argument takes its dtype or device from the networks: a scalar, a new tensor.
     """
 
     text: str
@@ -42,15 +43,15 @@ class Program:
     labels: tuple[LabelRange, ...]
     ranges: tuple[ParameterRange, ...]
 
-    @cached_property
-    def needs_like(self) -> bool:
-        """Whether an argument takes its dtype or device from the networks: a scalar, or a new tensor."""
-        return any(kind in ("scalar", "dtype", "device") for _, kind, _ in self.parts)
+    parts: tuple[tuple[str, str, str], ...] = field(init=False)
+    needs_like: bool = field(init=False)
 
-    @cached_property
-    def parts(self) -> tuple[tuple[str, str, str], ...]:
-        """Identifier, kind and name of each argument: ``("x", "data", "x")``."""
-        return tuple((identifier, *parted(what)) for identifier, what in self.inputs)
+    def __post_init__(self) -> None:
+        # Not when they are first read: that takes a lock, at which `torch.compile` stops.
+        parts = tuple((identifier, *parted(what)) for identifier, what in self.inputs)
+        object.__setattr__(self, "parts", parts)
+        needs_like = any(kind in ("scalar", "dtype", "device") for _, kind, _ in parts)
+        object.__setattr__(self, "needs_like", needs_like)
 
 
 @final
@@ -86,10 +87,10 @@ def parted(what: str) -> tuple[str, str]:
     return kind, name
 
 
-def defined(text: str, helpers: Mapping[str, Any] | None = None) -> Callable[..., Result]:
+def defined(text: str, helpers: Mapping[str, Any] | None = None, name: str = FUNCTION) -> Callable[..., Any]:
     """The function of a source; the lines that tracebacks show go when it goes."""
-    filename = f"<symdgm objective {next(_numbers)}>"
-    function: Callable[..., Result] = compiled(text, FUNCTION, filename, helpers)
+    filename = f"<symdgm {name} {next(_numbers)}>"
+    function: Callable[..., Any] = compiled(text, name, filename, helpers)
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
     weakref.finalize(function, linecache.cache.pop, filename, None).atexit = False
     return function

@@ -22,8 +22,10 @@ from symdgm.lowering import (
     function_text,
     unshare,
 )
+from symdgm.lowering.time.cells import is_as_written, recurrent
 from symdgm.runtime.carried import Carried
 from symdgm.runtime.compiling import Compiled
+from symdgm.runtime.graphs import in_graphs
 from symdgm.runtime.inputs import identifiers, kinds
 from symdgm.runtime.parts import Divider, undone
 from symdgm.runtime.precision import Narrowed, full_precision, surrounding
@@ -66,6 +68,7 @@ class Runner:
         self.frozen, self.names = frozen, names
         self.docstring, self.anchor = docstring, anchor
         self.sharing, self.backend, self.precision, self.budget = sharing, backend, precision, budget
+        self._recurrent = recurrent(s.call for s in frozen.sources.values())
         self._narrowed: dict[tuple[str, torch.dtype], Narrowed] = {}
         self.programs = Programs()
         self.latest: dict[Output, Program] = {}
@@ -90,16 +93,17 @@ class Runner:
         Raises:
             SupportError: an observed class that the parameters do not have.
         """
-        around = surrounding(self._device(data))
-        key = self._key(data, output, n, around)
+        around, traced = surrounding(self._device(data)), torch.compiler.is_compiling()
+        key = self.key(data, output, n) if traced else self._key(data, output, n, around)
         program = self.programs.get(key)
         if program is None:
             with self._making:
                 program = self.programs.get(key)
                 if program is None:
                     return self._first(key, data, n, output)
-        self.programs.hits += 1
-        self.latest[output] = program
+        if not traced:  # a graph would be made anew for each count
+            self.programs.hits += 1
+            self.latest[output] = program
         try:
             arguments = self._arguments(program, data, n, self.precision or around)
             if around is None:
@@ -129,20 +133,18 @@ class Runner:
 
         A network that squeezes returns other axes for one example than for several.
         """
-        return self._key(data, output, n, surrounding(self._device(data)))
-
-    def _key(
-        self, data: Mapping[str, Tensor], output: Output, n: int, around: torch.dtype | None
-    ) -> Hashable:
-        """The same, for an autocast around; that of the last call is not made again."""
-        exactly = output, n, around, kinds(data)
-        known, key = self._usual
-        if exactly == known:
-            return key
         size = next((len(v) for v in data.values()), n)
         events = ((k, self._event(k, v), v.dtype, v.device) for k, v in data.items())
-        key = (output, size == 1, around, *events)
-        self._usual = exactly, key
+        around, written = surrounding(self._device(data)), map(is_as_written, self._recurrent)
+        return (output, size == 1, around, *written, *events)
+
+    def _key(self, data: Mapping[str, Tensor], output: Output, n: int, around: object) -> Hashable:
+        """The same, for an autocast around; that of the last call is not made again."""
+        exactly = output, n, around, kinds(data), *map(is_as_written, self._recurrent)
+        known, key = self._usual
+        if exactly != known:
+            key = self.key(data, output, n)
+            self._usual = exactly, key
         return key
 
     def _event(self, name: str, value: Tensor) -> Hashable:
@@ -191,7 +193,7 @@ class Runner:
         self, key: Hashable, data: Mapping[str, Tensor], n: int, output: Output
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The same within a budget of memory: the function is made on two examples."""
-        with undone(self.frozen, self._device(data)):
+        with undone(self.frozen, self._like(data)):
             emission = self._emitted({name: v[:2] for name, v in data.items()}, min(n, 2), output)
             program = self._keep(key, output, emission, emission.text)
             values = {**environment(), **self.arguments(program, data, n)}
@@ -209,7 +211,9 @@ class Runner:
             statements,
             "value, terms",
         )
-        self.programs[key] = self.latest[output] = replace(program, text=text, function=self._callable(text))
+        self.programs[key] = self.latest[output] = replace(
+            program, text=text, function=self._callable(text, emission)
+        )
         return self(data, n=n, output=output)
 
     def _keep(self, key: Hashable, output: Output, emission: Emission, text: str) -> Program:
@@ -217,8 +221,8 @@ class Runner:
         by_identifier = {i: what for what, i in self.identifiers.items()}
         inputs = tuple((i, by_identifier[i]) for i in emission.inputs)
         self.events.update(emission.events)
-        function = self._callable(text)
-        program = Program(text, function, inputs, emission.statements, emission.labels, emission.ranges)
+        call = self._callable(text, emission)
+        program = Program(text, call, inputs, emission.statements, emission.labels, emission.ranges)
         self.programs.keep(key, program)
         self.latest[output] = program
         return program
@@ -228,12 +232,13 @@ class Runner:
         first = next(iter(data), None)
         return self.identifiers["n"] if first is None else f"{self.identifiers[f'data:{first}']}.shape[0]"
 
-    def _callable(self, text: str) -> Callable[..., Result]:
-        function = defined(text, {"carried": self.carried})
+    def _callable(self, text: str, emission: Emission) -> Callable[..., Result]:
+        plain = defined(text, helpers := {"carried": self.carried})
         if self.backend is None:
-            return function
-        data = [i for what, i in self.identifiers.items() if what.startswith("data:")]
-        return Compiled(defined(traceable(text)), self.backend, data, plain=function)
+            return plain
+        if self.frozen.bound.sequences and not self.frozen.differentiates:
+            return in_graphs(emission, self.docstring, self.backend, helpers) or plain
+        return Compiled(defined(traceable(text)), self.backend, {**emission.uneven.axes, "n": (0,)}, plain)
 
     def _explain(self, program: Program, data: Mapping[str, Tensor], error: Exception) -> None:
         """Raise what is wrong with the labels, if that is why PyTorch failed.
@@ -268,7 +273,7 @@ class Runner:
         values = {
             i: self._read(*parted(what), data, n, like, dtype)
             for what, i in self.identifiers.items()
-            if not _absent(what, data)
+            if not what.startswith("data:") or what[5:] in data
         }
         gradients = self.frozen.differentiates or torch.is_grad_enabled()
         with torch.set_grad_enabled(gradients), full_precision(self._device(data)):
@@ -343,8 +348,3 @@ class Runner:
         if anchor is None:
             anchor = next((v for v in data.values() if v.is_floating_point()), None)
         return torch.empty(0) if anchor is None else anchor
-
-
-def _absent(what: str, data: Mapping[str, Tensor]) -> bool:
-    kind, _, name = what.partition(":")
-    return kind == "data" and name not in data

@@ -34,9 +34,10 @@ class Finiteness:
     """
 
     def __init__(self, device: torch.device) -> None:
-        self._found = torch.zeros((), device=device)
+        # The kernel wants single precision, whatever torch's default is.
+        self._found = torch.zeros((), dtype=torch.float32, device=device)
         self._device, self._kinds = self._found.device, ONE_CALL.get(device.type, frozenset())
-        self._one = torch.ones((), device=device)
+        self._one = torch.ones_like(self._found)
 
     def __call__(self, gradients: Sequence[Tensor]) -> Tensor:
         """1 if an entry of the gradients is not finite, else 0, ``[]``; the next call overwrites it."""

@@ -143,7 +143,14 @@ class Stepper:
     def _clip(self, parameters: Sequence[nn.Parameter]) -> Tensor:
         """Clips in place; a flag which is not 0 if some gradient was not finite."""
         # Before anything is clipped: clipping an infinite entry would hide it.
-        bad = self._bad_entries([p.grad for p in parameters if p.grad is not None])
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        if not gradients:
+            raise ParameterError(
+                "the objective depends on none of the weights that the optimiser moves",
+                hint="weights that were replaced, as by `load_state_dict(..., assign=True)`, need another "
+                "optimiser: call `model.configure(...)` once more",
+            )
+        bad = self._bad_entries(gradients)
         if self._clip_value is not None:
             nn.utils.clip_grad_value_(parameters, self._clip_value)
         if self._clip_norm is not None:

@@ -111,7 +111,7 @@ def test_without_a_compiler_it_says_so() -> None:
     def failing(graph: object, inputs: object) -> object:
         raise RuntimeError("No working C++ compiler found in torch._inductor.config.cpp.cxx")
 
-    function = Compiled(lambda x: (x.sum(), {}), failing, ["x"])
+    function = Compiled(lambda x: (x.sum(), {}), failing, {"x": (0,)})
     with pytest.warns(SymdgmWarning, match="there is no working C\\+\\+ compiler"):
         assert function(x=torch.ones(3))[0] == 3
 

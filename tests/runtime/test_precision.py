@@ -20,6 +20,8 @@ from test_compiled import CASES
 X = torch.rand(64, 784, generator=torch.Generator().manual_seed(0)).round()
 FLOWS = {"real_nvp", "image_real_nvp", "glow", "planar_posterior", "gaussian_mixture"}
 """Their networks stand inside of a density, which is computed as a whole, in full."""
+CHAINS = {"hidden_markov", "linear_dynamics"}
+"""Their tables and matrices are no networks, or networks without products."""
 
 
 class Seen(nn.Module):
@@ -110,7 +112,7 @@ def test_a_step_of_every_model_drifts_little(name):
     for a, b in zip(plain, half, strict=True):
         torch.testing.assert_close(a, b, rtol=0.05, atol=0.02)
     assert (rounded - exact).norm() <= 0.15 * exact.norm()
-    assert (name in FLOWS) == torch.equal(rounded, exact)
+    assert (name in FLOWS | CHAINS) == torch.equal(rounded, exact)
 
 
 def test_training_in_half_precision_reaches_the_same():

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 from time_models import Counted, Gaussian, calls, data, same, spoiled
-from torch.distributions import Bernoulli, Normal, kl_divergence
+from torch import nn
+from torch.distributions import Bernoulli, MultivariateNormal, Normal, kl_divergence
 
 import symdgm as sd
 
@@ -110,3 +111,30 @@ def test_gradients_stop_in_all_that_is_carried(options):
     found = objective(x=spoiled(x, LENGTHS), T=T)
     torch.manual_seed(3)
     same(found, model.by_hand(x, closed, detach=2), model.parameters, EXACT)
+
+
+def test_a_prior_in_the_other_order_is_compared_as_a_whole():
+    """q draws z, then s from it; p draws s, then z: no step of p over z may be compared with that of q."""
+    torch.manual_seed(0)
+    slope, x = nn.Parameter(torch.tensor(2.0).double()), torch.tensor([[[0.3], [1.0]]]).double()
+    factors = [
+        sd.Normal("q(z_t|x_t)", lambda x: (x, torch.full_like(x, 0.5))),
+        sd.Normal("q(s_t|z_t)", lambda z, slope=slope: (slope * z, torch.full_like(z, 0.3))),
+        sd.Normal("p(s_t)", loc=0.0, scale=1.0),
+        sd.Normal("p(z_t|s_t)", lambda s: (0.4 * s, torch.full_like(s, 0.7))),
+    ]
+    eye = torch.eye(2).double()
+    p = MultivariateNormal(0 * eye[0], torch.tensor([[0.4**2 + 0.7**2, 0.4], [0.4, 1.0]]).double())
+    exact = 0.0
+    for m in (0.3, 1.0):
+        by_z = torch.stack([torch.ones(()).double(), slope])
+        spread = 0.25 * torch.outer(by_z, by_z) + 0.09 * torch.diag(eye[1])
+        exact = exact + kl_divergence(MultivariateNormal(m * by_z, spread), p)
+    divergence = "KL[q(z_{1:T},s_{1:T}|x_{1:T})||p(z_{1:T},s_{1:T})]"
+    objective = sd.Objective(divergence, *factors, s=1, z=1)
+    found = []
+    for _ in range(40):
+        value = objective(x=x.expand(1000, -1, -1))
+        found.append(torch.stack([value.detach(), *torch.autograd.grad(value, slope)]))
+    found, wanted = torch.stack(found), torch.stack([exact.detach(), *torch.autograd.grad(exact, slope)])
+    assert ((found.mean(0) - wanted).abs() < 4 * found.std(0) / 40**0.5).all()

@@ -47,6 +47,16 @@ def test_large_tensors_are_only_read(value, bad):
     assert value != 1.0 or large._version == version
 
 
+def test_double_precision_as_default() -> None:
+    torch.set_default_dtype(torch.float64)
+    try:
+        look = Finiteness(torch.device("cpu"))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert look([torch.ones(2, dtype=torch.float64)]) == 0
+    assert look([torch.ones(2), torch.tensor([float("inf")])]) == 1
+
+
 class Called(TorchDispatchMode):
     """Notes the dtypes of each call of the gradient scaler's kernel."""
 

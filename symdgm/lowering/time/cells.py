@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,6 +13,7 @@ from symdgm.expressions.names import spelled
 from symdgm.lowering.operands import ATOM, STEPS, Operand
 from symdgm.lowering.plan import PlanNode
 from symdgm.lowering.time.layout import layout
+from symdgm.lowering.time.purity import all_hooked, is_hooked
 
 if TYPE_CHECKING:
     from symdgm.lowering.writer import Writer
@@ -34,6 +36,17 @@ STEPS_OF: dict[type[nn.Module], str] = {nn.RNN: RNN, nn.GRU: GRU, nn.LSTM: LSTM}
 """The step of each module, as its documentation has it."""
 
 
+def recurrent(networks: Iterable[object]) -> list[nn.Module]:
+    """Those among some networks that may run step by step."""
+    return [n for n in networks if isinstance(n, nn.Module) and isinstance(n, tuple(STEPS_OF))]
+
+
+def is_as_written(module: nn.Module) -> bool:
+    """Whether a module is what its class says: nobody hears of its calls, and nothing stands in between."""
+    bare = type(module) in STEPS_OF and "forward" not in vars(module)
+    return bare and not is_hooked(module) and not all_hooked()
+
+
 def is_cell(module: Any, values: torch.Tensor) -> bool:
     """Whether a module runs step by step: one layer in one direction, whose weights are all that it is.
 
@@ -41,15 +54,11 @@ def is_cell(module: Any, values: torch.Tensor) -> bool:
         module: recurrent.
         values: what it reads, ``[steps, features]``.
     """
-    hooks = (
-        module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks,
-    )  # fmt: skip
     return (
-        type(module) in STEPS_OF
+        is_as_written(module)
         and values.device.type == "cpu"
         and values.shape[1:] == (module.input_size,)
         and (module.num_layers, module.bidirectional, module.proj_size) == (1, False, 0)
-        and not any(hooks)
     )
 
 

@@ -217,7 +217,8 @@ class _Loop:
                 hint="begin the sequence by a value, such as `z_0=0.0`",
             )
         if histories:
-            self.outer.record(f"{', '.join(histories.values())} = {', '.join('[]' for _ in histories)}", ())
+            names = tuple(histories.values())
+            self.outer.record(f"{', '.join(names)} = {', '.join('[]' for _ in names)}", names)
             histories.clear()
 
     def _text(self, skipped: int) -> str:

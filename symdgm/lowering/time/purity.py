@@ -7,16 +7,36 @@ from typing import Any, final
 
 import torch
 from torch import nn
+from torch.nn.modules.module import _has_any_global_hook
+
+from symdgm.distributions.reach import modules_within
 
 
 def watched(values: Iterable[object]) -> bool:
-    """Whether a module among some values has hooks, which are told of every call."""
-    return any(
-        m._forward_hooks or m._forward_pre_hooks or m._backward_hooks or m._backward_pre_hooks
-        for value in values
-        if isinstance(value, nn.Module)
-        for m in value.modules()
+    """Whether a module among some values, or every module, has hooks, which are told of every call."""
+    return all_hooked() or any(
+        is_hooked(m) for value in values if isinstance(value, nn.Module) for m in value.modules()
     )
+
+
+def all_hooked() -> bool:
+    """Whether there are hooks that are told of the calls of every module."""
+    return bool(_has_any_global_hook())  # type: ignore[no-untyped-call]
+
+
+def is_hooked(module: nn.Module) -> bool:
+    """Whether a module itself has hooks that are told of its calls."""
+    return bool(
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or module._backward_hooks
+        or module._backward_pre_hooks
+    )
+
+
+def reached(values: Iterable[object]) -> list[nn.Module]:
+    """The modules that functions among some values call."""
+    return [module for value in values for module in modules_within(value).values()]
 
 
 @final
@@ -24,11 +44,12 @@ class Before:
     """What networks are before a call of them, and where noise comes from.
 
     Args:
-        values: what is called; what is no module says nothing of itself.
+        values: what is called; of a function, the modules that it calls.
     """
 
     def __init__(self, values: Iterable[object]) -> None:
-        self.modules = [m for v in values if isinstance(v, nn.Module) for m in v.modules()]
+        every = list(values)
+        self.modules = [m for v in (*every, *reached(every)) if isinstance(v, nn.Module) for m in v.modules()]
         self.state = self._state()
         self.noise = torch.get_rng_state()
         devices = {p.device for m in self.modules for p in m.parameters() if p.device.type == "cuda"}

@@ -10,10 +10,10 @@ from typing import Any, final
 from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch._C._functorch import peek_interpreter_stack
 
-from symdgm.lowering.time.purity import Before, watched
+from symdgm.lowering.time.purity import Before, reached, watched
 from symdgm.runtime.carried.code import Backward, Forward, backward_code, forward_code
 from symdgm.runtime.carried.recording import Recorder, Refused
 from symdgm.runtime.carried.replay import replayed
@@ -49,11 +49,13 @@ class Known:
     Args:
         programs: by what it reads.
         made: how many were made.
+        reached: the modules that functions in it call.
         why: why it runs as it is written, where it does.
     """
 
     programs: dict[Hashable, Program] = field(default_factory=dict)
     made: int = 0
+    reached: list[nn.Module] = field(default_factory=list)
     why: str = ""
 
 
@@ -70,11 +72,17 @@ class Carried:
 
     def __init__(self) -> None:
         self._known: WeakKeyDictionary[CodeType, Known] = WeakKeyDictionary()
+        self._latest: WeakKeyDictionary[CodeType, str] = WeakKeyDictionary()
 
     @property
     def why(self) -> list[str]:
         """Why steps run as they are written, of those that do."""
         return [known.why for known in self._known.values() if known.why]
+
+    @property
+    def latest(self) -> list[str]:
+        """Of each loop, why its last evaluation ran as it is written, or nothing."""
+        return list(self._latest.values())
 
     @property
     def programs(self) -> list[Program]:
@@ -93,12 +101,8 @@ class Carried:
             given: what is given to the steps, those of the first step first.
         """
         known = self._known.get(step.__code__)
-        if (
-            (known is not None and known.why)
-            or len(counts) < FEWEST
-            or not _is_plain()
-            or watched(called(step))
-        ):
+        why = self._latest[step.__code__] = _obstacle(known, step, counts)
+        if why:
             return plainly(step, counts, carry, given)
         before = [_tracked(c[: counts[0]]) for c in carry]
         now = [g[: counts[0]] for g in given]
@@ -108,11 +112,13 @@ class Carried:
             state, kept = step(counts[0], *before, *now)
         if first is not None and not first.unchanged():
             recorder.refuse("a network changes itself when it is called")
-        known = self._known.setdefault(step.__code__, Known())
+        if known is None:
+            known = self._known.setdefault(step.__code__, Known(reached=reached(called(step))))
         program = None
         if any(t.requires_grad for t in kept):
             program = _program(known, step, recorder, counts[0], before, now)
         if program is None:
+            self._latest[step.__code__] = known.why or "nothing in it has a gradient"
             return plainly(step, counts, state, given, kept)
         outside = [recorder.values[i] for i in recorder.outside]
         found: Sequence[Tensor] = _Sweep.apply(  # type: ignore[no-untyped-call]
@@ -121,12 +127,26 @@ class Carried:
         return [found[program.trace.kept.index(i)] for i in program.trace.kept]
 
 
+def _obstacle(known: Known | None, step: Step, counts: list[int]) -> str:
+    """Why a loop runs as it is written, as far as that is seen before it runs; or nothing."""
+    if known is not None and known.why:
+        return known.why
+    if len(counts) < FEWEST:
+        return f"it has fewer than {FEWEST} steps"
+    if not _is_plain():
+        return "no gradient is formed, or not by `backward`"
+    if watched(called(step) if known is None else [*called(step), *known.reached]):
+        return "hooks of a network hear of every step"
+    return ""
+
+
 def _program(
     known: Known, step: Step, recorder: Recorder, rows: int, before: list[Tensor], now: list[Tensor]
 ) -> Program | None:
     """The program of a step that was recorded, or None where there is none."""
     outside = [recorder.values[i] for i in recorder.outside]
-    key = (*map(_described, (*before, *now)), *(t.requires_grad for t in outside), _autocast(before))
+    done = tuple(operation.function for operation in recorder.operations)
+    key = (*map(_described, (*before, *now)), *(t.requires_grad for t in outside), _autocast(before), done)
     program = known.programs.get(key)
     if program is not None and matches(program.trace, recorder, rows):
         return program
