@@ -249,12 +249,13 @@ class Objective(Arithmetic):
             each: whether values are looked at every time, or the first of each shape only; on an
                 accelerator, which would have to be waited for, it is always the latter.
         """
-        if not each and self._checked == kinds(values):
-            return dict(values)  # type: ignore[arg-type]
-        data = self._tensors(values)
+        known = self._checked == kinds(values)
+        data: dict[str, Tensor] = dict(values) if known else self._tensors(values)  # type: ignore[arg-type]
+        if known and not each:
+            return data
         always = each and all(v.is_cpu for v in data.values())
         if self.validate and (always or self.runner.key(data, Output.MEAN) not in self.runner.programs):
-            check_values(self.bound.environment, data, self._anchor())
+            check_values(self.bound.environment, data, self._anchor, known=known)
         self._checked = kinds(data)
         return data
 
@@ -269,7 +270,7 @@ class Objective(Arithmetic):
     def check(self, values: Mapping[str, object]) -> None:
         """Check names, batch sizes, dtypes and supports of data; see `__call__` for the errors."""
         data = self._tensors(values)
-        check_values(self.bound.environment, data, self._anchor())
+        check_values(self.bound.environment, data, self._anchor)
 
     def inputs(self, values: object = None, /, *, n: int = 1, **data: object) -> dict[str, Any]:
         """The arguments with which `code` repeats an evaluation: ``exec(code)``, ``objective(**inputs)``.

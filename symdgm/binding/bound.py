@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sympy import Basic
 from torch import Tensor, nn
 
 from symdgm.binding.environment import Environment
+from symdgm.binding.observations import check_kinds
 from symdgm.binding.written import Written
 from symdgm.errors import SymdgmError
 from symdgm.expressions.names import spelled
@@ -59,6 +61,10 @@ class Bound:
     def initial(self) -> dict[str, nn.Parameter]:
         """The trained values before the first step, by the name of their sequence."""
         return {name: v for name, v in self.beginnings.items() if isinstance(v, nn.Parameter)}
+
+    def check_kinds(self, data: Mapping[str, Tensor], like: Tensor | None) -> None:
+        """Refuse data of a dtype or on a device that the networks do not have; see there."""
+        check_kinds(self.environment, data, like)
 
     def point(self, error: SymdgmError, node: Basic) -> SymdgmError:
         """The error with a caret under a node, where the node was written."""

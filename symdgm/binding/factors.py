@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import networkx as nx
 from sympy import Basic, Tuple
@@ -48,12 +49,12 @@ class Factor:
         """The name, ``q``."""
         return self.node.args[0]
 
-    @property
+    @cached_property
     def variables(self) -> tuple[Basic, ...]:
         """The formal variables, ``(z,)``."""
         return values_of(self.node)
 
-    @property
+    @cached_property
     def givens(self) -> tuple[Basic, ...]:
         """The formal variables behind the bar, ``(x,)``."""
         return givens_of(self.node)

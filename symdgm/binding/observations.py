@@ -171,32 +171,53 @@ def check_batch(data: Mapping[str, Tensor]) -> None:
         raise ShapeError("the batch has no examples", hint="pass at least one")
 
 
-def check_values(environment: Environment, data: Mapping[str, Tensor], like: Tensor | None) -> None:
+def check_values(
+    environment: Environment,
+    data: Mapping[str, Tensor],
+    like: Callable[[], Tensor | None],
+    *,
+    known: bool = False,
+) -> None:
     """Refuse values outside the support of their distributions, NaN, and dtypes other than the networks'.
 
     Args:
         environment: what is bound.
         data: the observed values.
-        like: a weight of the networks, if there is one.
+        like: finds a weight of the networks, if there is one.
+        known: whether data of the same shapes, dtypes and devices were checked before.
 
     Raises:
         ShapeError: a wrong dtype or device, or another event shape than was declared.
         SupportError: a value outside the support, or NaN.
     """
     steps = check_sequences(environment, data)
+    if not known:
+        check_kinds(environment, data, like())
     for name, value in data.items():
-        if environment.time is not None and name == spelled(environment.time.length):
+        if _are_lengths(environment, name):
             continue
-        _check_kind(name, value, like)
         value = steps.get(name, value)
-        check_event(environment, name, value)
+        if not known:
+            check_event(environment, name, value)
         _check_support(environment, name, value)
 
 
-def _check_kind(name: str, value: Tensor, like: Tensor | None) -> None:
-    """Refuse a dtype or a device that the networks do not have."""
-    if like is None:
-        return
+def check_kinds(environment: Environment, data: Mapping[str, Tensor], like: Tensor | None) -> None:
+    """Refuse a dtype or a device that the networks do not have; nothing is read from a device.
+
+    Raises:
+        ShapeError: if there is one.
+    """
+    for name, value in data.items():
+        if like is not None and not _are_lengths(environment, name):
+            _check_kind(name, value, like)
+
+
+def _are_lengths(environment: Environment, name: str) -> bool:
+    return environment.time is not None and name == spelled(environment.time.length)
+
+
+def _check_kind(name: str, value: Tensor, like: Tensor) -> None:
     if value.device != like.device:
         raise ShapeError(
             f"`{name}` is on {value.device}, but the networks are on {like.device}",

@@ -24,7 +24,10 @@ def bounds(tensor: Tensor) -> tuple[float, float]:
     """
     if tensor.numel() == 0:
         return 0.0, 0.0
-    least, most = torch.stack(tensor.detach().aminmax()).tolist()
+    least, most = tensor.detach().aminmax()
+    if tensor.is_cpu:
+        return least.item(), most.item()
+    least, most = torch.stack((least, most)).tolist()  # one wait for the device
     return least, most
 
 

@@ -92,12 +92,13 @@ class Interval(Support):
         check_floating(value, variable, owner)
         if value.numel() == 0:
             return
-        if self._is_left(value, parameters) and not bool(value.isnan().any()):
-            raise outside(value, variable, self.text, owner, self.hint.format(variable=variable))
-        check_finite(value, variable, owner)
-
-    def _is_left(self, value: Tensor, parameters: Mapping[str, Tensor]) -> bool:
         least, most = bounds(value)
+        if not math.isnan(least) and self._is_left(value, least, most, parameters):
+            raise outside(value, variable, self.text, owner, self.hint.format(variable=variable))
+        if not (math.isfinite(least) and math.isfinite(most)):
+            check_finite(value, variable, owner)
+
+    def _is_left(self, value: Tensor, least: float, most: float, parameters: Mapping[str, Tensor]) -> bool:
         low, high = _known(self.low, parameters, -math.inf), _known(self.high, parameters, math.inf)
         above = bounds(value - low)[0] if isinstance(low, Tensor) else least - low
         below = bounds(high - value)[0] if isinstance(high, Tensor) else high - most

@@ -12,7 +12,8 @@ from typing import Any, final
 from torch import Tensor
 
 from symdgm.caches import CacheInfo, register
-from symdgm.lowering import FUNCTION, LabelRange, ParameterRange, Statement, compiled
+from symdgm.errors import ShapeError, SupportError
+from symdgm.lowering import FUNCTION, Frozen, LabelRange, ParameterRange, Statement, compiled
 
 MAX_PROGRAMS = 32
 """Finished functions that an objective keeps; the one that was made first is dropped first."""
@@ -52,6 +53,28 @@ class Program:
         object.__setattr__(self, "parts", parts)
         needs_like = any(kind in ("scalar", "dtype", "device") for _, kind, _ in parts)
         object.__setattr__(self, "needs_like", needs_like)
+
+    def explain(
+        self, frozen: Frozen, data: Mapping[str, Tensor], like: Tensor | None, error: Exception
+    ) -> None:
+        """Raise what is wrong with the data, if that is why PyTorch failed.
+
+        After such a failure on an accelerator nothing can be read back, so only the CPU's labels are seen.
+
+        Raises:
+            ShapeError: a dtype or a device that the networks do not have any more.
+            SupportError: a class that the parameters do not have.
+        """
+        try:
+            frozen.bound.check_kinds(data, like)
+        except ShapeError as found:
+            raise found from error
+        for labels in self.labels:
+            if data[labels.variable].is_cpu:
+                try:
+                    labels.check(data[labels.variable])
+                except SupportError as found:
+                    raise (frozen.bound.point(found, labels.origin) if labels.origin else found) from error
 
 
 @final

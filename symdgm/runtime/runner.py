@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from symdgm.errors import SupportError
 from symdgm.lowering import (
     FUNCTION,
     Emission,
@@ -111,7 +110,7 @@ class Runner:
             with full_precision(self._device(data)):
                 return self._told(program.function(**arguments))
         except (RuntimeError, IndexError) as error:
-            self._explain(program, data, error)
+            program.explain(self.frozen, data, self.anchor(), error)
             raise
 
     def of(self, frozen: Frozen, names: list[str]) -> Runner:
@@ -239,19 +238,6 @@ class Runner:
         if self.frozen.bound.sequences and not self.frozen.differentiates:
             return in_graphs(emission, self.docstring, self.backend, helpers) or plain
         return Compiled(defined(traceable(text)), self.backend, {**emission.uneven.axes, "n": (0,)}, plain)
-
-    def _explain(self, program: Program, data: Mapping[str, Tensor], error: Exception) -> None:
-        """Raise what is wrong with the labels, if that is why PyTorch failed.
-
-        After such a failure on an accelerator nothing can be read back, so only the CPU's labels are seen.
-        """
-        for labels in program.labels:
-            if data[labels.variable].device.type == "cpu":
-                try:
-                    labels.check(data[labels.variable])
-                except SupportError as found:
-                    bound = self.frozen.bound
-                    raise (bound.point(found, labels.origin) if labels.origin else found) from error
 
     def _emitted(self, data: Mapping[str, Tensor], n: int, output: Output) -> Emission:
         """The first evaluation; where a variable has too many states to be summed over, that by draws."""

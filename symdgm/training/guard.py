@@ -113,8 +113,9 @@ class DeferredGuard(Guard):
     def __init__(self, trainable: Trainable, players: Sequence[Player], device: torch.device) -> None:
         self._trainable = trainable
         self._players = players
-        self._bad = torch.zeros((), device=device)
-        self._good = torch.zeros((), device=device)
+        # Optimisers want their flag in single precision, whatever torch's default is.
+        self._bad = torch.zeros((), dtype=torch.float32, device=device)
+        self._good = torch.zeros_like(self._bad)
         self._attempts: list[Attempt] = []
         self._held = 0
 

@@ -53,6 +53,27 @@ def test_bad_data_are_refused_after_good_ones_too(
         model.train_step(data)
 
 
+@pytest.mark.parametrize("step", ["loss", "train_step"])
+def test_networks_that_were_moved_after_good_data(step: str) -> None:
+    model = sd.Model(f"maximize {ELBO}", *vae())
+    for _ in range(2):
+        getattr(model, step)({"x": X})
+    model.double()
+    with pytest.raises(ShapeError, match=r"`x` has the dtype .*, but the networks have"):
+        getattr(model, step)({"x": X})
+
+
+@pytest.mark.parametrize("value", [2.0, float("nan"), float("inf")])
+def test_values_are_looked_at_in_every_batch(value: float) -> None:
+    model = sd.Model(f"maximize {ELBO}", *vae())
+    for _ in range(2):
+        model.loss({"x": X})
+    bad = X.clone()
+    bad[-1, -1] = value
+    with pytest.raises(SupportError, match="x"):
+        model.loss({"x": bad})
+
+
 @pytest.mark.parametrize("other", [X.numpy(), X.tolist()], ids=["numpy", "list"])
 def test_data_of_another_sort_are_converted_after_tensors(other: object) -> None:
     model = sd.Model(f"maximize {ELBO}", *vae())

@@ -45,3 +45,8 @@ def test_the_chain_rule_is_a_step_of_the_derivation():
 def test_sums_are_split_and_scalars_stand_outside():
     found = terms("sum_{t=1}^T (log p(x_t|z_t) - beta log p(z_t|z_{t-1}))", beta=2.0)
     assert set(found) == {"sum_{t=1}^T log p(x_t|z_t)", "sum_{t=1}^T log p(z_t|z_{t-1})"}
+
+
+def test_logarithms_of_other_weights_are_no_divergence():
+    found = terms(f"{PATH}[sum_{{t=1}}^T (2 log p(z_t|z_{{t-1}}) - log q(z_t|z_{{t-1}},x_t))]")
+    assert len(found) == 2 and not any("KL" in name for name in found)

@@ -138,3 +138,39 @@ def test_a_prior_in_the_other_order_is_compared_as_a_whole():
         found.append(torch.stack([value.detach(), *torch.autograd.grad(value, slope)]))
     found, wanted = torch.stack(found), torch.stack([exact.detach(), *torch.autograd.grad(exact, slope)])
     assert ((found.mean(0) - wanted).abs() < 4 * found.std(0) / 40**0.5).all()
+
+
+def test_first_steps_of_their_own_read_each_other():
+    model, x = TwoLatents(), data()
+    z_begin, s_begin, s_prior = (Gaussian(n, m).double() for n, m in ((4, 2), (6, 3), (2, 3)))
+    firsts = [
+        sd.Normal("q(z_1|x_1)", z_begin),
+        sd.Normal("q(s_1|z_1,x_1)", s_begin),
+        sd.Normal("p(z_1)", loc=0.0, scale=1.0, event_shape=2),
+        sd.Normal("p(s_1|z_1)", s_prior),
+    ]
+    objective = sd.Objective(WAYS["whole sequences"], *model.factors, *firsts)
+    torch.manual_seed(3)
+    found = objective(x=spoiled(x, LENGTHS), T=T)
+    torch.manual_seed(3)
+    order, total = sorted(range(4), key=lambda b: -LENGTHS[b]), 0.0
+    begun = [torch.randn(4, size, dtype=x.dtype) for size in (2, 3)]
+    noise = {(b, 0): (begun[0][b], begun[1][b]) for b in range(4)}
+    for t in range(1, 6):
+        running = [b for b in order if LENGTHS[b] > t]
+        drawn = [torch.randn(len(running), size, dtype=x.dtype) for size in (2, 3)]
+        noise |= {(b, t): (drawn[0][i], drawn[1][i]) for i, b in enumerate(running)}
+    for b, length in enumerate(LENGTHS):
+        z = s = None
+        for t in range(length):
+            now = x[b, t][None]
+            q = Normal(*(model.z_infer(z, now) if t else z_begin(now)))
+            p = Normal(*(model.z_move(z) if t else (torch.zeros(1, 2), torch.ones(1, 2))))
+            z = q.mean + q.stddev * noise[b, t][0]
+            q_s = Normal(*(model.s_infer(z, s, now) if t else s_begin(z, now)))
+            p_s = Normal(*(model.s_move(z, s) if t else s_prior(z)))
+            s = q_s.mean + q_s.stddev * noise[b, t][1]
+            total = total + Bernoulli(logits=model.decode(z, s)).log_prob(now).sum()
+            total = total - kl_divergence(q, p).sum() - kl_divergence(q_s, p_s).sum()
+    own = [p for part in (z_begin, s_begin, s_prior) for p in part.parameters()]
+    same(found, total / 4, [*model.parameters, *own], EXACT)

@@ -286,3 +286,12 @@ def test_batches_that_wait_for_a_look_take_little_memory(monkeypatch):
         model.train_step(x=X)
         held.append(len(stepper._guard._attempts))
     assert max(held) == 3 and held.count(0) == 2
+
+
+def test_steps_are_recorded_where_double_precision_is_the_default():
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert compare(lambda: vae().double(), [X.double()] * 8)[1] == 1
+    finally:
+        torch.set_default_dtype(before)
