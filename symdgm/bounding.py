@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
 from sympy import Basic
-from torch import Tensor
 
 from symdgm.binding import Bound, BoundFacts
 from symdgm.errors import SymdgmWarning
 from symdgm.expressions.arithmetic import Plus
 from symdgm.expressions.notation import latex, unicode
-from symdgm.expressions.places import NAMES
 from symdgm.lowering import Estimate
 from symdgm.rewriting import Change, Kind, Step
 from symdgm.rewriting.bounds import Direction, Relation, relation
@@ -106,19 +104,10 @@ def _list(nodes: Sequence[Basic]) -> str:
 
 def bound_of(bound: Bound, facts: BoundFacts, estimates: Sequence[Estimate]) -> ObjectiveBound:
     """What an objective is to a log-likelihood, with the present values of its scalars."""
-    found = relation(bound.expression, facts, lambda name: _present(bound, name))
+    found = relation(bound.expression, facts)
     kinds = {kind_of(e) for e in estimates}
     order = (Kind.BIASED, Kind.LOWER_BOUND, Kind.UNBIASED)
     return ObjectiveBound(found, next((k for k in order if k in kinds), Kind.EQUALITY))
-
-
-def _present(bound: Bound, name: Basic) -> float | None:
-    """The value of a scalar now."""
-    scalar = bound.environment.scalar(name) if isinstance(name, NAMES) else None
-    if scalar is None:
-        return None
-    value = bound.environment.scalars[scalar]
-    return value.item() if isinstance(value, Tensor) else float(value)
 
 
 def warn_of_direction(objective: Objective) -> None:

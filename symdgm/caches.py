@@ -1,8 +1,8 @@
 """What is remembered between calls: bounded, counted, and cleared in one place.
 
 Only what depends on nothing but its arguments is remembered here, and no tensor or network is: texts that
-were read, spellings and free names of formulas, generated functions. What belongs to an objective is kept by
-it, and goes with it.
+were read, spellings and free names of formulas, what rewriting made of a formula where what is bound gave the
+same answers, the layout of generated functions. What belongs to an objective is kept by it, and goes with it.
 
 Example:
     >>> @remembered(2)
@@ -19,9 +19,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeVar, cast, final
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 
 class CacheInfo(NamedTuple):
@@ -63,6 +65,39 @@ def remembered(size: int) -> Callable[[Function], Function]:
         return cast(Function, kept)
 
     return decorate
+
+
+@final
+class Table(Generic[Key, Value]):
+    """What a function found for parts of its arguments, by part; when it is full, it starts anew.
+
+    Args:
+        name: what `cache_info` calls it.
+        size: the most entries.
+    """
+
+    def __init__(self, name: str, size: int) -> None:
+        self.size, self.hits, self.misses = size, 0, 0
+        self._kept: dict[Key, Value] = {}
+        register(name, lambda: CacheInfo(self.hits, self.misses, self.size, len(self._kept)), self.clear)
+
+    def get(self, key: Key) -> Value | None:
+        """The entry, if there is one."""
+        found = self._kept.get(key)
+        self.hits += found is not None
+        return found
+
+    def keep(self, key: Key, value: Value) -> None:
+        """Adds an entry that was not there."""
+        if len(self._kept) >= self.size:
+            self._kept.clear()
+        self._kept[key] = value
+        self.misses += 1
+
+    def clear(self) -> None:
+        """Forget all entries."""
+        self._kept.clear()
+        self.hits = self.misses = 0
 
 
 def cache_info() -> dict[str, CacheInfo]:

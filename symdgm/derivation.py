@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import final
 
 import torch
-from sympy import Basic, preorder_traversal
+from sympy import Basic
 from sympy.core.symbol import Str
 from torch import Tensor
 
@@ -23,6 +23,7 @@ from symdgm.errors import SymdgmError
 from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.arithmetic import terms_of
 from symdgm.expressions.calculus import IntegralOver
+from symdgm.expressions.depth import nodes
 from symdgm.expressions.expectations import Binder
 from symdgm.expressions.indices import Aggregate, Index
 from symdgm.expressions.notation import latex, unicode
@@ -60,15 +61,13 @@ class Derivation:
     """The steps from the equation as it was written to what is computed.
 
     Args:
-        title: the equation in Unicode.
-        title_latex: the same in LaTeX.
+        title: the equation.
         steps: each with its rule, whether it is an equality or an estimator, why it holds, and what it
             changed.
         checks: what the steps are checked with, if they are those of an objective.
     """
 
-    title: str
-    title_latex: str
+    title: Basic
     steps: tuple[Step, ...]
     checks: Checks | None = field(default=None, repr=False, compare=False)
 
@@ -131,14 +130,14 @@ class Derivation:
         return self.checks
 
     def __repr__(self) -> str:
-        return derivation_text(self.title, self.steps)
+        return derivation_text(unicode(self.title), self.steps)
 
     def _repr_latex_(self) -> str:
-        return f"$\\displaystyle {derivation_latex(self.title_latex, self.steps)}$"
+        return f"$\\displaystyle {self.latex()}$"
 
     def latex(self) -> str:
         """The derivation as an ``aligned`` block."""
-        return derivation_latex(self.title_latex, self.steps)
+        return derivation_latex(latex(self.title), self.steps)
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -148,7 +147,7 @@ class Derivation:
 
 
 def assemble(
-    title: object,
+    title: Basic,
     bound: Bound,
     rewriting: Rewriting,
     estimates: Sequence[Estimate],
@@ -165,7 +164,7 @@ def assemble(
         *comparisons.steps.values(),
         *_batch(bound, estimates, comparisons.of_batch),
     ]
-    return Derivation(unicode(title), latex(title), tuple(steps), checks)
+    return Derivation(title, tuple(steps), checks)
 
 
 def _resolution(bound: Bound) -> list[Step]:
@@ -178,7 +177,7 @@ def _resolution(bound: Bound) -> list[Step]:
 
 def _named(bound: Bound) -> list[Factor]:
     """The factors that the formula refers to."""
-    laws = {n for n in preorder_traversal(bound.expression) if isinstance(n, Apply | Density)}
+    laws = nodes(bound.expression, Apply, Density)
     found = {m.factor.index: m.factor for n in laws if (m := bound.environment.match(n)) is not None}
     return [factor for _, factor in sorted(found.items())]
 
@@ -272,7 +271,7 @@ def _batch(bound: Bound, estimates: Sequence[Estimate], of_batch: AbstractSet[Ba
     left = (
         [term for term in terms if not _over_data(term, bound)] if written or of_batch else [bound.expression]
     )
-    left = [term for term in left if not of_batch & {*preorder_traversal(term)}]
+    left = [term for term in left if not of_batch & {*nodes(term)}]
     over = ", ".join(bound.data) or "the draws"
     why = "no expectation over data is written, so one value per example is averaged over the batch"
     changes = tuple(Change(term, term, f"is averaged over the batch of {over}") for term in left)
@@ -281,4 +280,4 @@ def _batch(bound: Bound, estimates: Sequence[Estimate], of_batch: AbstractSet[Ba
 
 def _over_data(term: Basic, bound: Bound) -> bool:
     """Whether an expectation over data stands in a term."""
-    return any(bound.environment.data_law(binder.law) is not None for binder in term.atoms(Binder))
+    return any(bound.environment.data_law(binder.law) is not None for binder in nodes(term, Binder))

@@ -12,8 +12,9 @@ from symdgm.binding import Bound, Excerpt, Written
 from symdgm.binding.classify import refuse_unused
 from symdgm.distributions import Distribution, Joint
 from symdgm.errors import OptionError, suggest
+from symdgm.expressions.depth import nodes
 from symdgm.expressions.expectations import Binder
-from symdgm.expressions.names import base
+from symdgm.expressions.names import base, spelled
 from symdgm.expressions.node import Node
 from symdgm.given import whole
 from symdgm.options import Options
@@ -47,9 +48,10 @@ def distributions_of(values: tuple[object, ...]) -> list[Distribution]:
 def drawn_variables(bound: Bound) -> set[str]:
     """The variables of distributions, and those of expectations; of a sequence also its own name."""
     drawn = {v for f in bound.environment.factors for v in f.variables}
-    drawn |= {v for e in bound.expression.atoms(Binder) for v in e.variables}
+    drawn |= {v for e in nodes(bound.expression, Binder) for v in e.variables}
     time = bound.environment.time
-    return {str(v) for v in drawn} | {str(base(v)) for v in drawn if time is not None and time.covers(v)}
+    steps = [v for v in drawn if time is not None and time.covers(v)]
+    return {spelled(v) for v in (*drawn, *map(base, steps))}
 
 
 def counts_of(samples: int | Mapping[str, int], bound: Bound) -> dict[str, int]:
@@ -84,7 +86,7 @@ def term_names(bound: Bound, nodes: list[Basic]) -> list[str]:
     seen: Counter[str] = Counter()
     names = []
     for node in nodes:
-        text = str(bound.written.get(node, node))
+        text = spelled(bound.written.get(node, node))
         seen[text] += 1
         names.append(text if seen[text] == 1 else f"{text} ({seen[text]})")
     return names

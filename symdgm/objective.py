@@ -158,7 +158,7 @@ class Objective(Arithmetic):
         self._checked: Kinds | None = None
         self.factors, self.networks = factors_of(self.bound), networks_of(self.bound)
         self.baselines = Shelf(choices.modules)
-        self.runner = Runner(frozen, self.term_names, str(body), self._anchor, **options.running)
+        self.runner = Runner(frozen, self.term_names, body, self._anchor, **options.running)
         self.derivation: Derivation = self._derived()
         warn_of_direction(self)
 

@@ -9,6 +9,7 @@ from sympy import Basic
 from symdgm.binding.environment import Environment, is_data_name
 from symdgm.binding.factors import Factor, Match, assign, givens_of, reference, values_of
 from symdgm.distributions import Data
+from symdgm.expressions.depth import nodes
 from symdgm.expressions.expectations import Binder
 from symdgm.expressions.names import Name
 from symdgm.expressions.scope import bound_variables, free_names
@@ -17,7 +18,9 @@ from symdgm.expressions.scope import bound_variables, free_names
 def observed_names(expression: Basic, environment: Environment) -> frozenset[Basic]:
     """The variables that are data: free in the formula, drawn from the data, or of a bound `Data`."""
     bound = (v for f in environment.factors if isinstance(f.distribution, Data) for v in f.variables)
-    drawn = (v for b in expression.atoms(Binder) if _is_over_data(b, environment) for v in bound_variables(b))
+    drawn = (
+        v for b in nodes(expression, Binder) if _is_over_data(b, environment) for v in bound_variables(b)
+    )
     return frozenset((*free_names(expression), *bound, *drawn))
 
 

@@ -31,6 +31,7 @@ from symdgm.binding.written import Excerpt, Written
 from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.arithmetic import Power, Quotient
 from symdgm.expressions.calculus import DerivativeBy
+from symdgm.expressions.depth import nodes
 from symdgm.expressions.expectations import (
     CrossEntropy,
     DivergenceBetween,
@@ -61,7 +62,7 @@ def bind(
     note_sizes(expression, environment)
     environment.observed = observed_names(expression, environment)
     reader = Reader(environment, text or Excerpt(expression), observed, READERS, ARGUMENTS)
-    reader.dummies = frozenset(a.index.variable for a in expression.atoms(Aggregate))
+    reader.dummies = frozenset(a.index.variable for a in nodes(expression, Aggregate))
     bound = reader.read(expression, frozenset())
     return Bound(
         expression=bound,

@@ -18,8 +18,9 @@ from symdgm.binding.tables import LISTS, indexed_names, is_table, table
 from symdgm.binding.timeline import Timeline, initial_value, is_initial, timeline_of
 from symdgm.binding.unsupported import LAWS
 from symdgm.distributions import Deterministic, Distribution, Joint
-from symdgm.errors import NameResolutionError, OptionError, nearest
+from symdgm.errors import GrammarError, NameResolutionError, OptionError, nearest
 from symdgm.expressions.applications import Apply, Density
+from symdgm.expressions.depth import nodes
 from symdgm.expressions.expectations import Binder
 from symdgm.expressions.names import Subscripted, base, spelled
 from symdgm.expressions.scope import free_names, heads
@@ -100,6 +101,21 @@ def classify(
     return Environment(numbered, networks, Scalars(scalars), shapes, tables, time=time)
 
 
+def named(keyword: str, read: Read) -> Basic:
+    """The name that a keyword binds.
+
+    Raises:
+        OptionError: a word of the language, such as ``tr``, or no name.
+    """
+    try:
+        return read(keyword)
+    except GrammarError as error:
+        raise OptionError(
+            f"`{keyword}` cannot be bound, for the language reads it as something else than a name",
+            hint="call it otherwise, here and in the formula: `tr`, `sum`, `max` and the like are operations",
+        ) from error
+
+
 def _meaningless(keyword: str, value: object, *, applied: bool) -> OptionError:
     """The error for a value that can be nothing that a formula names."""
     if not applied and isinstance(value, Tensor | str):
@@ -131,7 +147,7 @@ def _parts(distribution: Distribution) -> Sequence[Distribution]:
 
 def _drawn_in_place(expressions: Iterable[Basic]) -> set[Basic]:
     """The variables of laws that are written in place, ``eps`` of ``eps ~ N(0, I)``."""
-    laws = [b for e in expressions for b in e.atoms(Binder) if isinstance(b.law, Apply | Density)]
+    laws = [b for e in expressions for b in nodes(e, Binder) if isinstance(b.law, Apply | Density)]
     return {v for b in laws if spelled(b.law.args[0]) in LAWS for v in (*b.variables, *values_of(b.law))}
 
 

@@ -11,6 +11,7 @@ from sympy import Basic, Tuple
 from torch import Tensor
 
 from symdgm.binding.timeline import is_past, is_range
+from symdgm.caches import remembered
 from symdgm.distributions import Distribution, Family
 from symdgm.distributions.linear_gaussian import GAUSSIAN, bias_of, weights_of
 from symdgm.errors import NameResolutionError
@@ -44,7 +45,7 @@ class Factor:
     derived: bool = False
     rows: Factor | None = None
 
-    @property
+    @cached_property
     def head(self) -> Basic:
         """The name, ``q``."""
         return self.node.args[0]
@@ -127,7 +128,8 @@ def parameters_of(node: Basic) -> tuple[Basic, ...]:
     return node.parameters if isinstance(node, Density) else ()
 
 
-def assign(formals: Sequence[Basic], actuals: Sequence[Basic]) -> tuple[Basic, ...] | None:
+@remembered(4096)
+def assign(formals: tuple[Basic, ...], actuals: tuple[Basic, ...]) -> tuple[Basic, ...] | None:
     """Actual arguments in the order of the formal variables, or None where they do not fit.
 
     Steps go to steps where all are as far from each other: ``b_{t-1}, b_t`` to ``b_t, b_{t+1}``. Else a name
@@ -168,10 +170,10 @@ def _some_steps_later(formals: Sequence[Basic], actuals: Sequence[Basic]) -> tup
     return None
 
 
-def _named_outright(formals: Sequence[Basic], actuals: Sequence[Basic]) -> tuple[Basic, ...]:
+def _named_outright(formals: tuple[Basic, ...], actuals: tuple[Basic, ...]) -> tuple[Basic, ...]:
     """Actual arguments, with the formal variable where it would not be told: ``p(x|z=w)``."""
-    if assign(formals, actuals) == tuple(actuals):
-        return tuple(actuals)
+    if assign(formals, actuals) == actuals:
+        return actuals
     return tuple(a if a == f else Definition(f, a) for f, a in zip(formals, actuals, strict=True))
 
 

@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from sympy import Basic, Integer, Number, preorder_traversal
+from sympy import Basic, Integer, Number
 from sympy.core.symbol import Str
+from torch import Tensor
 
 from symdgm.binding.aggregated import data_reference
 from symdgm.binding.chains import Chain
@@ -23,6 +24,7 @@ from symdgm.binding.read_time import is_time
 from symdgm.distributions import Custom, Data, Deterministic, Family
 from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.arithmetic import Minus, Plus, Power, Quotient, Times, times
+from symdgm.expressions.depth import nodes
 from symdgm.expressions.families import conversion, family
 from symdgm.expressions.indices import Aggregate, Index
 from symdgm.expressions.laws import Law
@@ -113,6 +115,14 @@ class BoundFacts:
             return True
         return isinstance(node, ARITHMETIC) and all(self.is_scalar(a) for a in node.args)
 
+    def value(self, node: Basic) -> float | None:
+        """The present value of a bound scalar; None for what is none."""
+        name = self.environment.scalar(node) if isinstance(node, ATOMS) else None
+        if name is None:
+            return None
+        value = self.environment.scalars[name]
+        return value.item() if isinstance(value, Tensor) else float(value)
+
     def rows(self, law: Law) -> tuple[Basic, Basic]:
         """What an aggregated law is the average of, and the data that it is averaged over."""
         rows = self.environment.factors[law.identity].rows
@@ -196,7 +206,7 @@ class BoundFacts:
     @cached_property
     def _written(self) -> set[str]:
         """All names of the formula: data, variables that an expectation binds, functions."""
-        return {spelled(n) for n in preorder_traversal(self.formula) if isinstance(n, ATOMS)}
+        return set() if self.formula is None else {spelled(n) for n in nodes(self.formula, *ATOMS)}
 
     def _described(self, match: Match) -> Law:
         distribution = match.factor.distribution

@@ -25,7 +25,7 @@ def given_the_past(environment: Environment, node: Basic) -> list[Match]:
     time, values = environment.time, values_of(node)
     if time is None or not any(time.past(g) is not None or time.is_range(g) for g in givens_of(node)):
         return []
-    steps = {time.offset(v) for v in values}
+    steps = {time.offset(v) if time.covers(v) else 0 for v in values}
     by = steps.pop() if len(steps) == 1 else None
     if by is None or (by < 0 and all(time.is_range(g) for g in givens_of(node))):
         return []  # the law of an earlier step is that of the path, which knows what stands before the first

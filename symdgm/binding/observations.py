@@ -146,6 +146,11 @@ def _tensor(name: str, value: object, find: Callable[[], Tensor | None]) -> Tens
     try:
         tensor = torch.as_tensor(value)
     except (TypeError, ValueError, RuntimeError) as error:
+        if isinstance(value, list) and all(isinstance(v, Tensor) for v in value):
+            raise DataError(
+                f"`{name}` is a list of tensors, which only `fit` reads, as sequences of different lengths",
+                hint=f"pad them: `x, lengths = symdgm.data.ragged({name})`, and pass `{name}=x, T=lengths`",
+            ) from error
         raise DataError(
             f"`{name}` cannot be read as a tensor: {error}", hint="pass a tensor or a numeric array"
         ) from error

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 
 from sympy import Basic, Integer, Tuple
 
-from symdgm.binding.classify import is_number
+from symdgm.binding.classify import is_number, named
 from symdgm.binding.written import Excerpt, Written
+from symdgm.caches import remembered
 from symdgm.expressions.applications import Apply, Call, Density
 from symdgm.expressions.arithmetic import Power, Times
+from symdgm.expressions.depth import hashed
 from symdgm.expressions.names import IndexRange, Labelled, Name, Relation, Subscripted, spelled
 from symdgm.expressions.statements import Definition
 from symdgm.expressions.steps import at_offset, is_size
@@ -34,10 +36,15 @@ def as_papers_mean(text: Written, names: Mapping[str, object], read: Callable[[s
         names: keyword → what it is bound to.
         read: text → name node.
     """
-    bound = {spelled(read(keyword)): value for keyword, value in names.items()}
+    bound = {spelled(named(keyword, read)): value for keyword, value in names.items()}
     networks = {name for name, value in bound.items() if callable(value) and not is_number(value)}
-    expression = _written_out(text.expression, networks, IDENTITY.text not in bound)
+    expression = _rewritten(hashed(text.expression), frozenset(networks), IDENTITY.text not in bound)
     return text if expression == text.expression else Excerpt(expression, text)
+
+
+@remembered(256)
+def _rewritten(expression: Basic, networks: frozenset[str], diagonal: bool) -> Basic:
+    return _written_out(expression, networks, diagonal)
 
 
 def _written_out(node: Basic, networks: Set[str], diagonal: bool) -> Basic:

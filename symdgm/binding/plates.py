@@ -10,6 +10,7 @@ from sympy import Basic, Integer
 from symdgm.binding.environment import Environment
 from symdgm.binding.tables import length
 from symdgm.errors import NameResolutionError
+from symdgm.expressions.depth import nodes
 from symdgm.expressions.indices import Aggregate
 from symdgm.expressions.names import IndexRange, Name, Subscripted, spelled
 
@@ -50,7 +51,7 @@ def sizes_of(expression: Basic, environment: Environment) -> dict[str, int]:
         NameResolutionError: two tables of different lengths have one index.
     """
     found: dict[str, int] = {}
-    for aggregate in sorted(expression.atoms(Aggregate), key=str):
+    for aggregate in sorted(nodes(expression, Aggregate), key=str):
         upper = _upper(aggregate)
         if upper is None or environment.scalar(upper) is not None:
             continue
@@ -68,10 +69,10 @@ def batch_sizes_of(expression: Basic, environment: Environment, known: dict[str,
     """Names of upper bounds that are not bound, and so mean the number of examples: ``B``, ``N``, ``M``."""
     families = {
         spelled(n.indices[0].args[1])
-        for n in expression.atoms(Subscripted)
+        for n in nodes(expression, Subscripted)
         if isinstance(n.indices[0], IndexRange)
     }
-    uppers = {spelled(u) for a in expression.atoms(Aggregate) if (u := _upper(a)) is not None}
+    uppers = {spelled(u) for a in nodes(expression, Aggregate) if (u := _upper(a)) is not None}
     unbound = uppers - families - set(known) - set(environment.scalars)
     return dict.fromkeys(name for name in ROWS if name in unbound)
 
@@ -83,7 +84,7 @@ def _upper(aggregate: Aggregate) -> Name | None:
 
 def _lengths(aggregate: Aggregate, environment: Environment) -> Iterator[tuple[str, int]]:
     """The tables that stand with the index itself, with their lengths."""
-    for node in sorted(aggregate.body.atoms(Subscripted), key=str):
+    for node in sorted(nodes(aggregate.body, Subscripted), key=str):
         name = spelled(node.head)
         if node.indices[0] == aggregate.index.variable and name in environment.tables:
             count = length(environment.tables[name])

@@ -8,9 +8,10 @@ from symdgm.binding.environment import Environment, listing
 from symdgm.binding.factors import Factor, Match, values_of
 from symdgm.binding.known_integrals import refuse_infinite
 from symdgm.binding.read_laws import names_of, read_law
+from symdgm.binding.read_time import refuse_marginal
 from symdgm.binding.reader import Reader
 from symdgm.binding.resolve import resolve
-from symdgm.errors import NameResolutionError
+from symdgm.errors import NameResolutionError, SymdgmError
 from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.arithmetic import Times
 from symdgm.expressions.expectations import CrossEntropy, DivergenceBetween, Entropy
@@ -46,7 +47,12 @@ def _side(
 ) -> Basic:
     """A law, or a product of laws such as ``q(z|x) q(w|z)``, whose variables are its own."""
     if not isinstance(node, Times):
-        return read_law(reader, node, scope, over=over)
+        law = read_law(reader, node, scope, over=over)
+        try:
+            refuse_marginal(reader.environment, node, law)
+        except SymdgmError as error:
+            raise reader.pointed(error, node) from None
+        return law
     inside = scope | set(value_names(node))
     laws = [read_law(reader, part, inside) for part in node.args]
     drawn = [v for law in laws for v in values_of(law)]

@@ -12,7 +12,7 @@ from symdgm.binding.families_of_draws import as_ranges, read_range
 from symdgm.binding.joint_draws import single
 from symdgm.binding.read_indices import as_written
 from symdgm.binding.read_inline import is_inline, read_inline
-from symdgm.binding.read_time import earlier_step, is_path_so_far
+from symdgm.binding.read_time import earlier_step, is_path_so_far, refuse_marginal
 from symdgm.binding.reader import Reader
 from symdgm.binding.resolve import resolve, resolve_bare
 from symdgm.binding.unsupported import refuse, refuse_family
@@ -37,6 +37,7 @@ def read_density(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basic:
             hint="take an expectation over it: `E_data(x)[...]`",
         )
     if isinstance(law, Match):
+        refuse_marginal(reader.environment, node, law.node)
         values = tuple(reader.argument(a, scope) for a in law.values)
         givens = tuple(reader.argument(a, scope) for a in law.givens)
         _observe_rows(reader, law)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sympy import Basic, Tuple, preorder_traversal
 
-from symdgm.binding.environment import Environment
+from symdgm.binding.environment import Environment, listing
 from symdgm.binding.factors import ATOMS, Factor, Match, values_of
 from symdgm.binding.joint_draws import factors_at
 from symdgm.binding.paths import Path, first_factor, path_of, sequence_factor, step_factor, timeline
@@ -189,6 +189,23 @@ def earlier_step(environment: Environment, law: Basic) -> Basic:
     path = path_of(environment, [factor])
     alone = isinstance(path.factor, Path) and path.factor.steps == (factor,)
     return path.node if alone and all(base(g) != sequence for g in factor.givens) else law
+
+
+def refuse_marginal(environment: Environment, node: Basic, law: Basic) -> None:
+    """Refuse the density of a step alone whose law is that of the path, ``log q(z_t|x_{1:T})``.
+
+    Raises:
+        NotSupportedError: it says so.
+    """
+    time = environment.time
+    if time is None or not isinstance(node, Apply | Density) or not isinstance(law, Apply | Density):
+        return
+    if any(map(time.is_range, values_of(law))) and not any(map(time.is_range, values_of(node))):
+        raise NotSupportedError(
+            f"`{node}` is a marginal of `{law}`, whose density is not known",
+            hint="write a law of a step given the step before; bound: "
+            f"{listing(environment.named(law.args[0]))}",
+        )
 
 
 def _of_step(environment: Environment, variable: Basic, head: Basic) -> list[Match]:

@@ -16,7 +16,7 @@ from symdgm.binding.joint_values import joint_at
 from symdgm.binding.paths import mentions_time, resolve_path
 from symdgm.binding.unsupported import LAWS
 from symdgm.errors import NameResolutionError, NotSupportedError
-from symdgm.expressions.names import base, spelled
+from symdgm.expressions.names import Name, Subscripted, base, spelled
 from symdgm.expressions.statements import Definition
 
 Law = Match | DataLaw | list[Factor]
@@ -35,6 +35,7 @@ def resolve(environment: Environment, node: Basic) -> Law:
         return data
     matched = environment.match(node)
     if matched is not None:
+        _refuse_whole_sequences(environment, matched.factor)
         return matched
     if is_posterior(environment, node):
         raise _posterior(node)
@@ -53,6 +54,21 @@ def resolve(environment: Environment, node: Basic) -> Law:
     if derived is not None:
         return derived
     raise _unresolved(environment, node)
+
+
+def _refuse_whole_sequences(environment: Environment, factor: Factor) -> None:
+    """Refuse a law of one variable by a network that would read sequences of different lengths."""
+    time = environment.time
+    if time is None or factor.derived or any(map(time.covers, factor.variables)):
+        return
+    whole = next((g for g in factor.givens if time.is_range(g)), None)
+    if whole is not None:
+        last = Subscripted(Name("h"), time.length)
+        raise NotSupportedError(
+            f"`{factor.node}` is given a whole sequence, which this version cannot compute yet",
+            hint=f"let a recurrence read it, `h_t = rnn({time.step(base(whole))}, h_{{t-1}})`, and bind "
+            f"`{reference(factor.head, factor.variables, [last])}`, of its last state",
+        )
 
 
 def resolve_bare(environment: Environment, head: Basic, over: Sequence[Basic] | None = None) -> Basic:

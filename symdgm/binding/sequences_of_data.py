@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from sympy import Basic, preorder_traversal
+from sympy import Basic
 
 from symdgm.expressions.applications import Apply, Density
+from symdgm.expressions.depth import nodes
 from symdgm.expressions.indices import Aggregate
 from symdgm.expressions.names import Name, Subscripted, base, spelled
 from symdgm.expressions.steps import counted_from, offset_of
@@ -29,7 +30,7 @@ def steps_of_data(formulas: Iterable[Basic], declared: Sequence[Basic], bound: C
     formulas = list(formulas)
     others = {spelled(n) for e in (*formulas, *declared) for n in _whole(e)} | set(bound)
     found = set()
-    for aggregate in (n for e in formulas for n in preorder_traversal(e) if isinstance(n, Aggregate)):
+    for aggregate in (n for e in formulas for n in nodes(e, Aggregate)):
         index = aggregate.index
         if len(index.args) != 3 or not isinstance(index.variable, Name):
             continue
@@ -44,8 +45,8 @@ def steps_of_data(formulas: Iterable[Basic], declared: Sequence[Basic], bound: C
 
 def _steps(node: Basic, time: Basic) -> Iterator[tuple[Basic, int]]:
     """The variables with an index that counts from some letter, and how far."""
-    for name in preorder_traversal(node):
-        for index in name.indices[:2] if isinstance(name, Subscripted) else ():
+    for name in nodes(node, Subscripted):
+        for index in name.indices[:2]:
             offset = offset_of(index, time)
             if offset is not None:
                 yield base(name), offset

@@ -10,6 +10,7 @@ from sympy import Basic
 from torch import Tensor, nn
 
 from symdgm.errors import OptionError
+from symdgm.expressions.depth import nodes
 from symdgm.expressions.names import Subscripted, spelled
 
 LISTS = (list, tuple, nn.ParameterList, nn.ModuleList)
@@ -17,7 +18,7 @@ LISTS = (list, tuple, nn.ParameterList, nn.ModuleList)
 
 def indexed_names(expressions: Iterable[Basic]) -> set[str]:
     """The names that stand with an index somewhere: ``u`` of ``u_k``, ``f`` of ``f_k(x)``."""
-    return {spelled(n.head) for e in expressions for n in e.atoms(Subscripted)}
+    return {spelled(n.head) for e in expressions for n in nodes(e, Subscripted)}
 
 
 def is_table(value: object) -> bool:

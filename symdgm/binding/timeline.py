@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sympy import Basic, Integer, preorder_traversal
+from sympy import Basic, Integer
 from torch import Tensor
 
 from symdgm.binding.sequences_of_data import steps_of_data
 from symdgm.errors import NotSupportedError, OptionError
+from symdgm.expressions.depth import nodes
 from symdgm.expressions.indices import Aggregate
 from symdgm.expressions.names import IndexRange, Name, Relation, Subscripted, base
 from symdgm.expressions.steps import at_offset, counted_from, is_size, offset_of, past_of
@@ -137,7 +138,7 @@ def timeline_of(
     stepped = {
         (i, base(s)) for node in declared for s in subscripted(node) for i in _indices(s) if not is_size(i)
     }
-    sums = [n.index for e in formulas for n in preorder_traversal(e) if isinstance(n, Aggregate)]
+    sums = [n.index for e in formulas for n in nodes(e, Aggregate)]
     summed = {i.variable for i in sums}
     letters = {i for i, _ in stepped}
     ranges = [
@@ -221,7 +222,7 @@ def initial_value(name: str, value: object) -> float | Tensor:
 
 
 def _subscripted(node: Basic) -> Iterator[Subscripted]:
-    return (n for n in preorder_traversal(node) if isinstance(n, Subscripted))
+    return iter(nodes(node, Subscripted))
 
 
 def _names(node: Subscripted) -> list[Basic]:

@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
+from symdgm.caches import remembered
 from symdgm.names import DECORATIONS, canonical
 
 FONT = r"\\(?:math(?:bf|bb|cal|frak|scr|it|sf|tt|rm)|boldsymbol|bm|pmb|text(?:rm|bf|it)?)(?![A-Za-z])"
@@ -26,6 +27,7 @@ RAISED = [
 SUBSCRIPT_DIGITS = re.compile("[₀-₉]+")
 
 
+@remembered(1024)
 def spell(written: str) -> str:
     """The canonical spelling of a name that stands alone; what is no name comes back as no name."""
     text = unicodedata.normalize("NFD", written)

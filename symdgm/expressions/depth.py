@@ -7,9 +7,11 @@ from typing import Any, TypeVar
 
 from sympy import Basic
 
+from symdgm.caches import remembered
 from symdgm.expressions.node import walk
 
 R = TypeVar("R")
+K = TypeVar("K", bound=Basic)
 Pass = Generator["Pass[Any]", Any, R]
 """A pass that yields the passes that it waits for and returns a result."""
 
@@ -60,3 +62,28 @@ def hashed(expression: Basic) -> Basic:
     for node in reversed(order):
         hash(node)
     return expression
+
+
+def nodes(expression: Basic, *kinds: type[K]) -> tuple[K, ...]:
+    """The nodes of an expression, each once, parents first, in written order.
+
+    Args:
+        expression: any node, which is the first of them.
+        kinds: only those of some kinds.
+
+    Example:
+        >>> from symdgm.expressions.names import Name
+        >>> nodes(Name("a") + Name("b") + Name("a"), Name)
+        (a, b)
+    """
+    found: tuple[K, ...] = _nodes(hashed(expression), kinds)
+    return found
+
+
+@remembered(1024)
+def _nodes(expression: Basic, kinds: tuple[type[Basic], ...]) -> tuple[Basic, ...]:
+    if kinds:
+        return tuple(n for n in _nodes(expression, ()) if isinstance(n, kinds))
+    found: dict[Basic, None] = {}
+    walk(expression, lambda node: found.setdefault(node))
+    return tuple(found)

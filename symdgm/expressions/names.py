@@ -112,6 +112,6 @@ def base(node: Basic) -> Basic:
     """The name without subscripts, labels and primes: ``z`` for ``z_k``, ``z'`` and ``z^{(i)}``."""
     while isinstance(node, Subscripted | Labelled):
         node = node.args[0]
-    if isinstance(node, Name):
+    if isinstance(node, Name) and node.text.endswith("'"):
         return Name(node.text.rstrip("'"))
     return node

@@ -49,10 +49,23 @@ class Node(Expr):  # type: ignore[misc]
 
     def __new__(cls, *args: Any) -> Node:
         """The node of these arguments; numbers become exact SymPy numbers."""
-        nodes = tuple(to_node(a) for a in args)
+        nodes = tuple(map(to_node, args))
         _check(cls, nodes)
         node: Node = Basic.__new__(cls, *nodes)
         return node
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the other is the same tree; trees whose hashes are known to differ are not looked into."""
+        if self is other:
+            return True
+        if not isinstance(other, Basic):
+            answer: bool = super().__eq__(other)
+            return answer
+        if type(self) is not type(other) or _differ(self._mhash, other._mhash):
+            return False
+        return bool(self._args == other._args)
+
+    __hash__ = Basic.__hash__
 
     @_yielding
     def __add__(self, other: Any) -> Node:
@@ -165,11 +178,16 @@ def to_node(value: Any) -> Basic:
     raise TypeError(f"{type(value).__name__} is no part of a formula: use a node or a number")
 
 
+def _differ(a: int | None, b: int | None) -> bool:
+    return a is not None and b is not None and a != b
+
+
 def _check(cls: type[Node], args: tuple[Basic, ...]) -> None:
     kinds = cls.kinds
     if kinds and isinstance(kinds[-1], list):
-        head, rest = kinds[:-1], kinds[-1][0]
-        kinds = (*head, *(rest for _ in args[len(head) :]))
+        kinds = (*kinds[:-1], *kinds[-1] * (len(args) - len(kinds) + 1))
+    if len(kinds) == len(args) and all(map(isinstance, args, kinds)):
+        return
     if len(kinds) != len(args):
         raise TypeError(f"{cls.__name__} takes {len(kinds)} arguments, not {len(args)}")
     for arg, kind in zip(args, kinds, strict=True):

@@ -12,9 +12,10 @@ The value names of a law (``z`` in ``q(z|x)``) are formal: they tell which facto
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Any
 
 from sympy import Basic, Tuple
 
@@ -137,43 +138,33 @@ def _once(names: Iterable[Basic]) -> tuple[Basic, ...]:
 
 def places(node: Basic, place: Place) -> list[Part]:
     """The arguments of a node that stands at a place, in order."""
-    if isinstance(node, Expect):
-        return _of_expectation(node)
-    if isinstance(node, Binder):
-        return [(node.args[0], VARIABLE, NONE), (node.law, Place(Role.LAW, node.variables), NONE)]
-    if isinstance(node, Apply):
-        return _of_application(node, place)
-    if isinstance(node, Density):
-        values = VARIABLE if place.role is Role.LAW else VALUE
-        return [
-            *_alike(node.args[:1], HEAD),
-            *zip(node.args[1:], (values, VALUE, ARGUMENT), (NONE,) * 3, strict=True),
-        ]
-    if isinstance(node, Aggregate | IntegralOver | Index):
-        return _of_index(node, place)
-    if isinstance(node, Optimize):
-        return [*zip(node.args, (FIXED, TERM, FIXED), (NONE,) * 3, strict=True)]
-    if isinstance(node, KnownIntegral):
-        return [*_alike(node.args[:1], FIXED), *_alike(node.args[1:], LAW)]
-    if isinstance(node, DivergenceBetween):
-        return [*_alike(node.args[:1], FIXED), *_alike(node.args[1:3], LAW), *_alike(node.args[3:], TERM)]
-    if isinstance(node, Entropy | CrossEntropy | MutualInformation):
-        return _alike(node.args, VARIABLE if isinstance(node, MutualInformation) else LAW)
-    if isinstance(node, Subscripted | Labelled):
-        return [*_alike(node.args[:1], FIXED), *_alike(node.args[1:], TERM)]
-    return _of_any(node, place)
+    return _PLACES.get(type(node), _of_any)(node, place)
 
 
 def _alike(nodes: Collection[Basic], place: Place) -> list[Part]:
     return [(node, place, NONE) for node in nodes]
 
 
-def _of_expectation(node: Expect) -> list[Part]:
+def _of_expectation(node: Expect, place: Place) -> list[Part]:
     bound, laws = NONE, []
     for law in node.binders:
         laws.append((law, TERM, bound))
         bound |= patterns(bound_variables(law))
     return [(node.body, TERM, bound), *laws]
+
+
+def _of_binder(node: Binder, place: Place) -> list[Part]:
+    return [(node.args[0], VARIABLE, NONE), (node.law, Place(Role.LAW, node.variables), NONE)]
+
+
+def _of_density(node: Density, place: Place) -> list[Part]:
+    head, values, givens, parameters = node.args
+    formal = VARIABLE if place.role is Role.LAW else VALUE
+    return [(head, HEAD, NONE), (values, formal, NONE), (givens, VALUE, NONE), (parameters, ARGUMENT, NONE)]
+
+
+def _of_divergence(node: DivergenceBetween, place: Place) -> list[Part]:
+    return [*_alike(node.args[:1], FIXED), *_alike(node.args[1:3], LAW), *_alike(node.args[3:], TERM)]
 
 
 def _of_index(node: Aggregate | IntegralOver | Index, place: Place) -> list[Part]:
@@ -230,6 +221,24 @@ def _of_any(node: Basic, place: Place) -> list[Part]:
 def _weight_or_law(node: Basic, part: Basic, place: Place) -> Place:
     """Below an operator a bare name is a weight; below a stop-gradient it is a law."""
     return TERM if isinstance(part, NAMES) and not _is_stopped(node) else place
+
+
+_PLACES: dict[type[Basic], Callable[[Any, Place], list[Part]]] = {
+    Expect: _of_expectation,
+    Binder: _of_binder,
+    Apply: _of_application,
+    Density: _of_density,
+    **dict.fromkeys((Aggregate, IntegralOver, Index), _of_index),
+    Optimize: lambda node, _: [*zip(node.args, (FIXED, TERM, FIXED), (NONE,) * 3, strict=True)],
+    KnownIntegral: lambda node, _: [*_alike(node.args[:1], FIXED), *_alike(node.args[1:], LAW)],
+    DivergenceBetween: _of_divergence,
+    MutualInformation: lambda node, _: _alike(node.args, VARIABLE),
+    **dict.fromkeys((Entropy, CrossEntropy), lambda node, _: _alike(node.args, LAW)),
+    **dict.fromkeys(
+        (Subscripted, Labelled), lambda node, _: [*_alike(node.args[:1], FIXED), *_alike(node.args[1:], TERM)]
+    ),
+}
+"""What finds the arguments of each kind of node; those of all others are expressions."""
 
 
 def patterns(variables: Iterable[Basic]) -> Names:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sympy import Basic, Tuple
 
-from symdgm.caches import remembered
+from symdgm.caches import Table, remembered
 from symdgm.errors import NotSupportedError
 from symdgm.expressions.applications import Apply
 from symdgm.expressions.calculus import IntegralOver
@@ -38,8 +38,8 @@ __all__ = ["bound_variables", "free_names", "heads", "replace"]
 OPEN = (Role.TERM, Role.ARGUMENT, Role.VALUE)
 """The roles in which a name is a use of a variable."""
 
-Known = dict[tuple[Basic, Place], Names]
-"""Free names that have been found before."""
+_KNOWN: Table[tuple[Basic, Place, bool], Names] = Table("expressions.scope.free", 16384)
+"""Free names that have been found before; formulas share their parts."""
 
 
 def free_names(expression: Basic) -> frozenset[Basic]:
@@ -59,27 +59,23 @@ def free_names(expression: Basic) -> frozenset[Basic]:
         >>> free_names(Expect(z, Binder(Tuple(), Density(q, Tuple(z), Tuple(x), Tuple()))))
         frozenset({x})
     """
-    found: frozenset[Basic] = _free_names(hashed(expression))
-    return found
+    return run(_free(hashed(expression), TERM, tags=False))
 
 
-@remembered(4096)
-def _free_names(expression: Basic) -> frozenset[Basic]:
-    return run(_free(expression, TERM, {}, tags=False))
-
-
-def _free(node: Basic, place: Place, known: Known, *, tags: bool = True) -> Pass[Names]:
+def _free(node: Basic, place: Place, *, tags: bool = True) -> Pass[Names]:
     """The free names; with ``tags``, those in the subscripts of heads too (``k`` of ``f_k(x)``)."""
-    key = (node, place)
-    if key in known:
-        return known[key]
+    key = (node, place, tags)
+    known = _KNOWN.get(key)
+    if known is not None:
+        return known
     found = [frozenset([node]) if isinstance(node, NAMES) and place.role in OPEN else NONE]
     if not is_closed(node, place) and (tags or not _is_head(node, place)):
         for part, inner, bound in places(node, place):
-            free = yield _free(part, inner, known, tags=tags)
+            free = yield _free(part, inner, tags=tags)
             found.append(_outside(free, bound))
-    known[key] = NONE.union(*found)
-    return known[key]
+    result = NONE.union(*found)
+    _KNOWN.keep(key, result)
+    return result
 
 
 def _is_head(node: Basic, place: Place) -> bool:
@@ -97,6 +93,12 @@ def heads(expression: Basic) -> frozenset[Basic]:
         >>> heads(Apply(Name("f"), Name("x")))
         frozenset({f})
     """
+    found: frozenset[Basic] = _heads(hashed(expression))
+    return found
+
+
+@remembered(4096)
+def _heads(expression: Basic) -> frozenset[Basic]:
     found = set()
     todo = [(expression, TERM)]
     while todo:
@@ -137,12 +139,11 @@ def replace(
         >>> replace(x + y, {x: y, y: x})
         y + x
     """
-    known: Known = {}
     swaps = {
-        key: _Swap(value, run(_free(key, TERM, known)), run(_free(value, TERM, known)))
+        key: _Swap(value, run(_free(key, TERM)), run(_free(value, TERM)))
         for key, value in replacements.items()
     }
-    return run(_Replacement(frozenset(factors), known, capture).of(hashed(expression), TERM, swaps))
+    return run(_Replacement(frozenset(factors), capture).of(hashed(expression), TERM, swaps))
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +160,9 @@ Swaps = Mapping[Basic, _Swap]
 
 @dataclass(frozen=True, slots=True)
 class _Replacement:
-    """One replacement: what it knows of free names while it goes down."""
+    """One replacement: how it treats applications and captured names."""
 
     factors: Names
-    known: Known = field(repr=False)
     capture: bool = False
 
     def of(self, node: Basic, place: Place, swaps: Swaps) -> Pass[Basic]:
@@ -262,7 +262,7 @@ class _Replacement:
         """The names that are free inside of a binder when the replacement is done."""
         free = NONE
         for part, place in inside:
-            free |= yield _free(part, place, self.known)
+            free |= yield _free(part, place)
         free = _outside(free, bound)
         arriving = [s.of_value for s in swaps.values() if s.of_key <= free]
         return free.union(*arriving)

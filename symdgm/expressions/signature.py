@@ -16,20 +16,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from hashlib import blake2b
 
 from sympy import Basic, Rational, Tuple
 from sympy.core.symbol import Str
 
+from symdgm.caches import remembered
 from symdgm.expressions.applications import Apply, Call, Density, Transposed
 from symdgm.expressions.arithmetic import Minus, Plus, Power, Quotient, Times
 from symdgm.expressions.calculus import IntegralOver
-from symdgm.expressions.depth import Pass, done, each, run
+from symdgm.expressions.depth import Pass, done, each, hashed, run
 from symdgm.expressions.expectations import Binder, Expect
 from symdgm.expressions.indices import Aggregate
-from symdgm.expressions.names import Labelled, Name
+from symdgm.expressions.names import Labelled, Name, spelled
 from symdgm.expressions.places import (
     NAMES,
     TERM,
@@ -81,6 +82,11 @@ def canonical(expression: Basic) -> str:
         >>> print(canonical(Name("b") / 2 - Name("a")))
         (-1*a + 1/2*b)
     """
+    return _canonical(hashed(expression))
+
+
+@remembered(4096)
+def _canonical(expression: Basic) -> str:
     return run(_form(expression, TERM, _Scope({}))).text
 
 
@@ -95,15 +101,16 @@ class _Scope:
     def with_index(self, index: Basic) -> _Scope:
         """Inside of a big operator; names that are written with the same letter are others there."""
         kept = {n: t for n, t in self.names.items() if n != index and index not in free_names(n)}
-        return replace(self, names=kept | {index: f"#{self.indices}"}, indices=self.indices + 1)
+        return _Scope(kept | {index: f"#{self.indices}"}, self.indices + 1, self.variables)
 
     def with_variable(self, variable: Basic, token: str) -> _Scope:
-        return replace(self, names={**self.names, pattern(variable): token}, variables=self.variables + 1)
+        return _Scope({**self.names, pattern(variable): token}, self.indices, self.variables + 1)
 
     def without(self, names: Names) -> _Scope:
         if not names:
             return self
-        return replace(self, names={n: t for n, t in self.names.items() if looked_up(n, names) is None})
+        kept = {n: t for n, t in self.names.items() if looked_up(n, names) is None}
+        return _Scope(kept, self.indices, self.variables)
 
 
 def _form(node: Basic, place: Place, scope: _Scope) -> Pass[Product]:
@@ -199,7 +206,7 @@ def _quoted(text: str) -> str:
 
 
 def _is_data(head: Basic) -> bool:
-    return str(head).replace("{", "").replace("}", "") in DATA
+    return spelled(head).replace("{", "").replace("}", "") in DATA
 
 
 def _application(node: Apply | Density, place: Place, scope: _Scope) -> Pass[str]:
@@ -216,7 +223,7 @@ def _application(node: Apply | Density, place: Place, scope: _Scope) -> Pass[str
 
 def _unprimed(values: Sequence[Basic], others: Sequence[Basic], texts: list[str]) -> list[str]:
     """Formal names without primes, where they tell nothing apart."""
-    bases = [str(v).replace("'", "") for v in (*values, *others)]
+    bases = [spelled(v).replace("'", "") for v in (*values, *others)]
     if len(set(bases)) < len(bases):
         return texts
     return [t.replace("'", "") if isinstance(v, NAMES) else t for v, t in zip(values, texts, strict=True)]

@@ -10,6 +10,7 @@ import torch
 from sympy import Basic
 from torch import nn
 
+from symdgm.binding.classify import named
 from symdgm.errors import NameResolutionError, OptionError, suggest
 from symdgm.expressions.names import spelled
 from symdgm.given import is_number, positive, shown, table
@@ -63,8 +64,8 @@ def make_averages(
         OptionError: a name that is bound already, or a decay that is not from 0 to 1.
     """
     asked = table("ema", ema, "ema={'D_bar': 0.999}")
-    bound = {spelled(read(keyword)): value for keyword, value in names.items()}
-    return [_average(spelled(read(name)), entry, bound) for name, entry in asked.items()]
+    bound = {spelled(named(keyword, read)): value for keyword, value in names.items()}
+    return [_average(spelled(named(name, read)), entry, bound) for name, entry in asked.items()]
 
 
 def _average(name: str, entry: object, bound: Mapping[str, object]) -> Average:

@@ -244,14 +244,28 @@ def function_text(
     result: str,
 ) -> str:
     """The source of a function, with the imports and helpers that it needs, in lines of at most `WIDTH`."""
+    lines = tuple((statement.text, statement.comment) for statement in statements)
+    text: str = _laid_out_function(name, docstring, tuple(arguments), tuple(keywords), lines, result)
+    return text
+
+
+@remembered(256)
+def _laid_out_function(
+    name: str,
+    docstring: str,
+    arguments: tuple[str, ...],
+    keywords: tuple[str, ...],
+    statements: tuple[tuple[str, str], ...],
+    result: str,
+) -> str:
     head = ", ".join([*arguments, *(["*", *keywords] if keywords else [])])
     lines = [*quoted(docstring, 4)]
-    for statement in statements:
-        if statement.comment:
-            lines += [line for text in statement.comment.split("\n") for line in comment(text, 4)]
-        lines += laid_out(statement.text, 4)
+    for statement, comments in statements:
+        if comments:
+            lines += [line for text in comments.split("\n") for line in comment(text, 4)]
+        lines += laid_out(statement, 4)
     lines.append(f"    return {result}")
-    used = _names("\n".join(s.text for s in statements))
+    used = _names("\n".join(statement for statement, _ in statements))
     used |= {"torch"} if "differentiable" in used else set()
     helpers = _helpers(used)
     used |= _names("\n".join(helpers))

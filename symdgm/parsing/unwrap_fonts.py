@@ -1,7 +1,7 @@
 r"""Second pass: fonts are dropped, letters get their one spelling, and decorations move behind their letter.
 
 ``\mathbf{x}`` is ``x``, ``\hat{x}_t`` is ``x`` MARK ``_t``, ``φ`` and ``\varphi`` are ``phi``, ``x²`` is
-``x^{2}``, ``\frac12`` is ``\frac{1}{2}``, ``\underset{G}{\min}`` is ``\min_{G}``.
+``x^{2}``, ``\frac12`` is ``\frac{1}{2}``; ``\underbrace{a}_{\text{note}}`` is ``{a}``.
 """
 
 from __future__ import annotations
@@ -49,11 +49,15 @@ class _Unwrapping:
         self.pending: list[Word] = []
         self.since: int | None = None
         self.single: dict[int, int] = {}
+        self.remarks: dict[int, int] = {}
 
     def run(self) -> list[Word]:
         i = 0
         while i < len(self.tokens):
             token = self.tokens[i]
+            if i in self.remarks:
+                i = self.remarks[i]
+                continue
             if i in self.single and token.type in ("NUMBER", "INITIAL", "WORD", "COMMAND"):
                 i = self._arguments(i, token)
                 continue
@@ -121,6 +125,20 @@ class _Unwrapping:
         self.since = token.start if self.since is None else self.since
         if i + 1 < len(self.tokens) and self.tokens[i + 1].type == "LBRACE":
             self.wrappers[i + 1] = self.wrappers[self.partner[i + 1]] = _Wrapper(True, None, 0)
+        return i + 1
+
+    def _braced(self, i: int, token: Word) -> int:
+        """A brace under or over a formula; what stands at it says nothing."""
+        close = self.partner.get(i + 1)
+        if close is None:
+            raise refusal("brace-without-formula", token, brace=token.text)
+        if close + 1 < len(self.tokens) and self.tokens[close + 1].type in ("UNDERSCORE", "CARET"):
+            argument = close + 2
+            while argument < len(self.tokens) and self.tokens[argument].type in ("UPRIGHT", "FONT"):
+                argument += 1
+            if argument == len(self.tokens):
+                raise refusal("brace-without-formula", token, brace=token.text)
+            self.remarks[close + 1] = self.partner.get(argument, argument) + 1
         return i + 1
 
     def _accent(self, i: int, token: Word) -> int:
@@ -238,6 +256,7 @@ _STEPS: dict[str, Callable[[_Unwrapping, int, Word], int]] = {
     "FONT": _Unwrapping._font,
     "UPRIGHT": _Unwrapping._font,
     "ACCENT": _Unwrapping._accent,
+    "BRACED": _Unwrapping._braced,
     "LBRACE": _Unwrapping._brace,
     "RBRACE": _Unwrapping._brace,
     "CARET": _Unwrapping._caret,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sympy import Basic, Tuple
 
+from symdgm.caches import remembered
 from symdgm.expressions.expectations import Binder, Expect
 from symdgm.expressions.laws import Law
 from symdgm.expressions.names import Labelled, Name, Subscripted, base
@@ -180,6 +181,7 @@ def _needed(form: Canonical, binders: Sequence[Binder], factors: dict[str, Fract
     return kept
 
 
+@remembered(1024)
 def _givens(binder: Binder) -> frozenset[Basic]:
     return free_names(Expect(Name("_"), binder))
 

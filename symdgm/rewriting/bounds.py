@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from fractions import Fraction
 
-from sympy import Basic, preorder_traversal
+from sympy import Basic
 
 from symdgm.errors import SymdgmError
 from symdgm.expressions.applications import Call
 from symdgm.expressions.arithmetic import Minus, Plus, Times
+from symdgm.expressions.depth import nodes
 from symdgm.expressions.expectations import (
     CrossEntropy,
     DivergenceBetween,
@@ -25,10 +26,11 @@ from symdgm.expressions.expectations import (
     Expect,
     MutualInformation,
 )
+from symdgm.rewriting.answered import by_answers
 from symdgm.rewriting.canonical import Canonical
 from symdgm.rewriting.facts import Facts
 from symdgm.rewriting.leading import Leading, by_jensen, by_power_mean, evidence
-from symdgm.rewriting.parts import Parts, Value
+from symdgm.rewriting.parts import Parts
 from symdgm.rewriting.polynomials import TooLargeError
 from symdgm.rewriting.signs import Piece, pieces
 
@@ -74,21 +76,21 @@ class Relation:
 UNKNOWN = Relation(Direction.UNKNOWN, why="no log-likelihood is recognised in it")
 
 
-def relation(expression: Basic, facts: Facts, value: Value) -> Relation:
+@by_answers(128)
+def relation(expression: Basic, facts: Facts) -> Relation:
     """What a bound formula is to a log-likelihood, with the present values of its scalars.
 
     Args:
         expression: the formula.
         facts: what is bound.
-        value: scalar → its present value, or None.
     """
-    if not any(map(_is_logarithmic, preorder_traversal(expression))):
+    if not any(map(_is_logarithmic, nodes(expression))):
         return UNKNOWN
-    form = Canonical(facts)
+    form, known = Canonical(facts), dict[Basic, Parts]()
     for side, flipped in ((expression, False), (Minus(expression), True)):
         for relaxed, slack in _relaxed(side):
             try:
-                found = _relation(relaxed, form, value, slack)
+                found = _relation(_parts(relaxed, form, known), slack)
             except (TooLargeError, RecursionError, SymdgmError):
                 continue  # what cannot be brought to a canonical form has no known relation
             if found is not None:
@@ -108,8 +110,15 @@ def _negative(found: Relation) -> Relation:
     return replace(found, direction=found.direction.opposite, target=target)
 
 
-def _relation(expression: Basic, form: Canonical, value: Value, slack: tuple[Basic, ...]) -> Relation | None:
-    parts = Parts(expression, form, value)
+def _parts(expression: Basic, form: Canonical, known: dict[Basic, Parts]) -> Parts:
+    """The terms of a formula; those of the negative of a known one are found with the other sign."""
+    if isinstance(expression, Minus) and expression.args[0] in known:
+        return known[expression.args[0]].negative()
+    known[expression] = Parts(expression, form)
+    return known[expression]
+
+
+def _relation(parts: Parts, slack: tuple[Basic, ...]) -> Relation | None:
     for recognise in _RECOGNISERS:
         leading = recognise(parts)
         if leading is None:

@@ -10,6 +10,7 @@ from sympy import Basic
 
 from symdgm.expressions.arithmetic import Plus, terms_of
 from symdgm.rewriting.algebra import join_coefficient, split_coefficient
+from symdgm.rewriting.answered import by_answers
 from symdgm.rewriting.facts import Facts
 from symdgm.rewriting.rule import Change, Rule, Step
 from symdgm.rewriting.rules import ALGEBRA, CLOSED, DEFINED, SPLIT_AND_RECOGNISE
@@ -56,6 +57,7 @@ class Derivation:
         return join((t.sign, t.scalars, t.expression) for t in self.terms)
 
 
+@by_answers(128)
 def derive(expression: Basic, facts: Facts, *, analytic: bool = True) -> Derivation:
     """Rewrite a bound formula into terms without divergences.
 

@@ -54,3 +54,6 @@ class Facts(Protocol):
 
     def is_scalar(self, node: Basic) -> bool:
         """Whether a node is a number or a bound scalar."""
+
+    def value(self, node: Basic) -> float | None:
+        """The present value of a bound scalar; None for what is none."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -18,9 +18,6 @@ from symdgm.rewriting.averages import averaged, named_outright, plain
 from symdgm.rewriting.canonical import Canonical
 from symdgm.rewriting.polynomials import Monomial, Polynomial, monomial, total
 from symdgm.rewriting.samples import bounds_of, one_sample, with_numbers
-
-Value = Callable[[Basic], float | None]
-"""Scalar → its present value."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +41,11 @@ class Parts:
     Args:
         expression: the formula, bound.
         form: brings it to its canonical form, and knows what is bound.
-        value: the present values of scalars.
     """
 
-    def __init__(self, expression: Basic, form: Canonical, value: Value) -> None:
+    def __init__(self, expression: Basic, form: Canonical) -> None:
         self.form = form
         self.facts = form.facts
-        self.value = value
         self.data: list[Binder] = []
         whole = self.form.of(self.form.by_factors(self._with_numbers(self._counted(expression))))
         self.whole = total(self._without_data(m).scaled(c) for m, c in whole)
@@ -58,6 +53,13 @@ class Parts:
         self.logs: dict[Monomial, Log] = {
             core: log for core in self.coefficients if (log := self.log_of(core)) is not None
         }
+
+    def negative(self) -> Parts:
+        """The terms of the formula with the other sign."""
+        other = copy(self)
+        other.whole = self.whole.scaled(Fraction(-1))
+        other.coefficients = {core: c.scaled(Fraction(-1)) for core, c in self.coefficients.items()}
+        return other
 
     def number(self, coefficient: Polynomial) -> float | None:
         """The present value of a scalar, or None."""
@@ -78,7 +80,7 @@ class Parts:
 
     def _value(self, node: Basic) -> float | None:
         if isinstance(node, NAMES):
-            return self.value(node)
+            return self.facts.value(node)
         whole = self.form.of(node)
         return None if whole == self.form.opaque(node) else self.number(whole)
 
@@ -93,7 +95,7 @@ class Parts:
 
     def _counted(self, expression: Basic) -> Basic:
         """With the present numbers of samples."""
-        numbers = {n: self.value(n) for n in bounds_of(expression) if self.facts.is_scalar(n)}
+        numbers = {n: self.facts.value(n) for n in bounds_of(expression) if self.facts.is_scalar(n)}
         whole = {n: Integer(int(v)) for n, v in numbers.items() if v is not None and v == int(v)}
         return with_numbers(expression, whole) if whole else expression
 

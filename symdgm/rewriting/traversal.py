@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import is_
 
 from sympy import Basic
 
@@ -40,8 +41,9 @@ def everywhere(
     found: list[Change] = []
 
     def visit(node: Basic) -> Basic:
-        if node in known:
-            after, made = known[node]
+        before = known.get(node)
+        if before is not None:
+            after, made = before
             found.extend(made)
             return after
         start = len(found)
@@ -54,7 +56,7 @@ def everywhere(
             return node
         logged = not in_logs and isinstance(node, Call) and node.function == "log"
         arguments = tuple(_with_parts(a) if logged else visit(a) for a in node.args)
-        same = all(a is b for a, b in zip(arguments, node.args, strict=True))
+        same = all(map(is_, arguments, node.args))
         return node if same else node.func(*arguments)
 
     def _rewritten(node: Basic) -> Basic:

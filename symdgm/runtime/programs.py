@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import linecache
+import threading
 import weakref
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
@@ -88,7 +89,8 @@ class Programs(dict[Hashable, Program]):
     def __init__(self) -> None:
         super().__init__()
         self.hits = self.misses = 0
-        _ALIVE[next(_serial)] = self
+        with _LISTING:
+            _ALIVE[next(_serial)] = self
 
     def keep(self, key: Hashable, program: Program) -> None:
         """Adds a function that was made; one too many drops the oldest."""
@@ -100,6 +102,8 @@ class Programs(dict[Hashable, Program]):
 
 _ALIVE: weakref.WeakValueDictionary[int, Programs] = weakref.WeakValueDictionary()
 _serial = itertools.count()
+_LISTING = threading.Lock()
+"""Held while the list is read or grows: weak dictionaries guard against what goes, not against what comes."""
 _numbers = itertools.count(1)
 """Tells the sources of generated functions apart in tracebacks."""
 
@@ -119,14 +123,19 @@ def defined(text: str, helpers: Mapping[str, Any] | None = None, name: str = FUN
     return function
 
 
+def _alive() -> list[Programs]:
+    with _LISTING:
+        return list(_ALIVE.values())
+
+
 def _count() -> CacheInfo:
-    alive = list(_ALIVE.values())
+    alive = _alive()
     hits, misses = sum(p.hits for p in alive), sum(p.misses for p in alive)
     return CacheInfo(hits, misses, MAX_PROGRAMS * len(alive), sum(map(len, alive)))
 
 
 def _clear() -> None:
-    for programs in list(_ALIVE.values()):
+    for programs in _alive():
         programs.clear()
         programs.hits = programs.misses = 0
 

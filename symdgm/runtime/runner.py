@@ -44,7 +44,7 @@ class Runner:
     Args:
         frozen: the plan.
         names: how each term is called.
-        docstring: one line for the generated function.
+        docstring: what prints as one line for the generated function.
         anchor: a tensor whose dtype and device new tensors take, or None for torch's default.
         sharing: whether a network is called once for all occurrences of the same distribution.
         backend: of `torch.compile`, or None for plain PyTorch.
@@ -56,7 +56,7 @@ class Runner:
         self,
         frozen: Frozen,
         names: list[str],
-        docstring: str,
+        docstring: object,
         anchor: Callable[[], Tensor | None],
         *,
         sharing: bool = True,
@@ -204,7 +204,7 @@ class Runner:
         inputs = dict(program.inputs)
         text = function_text(
             FUNCTION,
-            self.docstring,
+            str(self.docstring),
             [i for i in inputs if inputs[i].startswith("data:")],
             [i for i in inputs if not inputs[i].startswith("data:")],
             statements,
@@ -236,7 +236,7 @@ class Runner:
         if self.backend is None:
             return plain
         if self.frozen.bound.sequences and not self.frozen.differentiates:
-            return in_graphs(emission, self.docstring, self.backend, helpers) or plain
+            return in_graphs(emission, str(self.docstring), self.backend, helpers) or plain
         return Compiled(defined(traceable(text)), self.backend, {**emission.uneven.axes, "n": (0,)}, plain)
 
     def _emitted(self, data: Mapping[str, Tensor], n: int, output: Output) -> Emission:
@@ -270,7 +270,7 @@ class Runner:
                 names=self.names,
                 batch=self._size(data),
                 output=output,
-                docstring=self.docstring,
+                docstring=str(self.docstring),
                 helpers={"carried": self.carried},
             )
 

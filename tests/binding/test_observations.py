@@ -25,6 +25,11 @@ BAD = [
     ({"x": 3.0}, DataError, "`x` is float"),
     ({"x": {"a": 1}}, DataError, "`x` is dict"),
     ({"x": [[0.0, 1.0], [0.0]]}, DataError, "cannot be read as a tensor"),
+    (
+        {"x": [X[0], X[0, :5]]},
+        DataError,
+        r"list of tensors, which only `fit` reads.*\npad them: .*ragged\(x\)",
+    ),
     ({"x": X[:, :5]}, ShapeError, "the network failed|event shape"),
 ]
 

@@ -267,6 +267,12 @@ def test_networks_are_applied() -> None:
     [
         ({"sampels": 3}, "`sampels` is no option", "did you mean `samples`?"),
         ({"gamma": 1.0}, "`gamma` is no option, and the formula does not use it", "leave it out"),
+        (
+            {"tr": 1.0},
+            "`tr` cannot be bound, for the language reads it as something else",
+            "call it otherwise",
+        ),
+        ({"": 1.0}, "`` cannot be bound, for the language reads it as something else", "call it otherwise"),
         ({"encoder": lambda x: x}, "`encoder` is no option", "leave it out"),
         ({"beta": "one"}, "`beta` must be one number; it is a str", "a 0-d tensor"),
         ({"beta": nn.Linear(1, 1)}, "`beta` is bound to Linear", "bind a distribution"),

@@ -15,6 +15,7 @@ from sympy.core.symbol import Str
 
 from symdgm.expressions.applications import Apply, Call, Density, Norm
 from symdgm.expressions.arithmetic import Minus, Plus, Quotient, Times, quotient, terms_of
+from symdgm.expressions.depth import nodes
 from symdgm.expressions.expectations import Binder, DivergenceBetween, Expect
 from symdgm.expressions.names import Name, base, spelled
 from symdgm.expressions.node import Node, to_node, walk
@@ -207,6 +208,24 @@ def test_names_know_their_base_and_their_key() -> None:
     assert base(sub(Name("z'"), 1)) == z
     assert spelled(sub(q, Name("phi"))) == "q_phi"
     assert spelled(sub(z, x - 1)) == "z_{x-1}"
+
+
+@pytest.mark.parametrize("node", SAMPLES, ids=str)
+def test_equal_trees_are_equal_whether_or_not_their_hashes_are_known(node: Node) -> None:
+    fresh = pickle.loads(pickle.dumps(node))
+    assert fresh == node and node == fresh
+    assert (hash(fresh), fresh) == (hash(node), node)
+    others = [other for other in SAMPLES if other != node]
+    assert len(others) == len(SAMPLES) - 1 and not any(node == other for other in (*others, 2, "z", None))
+
+
+def test_nodes_are_found_once_in_written_order() -> None:
+    tree = x + Apply(f, y, x + 1) * x
+    assert nodes(tree)[0] is tree and nodes(tree, Name)[0] == x
+    assert list(nodes(tree, Plus)) == [tree, x + 1] and nodes(tree, Expect) == ()
+    everything: list[Basic] = []
+    walk(tree, everything.append)
+    assert list(nodes(tree)) == list(dict.fromkeys(everything))
 
 
 def test_walk_visits_parents_first() -> None:

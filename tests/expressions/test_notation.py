@@ -369,6 +369,14 @@ def test_depth_costs_no_frames(write: object) -> None:
         assert len(write(node)) > 1000  # type: ignore[operator]
 
 
+@pytest.mark.parametrize("write", [ascii, unicode, latex])
+def test_two_equal_deep_trees_are_written_alike(write: object) -> None:
+    first, second = x, x
+    for _ in range(400):
+        first, second = call("log", first + 1), call("log", second + 1)
+    assert first is not second and write(first) == write(second)  # type: ignore[operator]
+
+
 @pytest.mark.parametrize("node", SAMPLES, ids=str)
 def test_brackets_of_latex_are_balanced(node: Basic) -> None:
     text = latex(node)

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 import symdgm as sd
-from symdgm.caches import CacheInfo, remembered
+from symdgm.caches import CacheInfo, Table, remembered
 from symdgm.runtime.programs import MAX_PROGRAMS
 
 X = torch.zeros(4, 6)
@@ -39,6 +39,17 @@ def test_a_cache_is_bounded_counted_and_cleared():
     assert sd.cache_info()[name] == CacheInfo(hits=1, misses=5, maxsize=3, currsize=3)
     sd.cache_clear()
     assert sd.cache_info()[name] == CacheInfo(0, 0, 3, 0)
+
+
+def test_a_table_starts_anew_when_it_is_full():
+    known = Table("a table of a test", 3)
+    for number in range(4):
+        assert known.get(number) is None
+        known.keep(number, number / 2)
+    assert known.get(3) == 1.5 and known.get(0) is None
+    assert sd.cache_info()["a table of a test"] == CacheInfo(hits=1, misses=4, maxsize=3, currsize=1)
+    sd.cache_clear()
+    assert sd.cache_info()["a table of a test"] == CacheInfo(0, 0, 3, 0) and known.get(3) is None
 
 
 def test_every_cache_is_bounded_and_stays_within():

@@ -107,7 +107,7 @@ def test_too_few_draws_are_refused(draws):
 
 def test_a_derivation_of_its_own_cannot_be_checked():
     with pytest.raises(SymdgmError, match="this derivation is of no objective"):
-        Derivation("a", "a", ()).verify(x=images(4))
+        Derivation(sd.parse("a"), ()).verify(x=images(4))
 
 
 def test_missing_data_are_named():

@@ -9,7 +9,7 @@ from torch import nn
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
 import symdgm as sd
-from symdgm.errors import NameResolutionError
+from symdgm.errors import NameResolutionError, NotSupportedError
 
 LENGTHS = [3, 6, 1, 4]
 T = torch.tensor(LENGTHS)
@@ -161,3 +161,21 @@ def test_a_draw_of_a_step_before_the_first_of_which_nothing_is_known():
     ):
         sd.Objective(f"sum_{{t=1}}^T {body}", *factors)
     assert sd.Objective(f"sum_{{t=2}}^T {body}", *factors)(x=X.float(), T=T).isfinite()
+
+
+def test_a_law_of_one_variable_given_a_whole_sequence():
+    """It is one of the last state of a recurrence, by either name; no network reads it itself."""
+    torch.manual_seed(0)
+    read, guess, emit = nn.GRU(4, 5).double(), Gaussian(5, 2).double(), Counted(2, 4).double()
+    shared = [sd.Normal("p(s)", loc=0.0, scale=1.0, event_shape=2), sd.Bernoulli("p(x_t|s)", emit)]
+    text = "E_q(s|{0})[log p(x_{{1:T}}|s)] - KL[q(s|{0})||p(s)]"
+    factors = [*shared, sd.Deterministic("g(g_t|x_t,g_{t-1})", read), sd.Normal("q(s|g_T)", guess)]
+    values = []
+    for given in ("x_{1:T}", "g_T"):
+        torch.manual_seed(3)
+        values.append(sd.Objective(text.format(given), *factors)(x=X, T=T))
+    same(values[0], values[1], [*read.parameters(), *guess.parameters(), *emit.parameters()], EXACT)
+    with pytest.raises(
+        NotSupportedError, match=r"(?s)`q\(s\|x_\{1:T\}\)` is given a whole sequence.*`q\(s\|h_T\)`"
+    ):
+        sd.Objective(text.format("x_{1:T}"), *shared, sd.Normal("q(s|x_{1:T})", Gaussian(4, 2)))

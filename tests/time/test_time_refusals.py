@@ -103,6 +103,18 @@ def test_formulas(case):
         sd.Objective(text, *factors, **BEGINNINGS.get(case, {}))
 
 
+MARGINALS = ("E_q(z_{1:T}|x_{1:T})[sum_{t=1}^T log q(z_t|x_{1:T})]", "sum_{t=1}^T H[q(z_t|x_{1:T})]")
+
+
+@pytest.mark.parametrize("text", MARGINALS)
+def test_the_density_of_a_step_under_the_law_of_the_path(text):
+    words = (
+        r"`q\(z_t\|x_\{1:T\}\)` is a marginal of `q\(z_\{1:T\}\|x_\{1:T\}\)`, .*\n.*\n +\^\nwrite a law of"
+    )
+    with pytest.raises(NotSupportedError, match=words):
+        sd.Objective(text, *DMM().factors, z_0=0.0, z=2)
+
+
 @pytest.mark.parametrize("way", [WHOLE, STEP])
 def test_a_latent_without_a_beginning(way):
     words = r"the sequence `z` has no beginning: `q\(z_t\|z_\{t-1\}, h_t\)`[^\n]*\n.*\n +\^\nbind `z_0=0.0`"

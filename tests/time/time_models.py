@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
 import symdgm as sd
+import symdgm.runtime.carried.code  # before a test replaces functions of torch
 
 STEP = "sum_{t=1}^T (E_q(z_t|z_{t-1},h_t)[log p(x_t|z_t)] - KL[q(z_t|z_{t-1},h_t)||p(z_t|z_{t-1})])"
 SUM = "E_q(z_{1:T}|x_{1:T})[sum_{t=1}^T (log p(x_t|z_t) + log p(z_t|z_{t-1}) - log q(z_t|z_{t-1},h_t))]"

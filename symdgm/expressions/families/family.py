@@ -25,7 +25,7 @@ LOG_2PI = call("log", Times(TWO, PI))
 LOG_VALUE = call("log", VALUE)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Family:
     """A family with one set of parameters, as formulas of an element.
 

@@ -9,6 +9,7 @@ from sympy import Basic, Rational, Tuple
 from sympy import latex as sympy_latex
 from sympy.core.symbol import Str
 
+from symdgm.caches import remembered
 from symdgm.expressions import (
     applications,
     arithmetic,
@@ -20,6 +21,7 @@ from symdgm.expressions import (
     resolved,
     statements,
 )
+from symdgm.expressions.depth import hashed
 from symdgm.expressions.notation import arithmetic as sums
 from symdgm.expressions.notation import binders, terms
 from symdgm.expressions.notation import resolved as bound
@@ -113,6 +115,18 @@ def latex(node: Basic) -> str:
 
 def written(node: Basic, spelling: Spelling) -> str:
     """The formula in any spelling."""
+    try:
+        return _written(hashed(node), spelling)
+    except RecursionError:  # SymPy compares two equal trees by recursion, which a deep one does not stand
+        return _typeset(node, spelling)
+
+
+@remembered(4096)
+def _written(node: Basic, spelling: Spelling) -> str:
+    return _typeset(node, spelling)
+
+
+def _typeset(node: Basic, spelling: Spelling) -> str:
     done: list[Piece] = []
     todo: list[tuple[Basic, Writer, Spelling, bool]] = [(node, _writer(node), spelling, False)]
     while todo:
