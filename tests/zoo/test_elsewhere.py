@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 import symdgm as sd
 from symdgm import zoo
 from symdgm.model import Model
+from symdgm.runtime.programs import defined
 from symdgm.training import Stepper
 from symdgm.training.guard import DeferredGuard
 from symdgm.training.syncs import find_syncs
@@ -82,7 +83,9 @@ def elsewhere(build: Callable[[], Model], data: dict[str, Any]) -> Model:
     for one, other in zip(here.sides.values(), there.sides.values(), strict=True):
         runner = other.objective.runner
         for key, program in one.objective.runner.programs.items():
-            runner.programs[moved(key)] = replace(program, function=runner._callable(program.text))
+            runner.programs[moved(key)] = replace(
+                program, function=defined(program.text, {"carried": runner.carried})
+            )
     return there
 
 
