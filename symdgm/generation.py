@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 import torch
 from sympy import Basic
 from torch import Tensor
+from torch.nn import Parameter
 
 from symdgm.binding import Environment, Factor
 from symdgm.binding.environment import without_parameters
 from symdgm.binding.observations import check_count, check_event
 from symdgm.distributions import Data, Deterministic, Distribution, Family
+from symdgm.distributions.shapes import show
 from symdgm.errors import DataError, NameResolutionError, ShapeError, suggest
 from symdgm.expressions.names import spelled
 
@@ -193,6 +195,33 @@ class Generator:
                     f"`{name}` has the event shape {list(value.shape[1:])}, but {list(seen)} was evaluated",
                     hint="every variable is [n, *event]",
                 )
+
+
+def rows_of(name: str, value: Tensor, count: int, event: torch.Size | None) -> Tensor:
+    """A value before the first step for each row, ``[count, *event]``.
+
+    Args:
+        name: of the sequence.
+        value: one for all rows ``[*event]``, or one for each.
+        count: how many rows there are.
+        event: the event shape; None where nothing says it, and a value is one for all.
+
+    Raises:
+        ShapeError: it is neither.
+    """
+    shape, found = show(value.shape), show(value.shape[1:])
+    if event is None and value.dim() > 1 and len(value) == count > 1 and not isinstance(value, Parameter):
+        raise ShapeError(
+            f"nothing says whether `{name}_0` {shape} is one value or a row for each of {count}",
+            hint=f"write `{name}={found}` for rows, or `{name}={shape}` for one value",
+        )
+    try:
+        return value.expand(count, *(value.shape if event is None else event))
+    except RuntimeError as error:
+        raise ShapeError(
+            f"`{name}_0` has the shape {shape}, but `{name}` has the event shape {show(event or ())}",
+            hint=f"give {show(event or ())}, or a row for each of n={count}, {show((count, *(event or ())))}",
+        ) from error
 
 
 def _named(factors: Sequence[Factor], head: Basic) -> list[Factor]:

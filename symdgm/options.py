@@ -86,7 +86,9 @@ def _bytes(budget: int | str) -> int:
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kMGT]?i?)B\s*", budget) if isinstance(budget, str) else None
     if found:
         number, unit = found.groups()
-        return int(float(number) * (1024 if unit.endswith("i") else 1000) ** (" kMGT".index(unit[:1] or " ")))
+        size = float(number) * (1024 if unit.endswith("i") else 1000) ** (" kMGT".index(unit[:1] or " "))
+        if size >= 1:
+            return int(size)
     if isinstance(budget, str):
-        raise OptionError(f"`memory_budget` is {budget!r}", hint='write it as in "2 GB"')
-    return whole("memory_budget", budget, what='number of bytes, or a text, such as "2 GB",')
+        raise OptionError(f"`memory_budget` is {budget!r}", hint='write one byte or more, as in "2 GB"')
+    return whole("memory_budget", budget, what='text, such as "2 GB", or a number of bytes')

@@ -46,8 +46,8 @@ def rollout(
         index: the letter of the step.
         mean: whether what nothing else depends on takes its mean instead of a draw.
         seed: makes the draw repeatable.
-        given: values before the first step (``z_0=0.0``), event shapes (``z=2``), variables ``[n, *event]``,
-            and sequences or their first steps ``[n, steps, *event]``.
+        given: values before the first step, one for all or a row for each (``z_0=0.0``), event shapes
+            (``z=2``), variables ``[n, *event]``, and sequences or their first steps ``[n, steps, *event]``.
 
     Returns:
         Variable → ``[n, *event]``, and sequence → ``[n, steps, *event]``.

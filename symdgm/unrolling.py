@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, final
 
 import torch
@@ -16,9 +16,10 @@ from symdgm.binding.factors import reference
 from symdgm.binding.paths import sequence_factor, timeline
 from symdgm.chain import posterior_path
 from symdgm.distributions import Deterministic, Distribution, Family
+from symdgm.distributions.failures import attempt
 from symdgm.errors import DataError, NameResolutionError, ShapeError
 from symdgm.expressions.names import Subscripted, base, spelled
-from symdgm.generation import Generator
+from symdgm.generation import Generator, rows_of
 from symdgm.lowering.time.sequences import FUSED
 from symdgm.roles import Roles, is_certain
 
@@ -194,16 +195,16 @@ class Unrolled:
     # Sequences that networks make.
 
     def before(self, sequence: Basic) -> Tensor:
-        """The value before the first step; zeros for what is observed or computed.
+        """The value before the first step, one for all or a row for each; zeros for what is computed.
 
         Raises:
             NameResolutionError: a latent sequence without a beginning.
-            ShapeError: nothing says its event shape.
+            ShapeError: nothing says its event shape, or the value has another one.
         """
         value, name = self.time.initial.get(sequence), spelled(sequence)
-        if isinstance(value, Tensor):
-            return value.detach().expand(self.count, *value.shape)
         makers = self.roles.over(self.time.step(sequence))
+        if isinstance(value, Tensor):
+            return rows_of(name, value, self.count, next(self._events(sequence, makers), None)).detach()
         if sequence not in self.given:
             self._refuse_short(sequence, 1)
         if (
@@ -215,27 +216,26 @@ class Unrolled:
             raise NameResolutionError(
                 f"the sequence `{name}` has no beginning", hint=f"bind `{name}_0=0.0`, or pass `{name}=...`"
             )
-        event = self._event(sequence, makers)
-        like = self._like()
-        return torch.full((self.count, *event), value or 0.0, dtype=like.dtype, device=like.device)
-
-    def _event(self, sequence: Basic, makers: list[Factor]) -> torch.Size:
-        known = [n.shape[1:] for (s, _), n in self.steps.items() if s == sequence]
-        names = (sequence, self.time.step(sequence), self.time.first(sequence))
-        known += [self.generator.events[spelled(n)] for n in names if spelled(n) in self.generator.events]
-        for distribution in (f.distribution for f in makers):
-            if isinstance(distribution, Family) and distribution.event_shape is not None:
-                known.append(distribution.event_shape)
-            if isinstance(distribution, Deterministic):
-                size = getattr(distribution.sources[0].call, "hidden_size", None)
-                known += [torch.Size([size])] if isinstance(size, int) else []
-        if not known:
-            name = spelled(sequence)
+        event, like = next(self._events(sequence, makers), None), self._like()
+        if event is None:
             raise ShapeError(
                 f"the event shape of `{name}` is not known yet",
                 hint=f"declare it where the model is built, as by `{name}=16`, or evaluate once",
             )
-        return known[0]
+        return torch.full((self.count, *event), value or 0.0, dtype=like.dtype, device=like.device)
+
+    def _events(self, sequence: Basic, makers: list[Factor]) -> Iterator[torch.Size]:
+        """What says the event shape of a sequence."""
+        yield from (n.shape[1:] for (s, _), n in self.steps.items() if s == sequence)
+        names = (sequence, self.time.step(sequence), self.time.first(sequence))
+        yield from (self.generator.events[spelled(n)] for n in names if spelled(n) in self.generator.events)
+        for distribution in (f.distribution for f in makers):
+            if isinstance(distribution, Family) and distribution.event_shape is not None:
+                yield distribution.event_shape
+            if isinstance(distribution, Deterministic):
+                size = getattr(distribution.sources[0].call, "hidden_size", None)
+                if isinstance(size, int):
+                    yield torch.Size([size])
 
     def _is_fused(self, distribution: Distribution) -> bool:
         """Whether a value is computed by a module that keeps a state of its own."""
@@ -245,9 +245,11 @@ class Unrolled:
         """What such a module makes of whole sequences."""
         assert isinstance(distribution, Deterministic)
         value = torch.cat(inputs, -1).transpose(0, 1)
-        call: Any = distribution.sources[0].call
-        counts = torch.tensor([self.count] * len(value))
-        states: Tensor = call(PackedSequence(value.flatten(0, 1), counts))[0].data
+        source = distribution.sources[0]
+        call: Any = source.call
+        given = PackedSequence(value.flatten(0, 1), torch.tensor([self.count] * len(value)))
+        named = dict(zip(source.arguments, inputs, strict=True))
+        states: Tensor = attempt(lambda: call(given)[0].data, source.failing, lambda: named)
         return states.reshape(len(value), self.count, -1).transpose(0, 1)
 
     def _recur(self, factor: Factor, sequence: Basic, t: int) -> None:
@@ -263,9 +265,9 @@ class Unrolled:
             )
         order = range(last, first - 1, -1) if backward else range(first, last + 1)
         for s in order:
-            value = torch.cat([self.read(g, s) for g in inputs], -1)
+            values = {spelled(g): self.read(g, s) for g in inputs}
             begin = s == (last if backward else 1)
-            self.steps[sequence, s] = self._advance(factor, sequence, value, begin=begin)
+            self.steps[sequence, s] = self._advance(factor, sequence, values, begin=begin)
 
     def _end(self, inputs: Sequence[Basic]) -> int:
         """The last step that can be read; what is computed can be made as far as what is given goes."""
@@ -273,16 +275,20 @@ class Unrolled:
         given = [end for g, end in ends.items() if base(g) in self.given]
         return min(given) if given else max(ends.values())
 
-    def _advance(self, factor: Factor, sequence: Basic, value: Tensor, *, begin: bool) -> Tensor:
+    def _advance(
+        self, factor: Factor, sequence: Basic, values: Mapping[str, Tensor], *, begin: bool
+    ) -> Tensor:
         """One step of a module that keeps its own state."""
         assert isinstance(factor.distribution, Deterministic)
-        call = factor.distribution.sources[0].call
+        source = factor.distribution.sources[0]
+        call, value = source.call, torch.cat(list(values.values()), -1)
         assert isinstance(call, nn.Module)
         state = self.hidden.get(sequence)
         if begin:
             started = self.time.initial.get(sequence) is not None
             state = self.before(sequence)[None] if started else None
-        packed, self.hidden[sequence] = call(PackedSequence(value, torch.tensor([self.count])), state)
+        given = PackedSequence(value, torch.tensor([self.count]))
+        packed, self.hidden[sequence] = attempt(lambda: call(given, state), source.failing, lambda: values)
         return packed.data  # type: ignore[no-any-return]
 
     def _run(self, factor: Factor, sequence: Basic, t: int) -> None:
@@ -296,7 +302,8 @@ class Unrolled:
             )
         (source,) = factor.distribution.sources
         whole = [torch.stack([self.steps[base(g), s + 1] for s in range(known)], 1) for g in factor.givens]
-        values: Any = source.call(*whole)
+        named = dict(zip(source.arguments, whole, strict=True))
+        values: Any = attempt(lambda: source.call(*whole), source.failing, lambda: named)
         for s, value in enumerate(values.unbind(1), 1):
             self.steps.setdefault((sequence, s), value)
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from symdgm.distributions.declaration import Declaration
 from symdgm.distributions.distribution import Distribution, SampleAxes, batch_axes, read_values
+from symdgm.distributions.failures import attempt
 from symdgm.distributions.leading_axes import apply_over_leading_axes
 from symdgm.distributions.networks import Network, NetworkSource, label_of, register_network
 from symdgm.distributions.notation import LATEX, TEXT, Notation
@@ -102,7 +103,12 @@ class Custom(Distribution):
         leading = leading_of(found, axes)
         call: Network = getattr(self, NETWORK)
         tensors = list(found.values())
-        return self._read(apply_over_leading_axes(call, tensors, [axes[n] for n in names]), leading)
+        output = attempt(
+            lambda: apply_over_leading_axes(call, tensors, [axes[n] for n in names]),
+            f"`{label_of(call)}({', '.join(names)})` of {self.described}",
+            lambda: found,
+        )
+        return self._read(output, leading)
 
     def sample(
         self,

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MethodType
 
-import torch
 from torch import Tensor, nn
 
+from symdgm.distributions.failures import attempt
 from symdgm.distributions.leading_axes import apply_over_leading_axes
 from symdgm.distributions.outputs import Alternatives, read_parameters
 from symdgm.distributions.reach import modules_within
-from symdgm.errors import OptionError, ParameterError, ShapeError
+from symdgm.errors import OptionError, ParameterError
 
 Network = Callable[..., object]
 """An `nn.Module` or a plain callable that maps the given variables to parameters.
@@ -53,6 +53,11 @@ class NetworkSource:
         """The call as a reader writes it, such as ``Encoder(x)``."""
         return f"{self.label}({', '.join(self.arguments)})"
 
+    @property
+    def failing(self) -> str:
+        """The call and whose it is, as an error names them: ``Encoder(x)`` of Normal q(z|x)."""
+        return f"`{self.text}` of {self.family}"
+
     def parameters(self, given: Mapping[str, Tensor], batch_axes: Mapping[str, int]) -> dict[str, Tensor]:
         """Call the network once and read its parameters.
 
@@ -62,16 +67,11 @@ class NetworkSource:
         """
         tensors = [given[name] for name in self.arguments]
         axes = [batch_axes[name] for name in self.arguments]
-        try:
-            output = apply_over_leading_axes(self._positional, tensors, axes)
-        except torch.OutOfMemoryError:
-            raise
-        except RuntimeError as error:
-            shapes = ", ".join(f"{n} {list(t.shape)}" for n, t in zip(self.arguments, tensors, strict=True))
-            raise ShapeError(
-                f"the network failed in `{self.text}` with {shapes}: {error}",
-                hint="check the shape of its input",
-            ) from error
+        output = attempt(
+            lambda: apply_over_leading_axes(self._positional, tensors, axes),
+            self.failing,
+            lambda: dict(zip(self.arguments, tensors, strict=True)),
+        )
         return self.read(output)
 
     def read(self, output: object) -> dict[str, Tensor]:

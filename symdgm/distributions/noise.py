@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import reduce
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,14 +30,13 @@ def dtype_of(parameters: Parameters) -> torch.dtype:
 
 def normal(parameters: Parameters, shape: torch.Size, generator: Generator) -> Tensor:
     """Standard normal numbers."""
-    return torch.randn(shape, generator=generator, dtype=dtype_of(parameters), device=_device(parameters))
+    return torch.randn(shape, **_settings(parameters, generator))
 
 
 def uniform(parameters: Parameters, shape: torch.Size, generator: Generator) -> Tensor:
     """Numbers strictly between 0 and 1, so that both their logs are finite."""
-    dtype = dtype_of(parameters)
-    eps = torch.finfo(dtype).eps
-    raw = torch.rand(shape, generator=generator, dtype=dtype, device=_device(parameters))
+    raw = torch.rand(shape, **_settings(parameters, generator))
+    eps = torch.finfo(raw.dtype).eps
     return raw * (1 - eps) + eps / 2
 
 
@@ -87,6 +87,12 @@ def _boosted_gamma(concentration: Tensor, generator: Generator) -> tuple[Tensor,
     boosted = torch._standard_gamma(concentration + 1, generator)
     power = exponential({"concentration": concentration}, concentration.shape, generator)
     return boosted, -power / concentration
+
+
+def _settings(parameters: Parameters, generator: Generator) -> dict[str, Any]:
+    """Dtype, device and, if there is one, generator: `torch.compile` takes no dynamic sizes beside one."""
+    settings: dict[str, Any] = {"dtype": dtype_of(parameters), "device": _device(parameters)}
+    return settings if generator is None else {**settings, "generator": generator}
 
 
 def _device(parameters: Parameters) -> torch.device:

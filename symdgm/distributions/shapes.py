@@ -59,7 +59,8 @@ def broadcast_leading(tensors: Sequence[Tensor], axes: Sequence[int]) -> torch.S
 
 def broadcast(*shapes: Sequence[int]) -> torch.Size:
     """The shape to which all broadcast, by the rules of torch."""
-    if len(set(map(tuple, shapes))) == 1:  # the common case; torch takes ten microseconds for it
+    # The common case, for which torch takes ten microseconds; a set would make constants of dynamic sizes.
+    if all(tuple(shape) == tuple(shapes[0]) for shape in shapes[1:]):
         return torch.Size(shapes[0])
     return torch.Size(torch.broadcast_shapes(*shapes))  # type: ignore[no-untyped-call]
 
@@ -70,7 +71,7 @@ def join_leading(shapes: Sequence[Sequence[int]]) -> torch.Size:
     if not shapes:
         return torch.Size()
     try:
-        if len({shape[-1] for shape in shapes}) > 1:
+        if any(shape[-1] != shapes[0][-1] for shape in shapes):
             raise RuntimeError
         return broadcast(*shapes)
     except RuntimeError:
@@ -111,13 +112,14 @@ def element_shapes(
 
 def same_elements(shapes: Mapping[str, torch.Size], owner: str) -> torch.Size | None:
     """The one shape of all; None if there is none. Nothing is broadcast but single numbers."""
-    if len(set(shapes.values())) > 1:
+    found = list(shapes.values())
+    if any(shape != found[0] for shape in found):
         table = ", ".join(f"{name} {show(shape)}" for name, shape in shapes.items())
         raise ShapeError(
             f"the parameters of {owner} have different event shapes: {table}",
             hint="give equal shapes, or one number for all; `scale.expand_as(loc)` repeats it",
         )
-    return next(iter(shapes.values()), None)
+    return found[0] if found else None
 
 
 def leading_of(values: Mapping[str, Tensor], axes: Mapping[str, int]) -> torch.Size:

@@ -12,6 +12,7 @@ from torch.distributions import Transform
 from symdgm.distributions.base_draws import Request, Scored, ask
 from symdgm.distributions.declaration import Declaration
 from symdgm.distributions.distribution import Distribution, SampleAxes, batch_axes, read_values
+from symdgm.distributions.failures import attempt
 from symdgm.distributions.flow_context import FlowContext, given_name
 from symdgm.distributions.flows.flow import Flow, check_flow
 from symdgm.distributions.flows.transform import TransformFlow
@@ -236,7 +237,12 @@ class Transformed(Distribution):
         """A flow one way or the other, over sample axes, beside the context if there is one."""
         beside, beside_axes = context
         tensors, counts = ([value], [axes]) if beside is None else ([value, beside], [axes, beside_axes])
-        pushed: Any = apply_over_leading_axes(way, tensors, counts)
+        names = ("value", "context")[: len(tensors)]
+        pushed: Any = attempt(
+            lambda: apply_over_leading_axes(way, tensors, counts),
+            f"`{type(self.flow).__name__}` of {self.described}",
+            lambda: dict(zip(names, tensors, strict=True)),
+        )
         image, log_det = pushed
         return image, log_det
 

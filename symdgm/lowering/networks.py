@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor
 
 from symdgm.distributions import NetworkSource
+from symdgm.distributions.failures import attempt
 from symdgm.distributions.shapes import show
-from symdgm.errors import ShapeError, SupportError, SymdgmError
+from symdgm.errors import ShapeError
 from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.names import base, spelled
 from symdgm.lowering.naming import literal
@@ -213,35 +213,11 @@ def run_call(writer: Writer, text: str, inputs: list[Operand]) -> Any:
     Raises:
         ShapeError: the network fails.
     """
-    try:
-        return writer.script.run(text)
-    except (SymdgmError, torch.OutOfMemoryError):
-        raise
-    except (RuntimeError, IndexError, ValueError) as error:
-        raise _explained(writer, text, inputs, error) from error
-    except Exception as error:
-        error.add_note(f"while computing `{text}`")
-        raise
-
-
-def _explained(writer: Writer, call: str, inputs: list[Operand], error: Exception) -> SymdgmError:
-    """The failure of a network with what it was given."""
-    tensors = {i.text: writer.value(i) for i in inputs if not i.number}
-    given = ", ".join(f"{text} {show(value.shape)}{_range(value)}" for text, value in tensors.items())
-    problem = f"the network failed in `{call}` with {given}: {error}"
-    whole = any(not value.is_floating_point() for value in tensors.values())
-    if isinstance(error, IndexError) and whole:
-        return SupportError(problem, hint="check the range of its input, such as the size of an embedding")
-    if isinstance(error, ValueError):
-        return ShapeError(problem, hint="check its input; BatchNorm needs several rows while it is trained")
-    return ShapeError(problem, hint="check the shape of its input")
-
-
-def _range(value: Tensor) -> str:
-    """The values of an integer input, which may be places in a table."""
-    if value.is_floating_point() or not value.numel():
-        return ""
-    return f" of values in [{int(value.min())}, {int(value.max())}]"
+    return attempt(
+        lambda: writer.script.run(text),
+        f"`{text}`",
+        lambda: {i.text: writer.value(i) for i in inputs if not i.number},
+    )
 
 
 def _unpack(

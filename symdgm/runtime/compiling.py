@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar, final
@@ -25,7 +26,7 @@ class Compiled(Generic[Result]):
     is, and a warning says why, once.
 
     Args:
-        function: a generated function.
+        function: a generated function, in the form of `traceable` where its axes have ``n``.
         backend: of `torch.compile`, such as ``"inductor"``.
         axes: an argument → those of its axes that have another length for other data.
         plain: what runs where it cannot be compiled, with the same results; else the function.
@@ -54,11 +55,6 @@ class Compiled(Generic[Result]):
             return self.plain(**arguments)
         if self._fast is None:
             self._prepare()
-        for name in arguments.keys() & self._axes.keys():
-            # A view: a mark on the tensor of somebody else would compile other functions of it anew.
-            arguments[name] = view = arguments[name].view_as(arguments[name])
-            for axis in self._axes[name]:
-                self._mark(view, axis)
         return self._tried(arguments)
 
     @property
@@ -88,19 +84,33 @@ class Compiled(Generic[Result]):
     def _tried(self, arguments: dict[str, Any]) -> Result:
         assert self._fast is not None
         try:
-            return self._fast(**arguments)
+            return self._fast(**self._marked(arguments))
         except self._failures as error:
             # What is wrong with the evaluation itself is said by plain PyTorch, in its own words.
             result = self.plain(**arguments)
             self.why = _reason(error)
         self._fast = None
-        without_effect(self.why)
+        without_effect(self.why, self._function.__doc__)
         return result
 
+    def _marked(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The arguments with their axes of another length as axes that may change."""
+        marked = {**arguments}
+        for name in arguments.keys() & self._axes.keys():
+            given = arguments[name]
+            # A view: a mark on the tensor of somebody else would compile other functions of it anew. Of
+            # numbers the compiler makes constants, of sizes it need not.
+            marked[name] = view = given.view_as(given) if isinstance(given, Tensor) else torch.empty(given, 0)
+            for axis in self._axes[name]:
+                self._mark(view, axis)
+        return marked
 
-def without_effect(why: str) -> None:
+
+def without_effect(why: str, formula: str | None = None) -> None:
     """Warn that nothing is compiled."""
-    message = f"`compile` has no effect here, and plain PyTorch runs instead: {why}"
+    words = textwrap.shorten(" ".join((formula or "").split()), 80, placeholder=" ...")
+    of = f" for `{words}`" if words else ""
+    message = f"`compile` has no effect here, and plain PyTorch runs instead{of}: {why}"
     warnings.warn(message, SymdgmWarning, stacklevel=3)
 
 
@@ -113,5 +123,7 @@ def _reason(error: Exception) -> str:
     text = str(error)
     if "compiler" in text.lower() and ("InvalidCxxCompiler" in text or "No working C++" in text):
         return "there is no working C++ compiler"
+    if "torch.autograd.grad" in text:
+        return "it takes a derivative of more than one number, a Jacobian or a Laplacian, which has no graph"
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return f"{type(error).__name__}: {' '.join(lines[:3])}"

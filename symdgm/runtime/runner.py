@@ -29,6 +29,7 @@ from symdgm.runtime.inputs import identifiers, kinds
 from symdgm.runtime.parts import Divider, undone
 from symdgm.runtime.precision import Narrowed, full_precision, surrounding
 from symdgm.runtime.programs import Program, Programs, Result, defined, parted
+from symdgm.runtime.tracing import traceable
 
 _NOTHING = torch.empty(0)
 """Stands for a tensor whose dtype and device nobody asks for."""
@@ -231,13 +232,12 @@ class Runner:
         return self.identifiers["n"] if first is None else f"{self.identifiers[f'data:{first}']}.shape[0]"
 
     def _callable(self, text: str, emission: Emission) -> Callable[..., Result]:
-        helpers = {"carried": self.carried}
-        plain = defined(text, helpers)
+        plain = defined(text, helpers := {"carried": self.carried})
         if self.backend is None:
             return plain
         if self.frozen.bound.sequences and not self.frozen.differentiates:
             return in_graphs(emission, str(self.docstring), self.backend, helpers) or plain
-        return Compiled(defined(text), self.backend, emission.uneven.axes, plain)
+        return Compiled(defined(traceable(text)), self.backend, {**emission.uneven.axes, "n": (0,)}, plain)
 
     def _emitted(self, data: Mapping[str, Tensor], n: int, output: Output) -> Emission:
         """The first evaluation; where a variable has too many states to be summed over, that by draws."""

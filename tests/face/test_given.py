@@ -148,7 +148,7 @@ def test_the_words() -> None:
         zoo.vae(4, beta=-1)
     with pytest.raises(OptionError, match="`energy` is 5\nwrite a Callable"):
         zoo.planar_posterior(5, 2)
-    with pytest.raises(ShapeError, match=r"the network failed in `Encoder\(x\)` with x \[2, 5\]"):
+    with pytest.raises(ShapeError, match=r"failed in `Encoder\(x\)` of Normal q\(z\|x\) with x \[2, 5\]"):
         model().reconstruct(torch.ones(2, 5))
 
 

@@ -169,7 +169,7 @@ def test_a_model_trains_within_a_budget():
     assert history.epochs[-1].value > history.epochs[0].value + 0.5
 
 
-@pytest.mark.parametrize("budget", ["2 apples", 0, -1, 1.5, True])
+@pytest.mark.parametrize("budget", ["2 apples", 0, "0 B", "0.9 B", -1, 1.5, True])
 def test_what_is_no_size_is_refused(budget):
     with pytest.raises(OptionError, match="`memory_budget` is"):
         normal(memory_budget=budget)

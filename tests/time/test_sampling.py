@@ -346,3 +346,33 @@ def test_a_module_that_reads_draws_of_its_own_step(batch_first):
         torch.testing.assert_close(found["z"][:, t], z)
         assert found["x"][:, t].equal(now)
         h = read(torch.cat([now, z], -1).unsqueeze(1 if batch_first else 0), h[None])[1][0]
+
+
+def recurrence() -> tuple[nn.GRUCell, sd.Distribution]:
+    cell = nn.GRUCell(2, 5)
+    h = sd.Deterministic("p(h_t|x_{t-1},h_{t-1})", lambda x, h: cell(x, h))
+    return cell, sd.Normal("p(x_t|h_t)", loc=nn.Linear(5, 2), scale=1.0) * h
+
+
+def test_a_beginning_of_its_own_for_each_row():
+    cell, p = recurrence()
+    begins = torch.randn(3, 5)
+    found = sd.rollout(p, n=3, steps=2, x=2, x_0=0.0, h=5, h_0=begins)
+    torch.testing.assert_close(found["h"][:, 0], cell(torch.zeros(3, 2), begins).detach())
+    one = sd.rollout(p, n=3, steps=2, x=2, x_0=0.0, h=5, h_0=begins[0])
+    torch.testing.assert_close(one["h"][:, 0], cell(torch.zeros(3, 2), begins[:1].expand(3, 5)).detach())
+
+
+def test_a_beginning_of_another_shape_is_refused():
+    _, p = recurrence()
+    with pytest.raises(ShapeError, match=r"`h_0` has the shape \[4, 5\].*\ngive \[5\], or a row .* \[3, 5\]"):
+        sd.rollout(p, n=3, steps=2, x=2, x_0=0.0, h=5, h_0=torch.zeros(4, 5))
+    with pytest.raises(ShapeError, match=r"one value or a row for each of 3\nwrite `h=\[5\]` for rows"):
+        sd.rollout(p, n=3, steps=2, x=2, x_0=0.0, h_0=torch.zeros(3, 5))
+
+
+def test_a_module_that_fails_in_a_rollout_is_named():
+    states = sd.Deterministic("p(h_t|x_{t-1},h_{t-1})", nn.GRU(4, 5))
+    p = sd.Normal("p(x_t|h_t)", loc=nn.Linear(5, 2), scale=1.0) * states
+    with pytest.raises(ShapeError, match=r"`GRU\(x_\{t-1\}, h_\{t-1\}\)` of Det.* with x_\{t-1\} \[3, 2\]: "):
+        sd.rollout(p, n=3, steps=2, x=2, x_0=0.0)

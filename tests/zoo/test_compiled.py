@@ -11,7 +11,6 @@ from torch._dynamo.utils import counters
 from torch.nn.functional import one_hot
 
 from symdgm import zoo
-from symdgm.errors import SymdgmWarning
 from symdgm.model import Model
 
 X = (torch.arange(72).view(6, 12) % 5 < 2).float()
@@ -65,6 +64,7 @@ CASES: dict[str, tuple[Callable[[], Model], dict[str, Tensor | int]]] = {
     "linear_dynamics": (lambda: zoo.linear_dynamics(3, actions=2), ACTIONS),
     "action_markov": (lambda: zoo.action_markov(3, 2, **SMALL), ACTIONS),
     "world_model": (lambda: zoo.world_model(3, 2, width=4, **SMALL), {**ACTIONS, **REWARDS}),
+    "wgan_gp": (lambda: zoo.wgan_gp(12, **SMALL), {"x": X}),
 }
 GRAPHS = {"kalman_vae": 2}
 """Where there are more than one for each player: one before the filter, and one behind it."""
@@ -80,12 +80,12 @@ HELPERS = {
     "expectation_maximisation",
     "network",
 }
-UNCOMPILED = {"wgan_gp"}
-"""A penalty that differentiates inside the graph."""
+PAIRED = {"beta_tcvae", "info_vae"}
+"""Models that compare the examples of a batch with each other, whose number is a constant of their graphs."""
 
 
 def test_no_model_is_left_out() -> None:
-    assert set(CASES) == set(zoo.__all__) - HELPERS - UNCOMPILED
+    assert set(CASES) == set(zoo.__all__) - HELPERS
 
 
 def steps(build: Callable[[], Model], data: dict[str, Tensor | int], backend: str | None) -> list[object]:
@@ -95,8 +95,8 @@ def steps(build: Callable[[], Model], data: dict[str, Tensor | int], backend: st
         player.objective.runner.backend = backend
     torch.manual_seed(1)
     losses: list[object] = []
-    for _ in range(3):
-        moves = model.train_step(**data)
+    for size in (6, 6, 4):  # the last batch of an epoch may be smaller
+        moves = model.train_step(**{k: size if isinstance(v, int) else v[:size] for k, v in data.items()})
         losses += [m.loss.item() for m in (moves.values() if isinstance(moves, dict) else [moves])]
     return [*losses, *(p.detach() for p in model.parameters())]
 
@@ -108,20 +108,7 @@ def test_the_steps_are_the_same(name: str) -> None:
     torch._dynamo.reset()
     counters.clear()
     found, plain = steps(build, data, "aot_eager"), steps(build, data, None)
-    graphs = GRAPHS.get(name, len(build().sides))
+    graphs = GRAPHS.get(name, len(build().sides)) + (name in PAIRED)
     assert counters["stats"]["unique_graphs"] == graphs and not counters["graph_break"]
     for a, b in zip(found, plain, strict=True):
-        torch.testing.assert_close(a, b)
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_what_is_no_graph_runs_as_it_is() -> None:
-    torch._dynamo.reset()
-
-    def build() -> Model:
-        return zoo.wgan_gp(12, **SMALL)
-
-    with pytest.warns(SymdgmWarning, match="`compile` has no effect here"):
-        found = steps(build, {"x": X}, "aot_eager")
-    for a, b in zip(found, steps(build, {"x": X}, None), strict=True):
         torch.testing.assert_close(a, b)
