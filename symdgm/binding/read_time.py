@@ -66,6 +66,23 @@ def read_step(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basic | N
     return node
 
 
+def refuse_slice(environment: Environment, node: Basic) -> None:
+    """Refuse several steps where a number of one step is wanted, ``||z_{1:T}||^2``.
+
+    Raises:
+        NotSupportedError: it says so.
+    """
+    time = environment.time
+    if time is None or environment.scalar(node) is not None:
+        return
+    if time.is_range(node) or time.past(node) is not None:
+        step = time.step(base(node))
+        raise NotSupportedError(
+            f"`{node}` are several steps of a sequence, where the value of one is wanted",
+            hint=f"write a sum over its steps, as in `sum_{{{time.index}=1}}^{time.length} ||{step}||^2`",
+        )
+
+
 def _makers_givens(environment: Environment, sequence: Basic) -> tuple[Basic, ...]:
     factor = step_factor(environment, sequence) or sequence_factor(environment, sequence)
     assert factor is not None

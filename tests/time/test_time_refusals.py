@@ -325,7 +325,6 @@ def test_a_step_that_is_given_itself():
         ("sum_{t=1}^T ||z_t||^2 - KL[q(z_t|z_{t-1},x_t)||p(z_t|z_{t-1})]", "z_{t-1}"),
         ("log p(z_t|z_{t-1})", "z_t"),
         ("||z_t||^2", "z_t"),
-        ("||z_{<=t}||^2", "z_{<=t}"),
     ],
 )
 def test_a_step_of_a_path_outside_of_a_sum(body, variable):
@@ -338,3 +337,15 @@ def test_a_step_of_a_path_outside_of_a_sum(body, variable):
     with pytest.raises(NameResolutionError, match=words) as caught:
         sd.Objective(f"E_q(z_{{1:T}}|x_{{1:T}})[{body}]", *factors, z_0=0.0, z=2)
     assert "^" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "body", ["||z_{1:T}||^2", "sum_{t=1}^T ||z_{<=t}||^2", "sum_{t=1}^T sum(x_{<t})", "f(2 z_{1:T})"]
+)
+def test_several_steps_are_no_number(body):
+    """A whole sequence was the mean over its steps, and a slice its last step."""
+    q = sd.Normal("q(z_t|z_{t-1},x_t)", Gaussian(6, 2).double())
+    networks = {"f": nn.Linear(2, 1)} if "f" in body else {}
+    with pytest.raises(NotSupportedError, match="several steps of a sequence, where the value of one") as e:
+        sd.Objective(f"E_q(z_{{1:T}}|x_{{1:T}})[{body}]", q, z_0=0.0, z=2, **networks)
+    assert "sum_{t=1}^T" in e.value.hint and "^" in str(e.value)
