@@ -593,6 +593,26 @@ def test_mixed_precision(dtype):
     assert carried.programs
 
 
+def test_what_is_in_full_within_mixed_precision_has_its_gradient_in_full():
+    weight = nn.Parameter(torch.randn(LATENT, LATENT, dtype=torch.float32))
+    torch.set_default_dtype(torch.float32)
+
+    def full(z, h):
+        with torch.autocast("cpu", enabled=False):
+            return torch.tanh(z @ weight) + h[:, :LATENT], softplus(z)
+
+    carried, found = Carried(), []
+    for loop in (carried, plainly):
+        (start,), given = inputs()
+        torch.manual_seed(2)
+        with torch.autocast("cpu", torch.bfloat16):
+            kept = loop(drawing(full), COUNTS, [start.expand(COUNTS[0], -1)], given)
+        found.append(torch.autograd.grad(sum(k.square().sum() for k in kept), [start, *given, weight]))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+    assert carried.programs
+
+
 def test_discrete_states_have_no_gradient():
     logits = nn.Linear(LATENT + HIDDEN, LATENT)
 
@@ -669,7 +689,8 @@ def test_a_state_that_grows_in_the_first_step():
 
     for loop in (carried, plainly):
         torch.manual_seed(1)
-        start, h = torch.randn(COUNTS[0], 1, requires_grad=True), torch.randn(ROWS, HIDDEN, requires_grad=True)
+        start = torch.randn(COUNTS[0], 1, requires_grad=True)
+        h = torch.randn(ROWS, HIDDEN, requires_grad=True)
         kept = loop(step, COUNTS, [start], [h])
         found.append((kept, torch.autograd.grad(kept[0].square().sum(), [start, h])))
     agree(*found)
