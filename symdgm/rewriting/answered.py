@@ -106,7 +106,10 @@ class Results:
                 self._known.move_to_end(key)
             place: _Fork | _Result | None = self._known.get(key, (None, 0))[0]
         while isinstance(place, _Fork):
-            place = place.after(place.question.asked(facts))
+            try:
+                place = place.after(place.question.asked(facts))
+            except SymdgmError:
+                place = None  # whoever asks may go on without an answer
         with self._lock:
             self.hits, self.misses = self.hits + (place is not None), self.misses + (place is None)
         return place

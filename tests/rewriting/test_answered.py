@@ -128,3 +128,19 @@ def test_threads_share_results_while_these_are_forgotten(asked):
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(work, range(400)))
+
+
+def test_no_answer_where_there_was_one_is_for_whoever_asks():
+    class Unsure(Answers):
+        def is_scalar(self, node):
+            raise NameResolutionError("two things are called so")
+
+    @by_answers(3)
+    def cautious(expression, facts):
+        try:
+            return facts.is_scalar(expression)
+        except NameResolutionError:
+            return None
+
+    assert cautious(A, Answers(a=1.0)) is True
+    assert cautious(A, Unsure()) is None
