@@ -122,7 +122,7 @@ def _factors(product: Basic) -> list[Basic]:
 
 
 def _paired(left: list[Basic], right: list[Basic], facts: Facts) -> list[tuple[Basic, Basic]] | None:
-    """Each step of q with the step of p over the same variable; None if they are not the same variables."""
+    """Each step of q with the step of p over the same variables; None where one has none."""
     pairs = []
     left_over = list(right)
     for q in left:
@@ -131,7 +131,7 @@ def _paired(left: list[Basic], right: list[Basic], facts: Facts) -> list[tuple[B
             return None
         left_over.remove(found)
         pairs.append((q, found))
-    return None if left_over else pairs
+    return pairs
 
 
 def _same_step(q: Basic, p: Basic, steps: list[Basic], facts: Facts) -> bool:

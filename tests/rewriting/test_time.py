@@ -47,6 +47,18 @@ def test_sums_are_split_and_scalars_stand_outside():
     assert set(found) == {"sum_{t=1}^T log p(x_t|z_t)", "sum_{t=1}^T log p(z_t|z_{t-1})"}
 
 
-def test_logarithms_of_other_weights_are_no_divergence():
-    found = terms(f"{PATH}[sum_{{t=1}}^T (2 log p(z_t|z_{{t-1}}) - log q(z_t|z_{{t-1}},x_t))]")
+@pytest.mark.parametrize("prior", ["2 log p(z_t|z_{t-1}) -", "-log p(z_t|z_{t-1}) -"])
+def test_logarithms_of_other_weights_are_no_divergence(prior):
+    found = terms(f"{PATH}[sum_{{t=1}}^T ({prior} log q(z_t|z_{{t-1}},x_t))]")
     assert len(found) == 2 and not any("KL" in name for name in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("log sum_{t=1}^T p(x_t|z_t)", "log(sum_{t=1}^T p(x_t|z_t))"),
+        ("log prod_{t=1}^T (p(x_t|z_t) + 1)", "sum_{t=1}^T log(p(x_t|z_t) + 1)"),
+    ],
+)
+def test_a_sum_in_a_logarithm_and_one_in_a_product_stay_together(text, wanted):
+    assert terms(text) == [wanted]

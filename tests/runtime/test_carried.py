@@ -381,7 +381,7 @@ def test_gradients_that_are_recorded_only_at_times():
 
     def at_times(z, h):
         with torch.set_grad_enabled(network.graded):
-            gate = torch.sigmoid(network.gate(z))
+            gate = network.gate(z)
         return gate * network.mean(z) + h[:, :LATENT], softplus(z)
 
     step, parameters = drawing(at_times), list(network.parameters())
@@ -593,6 +593,26 @@ def test_mixed_precision(dtype):
     assert carried.programs
 
 
+def test_what_is_in_full_within_mixed_precision_has_its_gradient_in_full():
+    weight = nn.Parameter(torch.randn(LATENT, LATENT, dtype=torch.float32))
+    torch.set_default_dtype(torch.float32)
+
+    def full(z, h):
+        with torch.autocast("cpu", enabled=False):
+            return torch.tanh(z @ weight) + h[:, :LATENT], softplus(z)
+
+    carried, found = Carried(), []
+    for loop in (carried, plainly):
+        (start,), given = inputs()
+        torch.manual_seed(2)
+        with torch.autocast("cpu", torch.bfloat16):
+            kept = loop(drawing(full), COUNTS, [start.expand(COUNTS[0], -1)], given)
+        found.append(torch.autograd.grad(sum(k.square().sum() for k in kept), [start, *given, weight]))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+    assert carried.programs
+
+
 def test_discrete_states_have_no_gradient():
     logits = nn.Linear(LATENT + HIDDEN, LATENT)
 
@@ -616,3 +636,111 @@ def test_short_sequences_run_as_they_are():
     found = carried(drawing(network), [3, 2], [torch.zeros(3, LATENT)], [h])
     assert [len(k) for k in found] == [5, 5, 5, 5]
     assert not carried.programs
+
+
+def thawed(z: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+    return torch.tanh(z @ WEIGHT) + h[:, :LATENT], softplus(z)
+
+
+def test_a_gradient_that_is_wanted_only_later():
+    """What is given, or a weight, has no gradient in the first evaluation, and one in the next."""
+    carried, step = Carried(), drawing(thawed)
+    for given_too, weight_too in ((False, True), (True, True), (True, False), (False, True)):
+        found = []
+        WEIGHT.requires_grad_(weight_too)
+        for loop in (carried, plainly):
+            (start,), (h,) = inputs()
+            torch.manual_seed(2)
+            kept = loop(step, COUNTS, [start.expand(COUNTS[0], -1)], [h.requires_grad_(given_too)])
+            leaves = [start, *[h] * given_too, *[WEIGHT] * weight_too]
+            found.append((kept, torch.autograd.grad(sum(k.square().sum() for k in kept), leaves)))
+        agree(*found)
+    WEIGHT.requires_grad_(True)
+    assert len(carried.programs) == 3
+
+
+def test_events_of_another_size():
+    """The operations of a step may be the same whatever the size of an event."""
+    carried = Carried()
+
+    def step(count, z, h):
+        now = (z * h).tanh()
+        return [now], [now, h.sum(1, True)]
+
+    for size in (2, 4):
+        found = []
+        for loop in (carried, plainly):
+            torch.manual_seed(size)
+            start = torch.randn(COUNTS[0], size, requires_grad=True)
+            h = torch.randn(ROWS, size, requires_grad=True)
+            kept = loop(step, COUNTS, [start], [h])
+            found.append((kept, torch.autograd.grad(kept[0].square().sum(), [start, h])))
+        agree(*found)
+    assert len(carried.programs) == 2
+
+
+def test_a_state_that_grows_in_the_first_step():
+    """One column is carried into the first step, and several ones on."""
+    carried, found = Carried(), []
+
+    def step(count, z, h):
+        now = z.tanh() + h[:, :LATENT]
+        return [now], [now]
+
+    for loop in (carried, plainly):
+        torch.manual_seed(1)
+        start = torch.randn(COUNTS[0], 1, requires_grad=True)
+        h = torch.randn(ROWS, HIDDEN, requires_grad=True)
+        kept = loop(step, COUNTS, [start], [h])
+        found.append((kept, torch.autograd.grad(kept[0].square().sum(), [start, h])))
+    agree(*found)
+    assert "changes its shape" in " ".join(carried.why)
+
+
+def test_what_is_kept_without_a_gradient_has_none():
+    network = Gated()
+
+    def step(count, z, h):
+        loc, scale = network(z, h)
+        now = drawn(loc, scale)
+        return [now], [now, loc.detach()]
+
+    carried = Carried()
+    (start,), given = inputs()
+    now, loc = carried(step, COUNTS, [start.expand(COUNTS[0], -1)], given)
+    assert carried.programs and now.requires_grad and not loc.requires_grad
+
+
+def test_forward_derivatives():
+    network, carried = Gated(), Carried()
+    (start,), given = inputs()
+    tangents = []
+    for loop in (carried, plainly):
+        torch.manual_seed(2)
+        with torch.autograd.forward_ad.dual_level():
+            dual = torch.autograd.forward_ad.make_dual(start.detach(), torch.ones(LATENT))
+            now, *_ = loop(drawing(network), COUNTS, [dual.expand(COUNTS[0], -1)], given)
+            tangents.append([torch.autograd.forward_ad.unpack_dual(now).tangent])
+    agree([tangents[0]], [tangents[1]])
+
+
+def test_a_network_that_counts_its_calls_from_some_time_on():
+    class Counting(Gated):
+        def __init__(self):
+            super().__init__()
+            self.factor, self.counts, self.calls = 1.0, False, 0
+
+        def forward(self, z, h):
+            self.calls += self.counts
+            loc, scale = super().forward(z, h)
+            return self.factor * loc, scale
+
+    network, carried = Counting(), Carried()
+    step, parameters = drawing(network), list(network.parameters())
+    outcome(carried, step, parameters)
+    network.factor, network.counts = 0.5, True
+    outcome(carried, step, parameters)
+    calls = network.calls
+    outcome(carried, step, parameters)
+    assert network.calls == calls + len(COUNTS)
+    assert "changes itself" in " ".join(carried.why)

@@ -72,7 +72,8 @@ def test_a_posterior_given_the_past(q, way):
         same(found, total / 4, [*parts, begin], EXACT)
 
 
-def test_a_second_latent_given_all_of_the_first():
+@pytest.mark.parametrize("both", ["z_{1:T},s_{1:T}", "s_{1:T},z_{1:T}"])
+def test_a_second_latent_given_all_of_the_first(both):
     torch.manual_seed(0)
     infer, second, decode, x = Gaussian(6, 2).double(), Causal(5, 3), Counted(5, 4).double(), data()
     factors = [
@@ -80,7 +81,7 @@ def test_a_second_latent_given_all_of_the_first():
         sd.Normal("q(s_t|z_{<=t},s_{t-1})", second),
         sd.Bernoulli("p(x_t|z_t,s_t)", decode),
     ]
-    text = "E_q(z_{1:T},s_{1:T}|x_{1:T})[sum_{t=1}^T (log p(x_t|z_t,s_t) - log q(s_t|z_{<=t},s_{t-1}))]"
+    text = f"E_q({both}|x_{{1:T}})[sum_{{t=1}}^T (log p(x_t|z_t,s_t) - log q(s_t|z_{{<=t}},s_{{t-1}}))]"
     objective = sd.Objective(text, *factors, z_0=0.0, z=2, s_0=0.0, s=3, analytic=False)
     torch.manual_seed(3)
     found = objective(x=spoiled(x, LENGTHS), T=T)
@@ -100,3 +101,24 @@ def test_a_second_latent_given_all_of_the_first():
             total = total + Bernoulli(logits=decode(z[-1], s[-1])).log_prob(x[b, t]).sum()
             total = total - law.log_prob(s[-1:]).sum()
     same(found, total / 4, [p for part in (infer, second, decode) for p in part.parameters()], EXACT)
+
+
+def test_a_first_step_is_given_what_no_later_one_is():
+    torch.manual_seed(0)
+    begin, infer, decode, x = Gaussian(7, 2).double(), Gaussian(6, 2).double(), Counted(2, 4).double(), data()
+    c = torch.randn(len(x), 3, dtype=x.dtype)
+    factors = [
+        sd.Normal("q(z_1|x_1,c)", begin),
+        sd.Normal("q(z_t|z_{t-1},x_t)", infer),
+        sd.Bernoulli("p(x_t|z_t)", decode),
+    ]
+    objective = sd.Objective("E_q(z_{1:T}|x_{1:T})[log p(x_{1:T}|z_{1:T})]", *factors)
+    torch.manual_seed(3)
+    found = objective(x=x, c=c)
+    torch.manual_seed(3)
+    total, z = 0.0, None
+    for t in range(x.shape[1]):
+        mean, scale = begin(x[:, t], c) if z is None else infer(z, x[:, t])
+        z = mean + scale * torch.randn_like(mean)
+        total = total + Bernoulli(logits=decode(z)).log_prob(x[:, t]).sum() / len(x)
+    same(found, total, [p for part in (begin, infer, decode) for p in part.parameters()], EXACT)

@@ -146,7 +146,7 @@ def _program(
     """The program of a step that was recorded, or None where there is none."""
     outside = [recorder.values[i] for i in recorder.outside]
     done = tuple(operation.function for operation in recorder.operations)
-    key = (*map(_described, (*before, *now)), *(t.requires_grad for t in outside), _autocast(before), done)
+    key = (*map(_described, (*before, *now)), *(t.requires_grad for t in outside), done)
     program = known.programs.get(key)
     if program is not None and matches(program.trace, recorder, rows):
         return program
@@ -212,12 +212,6 @@ def _tracked(value: Tensor) -> Tensor:
 
 def _described(value: Tensor) -> Hashable:
     return value.dtype, value.device, value.shape[1:], value.requires_grad
-
-
-def _autocast(values: Sequence[Tensor]) -> Hashable:
-    """What mixed precision does to operations."""
-    kind = values[0].device.type
-    return torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)
 
 
 def _uncached(kind: str) -> AbstractContextManager[object]:

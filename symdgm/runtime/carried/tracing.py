@@ -127,7 +127,7 @@ def _trace(
     adjoints = {i: recorder.add(s) for i, s in zip(tracked, seeds, strict=True)}
     gradients: Sequence[Tensor | None] = []
     if tracked:
-        with recorder:
+        with recorder, torch.autocast(carry[0].device.type, enabled=False):  # as a backward pass runs
             gradients = torch.autograd.grad(list(tracked.values()), wanted, seeds, allow_unused=True)
     if recorder.why or len(recorder.outside) != len(outside):
         raise Refused(recorder.why or "its backward pass reads tensors from outside")
