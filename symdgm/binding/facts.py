@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -19,7 +19,7 @@ from symdgm.binding.given_the_past import given_the_past
 from symdgm.binding.gradients import is_fixed, is_listed, is_pathwise, is_stratified
 from symdgm.binding.joint_values import joint_at
 from symdgm.binding.known_integrals import is_linear, knows
-from symdgm.binding.paths import Path, first_factor, product_over_time
+from symdgm.binding.paths import Path, first_factor, product_over_time, read_now
 from symdgm.binding.read_time import is_time
 from symdgm.distributions import Custom, Data, Deterministic, Family
 from symdgm.expressions.applications import Apply, Density
@@ -100,6 +100,10 @@ class BoundFacts:
         if factors is None:
             return None
         return Aggregate(Str("prod"), times(*factors), Index(time.index, Integer(1), time.length))
+
+    def read_now(self, names: Iterable[Basic]) -> set[Basic]:
+        """The variables of one step that names stand for, or are computed from."""
+        return read_now(self.environment, names)
 
     def is_time(self, index: Basic) -> bool:
         """Whether an index runs over the steps of sequences."""

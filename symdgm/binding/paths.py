@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sympy import Basic
@@ -191,6 +191,25 @@ def _ordered(environment: Environment, factors: Sequence[Factor]) -> list[Factor
 def _of_now(time: Timeline, names: Sequence[Basic]) -> set[Basic]:
     """Names, with the step of now for slices that end with it, ``z_{<=t}``."""
     return {time.step(base(n)) if time.past(n) == 0 else n for n in names}
+
+
+def read_now(environment: Environment, names: Iterable[Basic]) -> set[Basic]:
+    """Names, the steps of now in slices and whole sequences, and all that states of now are made from."""
+    time = timeline(environment)
+    found: set[Basic] = set()
+    todo = list(names)
+    while todo:
+        name = todo.pop()
+        if time.is_range(name) or time.past(name) == 0:
+            name = time.step(base(name))
+        if name in found:
+            continue
+        found.add(name)
+        maker = None
+        if time.offset(name) == 0:
+            maker = step_factor(environment, base(name)) or sequence_factor(environment, base(name))
+        todo += maker.givens if maker is not None else ()
+    return found
 
 
 def _needed(time: Timeline, makers: dict[Basic, Factor], factors: Sequence[Factor]) -> set[int]:

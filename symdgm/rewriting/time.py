@@ -135,7 +135,7 @@ def _paired(left: list[Basic], right: list[Basic], facts: Facts) -> list[tuple[B
 
 
 def _same_step(q: Basic, p: Basic, steps: list[Basic], facts: Facts) -> bool:
-    """Whether two steps are over one variable, and p is given nothing that the steps of q draw from it."""
+    """Whether two steps are over one variable, and p reads nothing that the steps of q draw from it."""
     a, b = facts.law(q), facts.law(p)
     if a is None or b is None or not (a.kind == b.kind == "density") or a.values != b.values:
         return False
@@ -144,5 +144,5 @@ def _same_step(q: Basic, p: Basic, steps: list[Basic], facts: Facts) -> bool:
     front = set(a.values)
     while front:
         later |= front
-        front = {v for law in laws if front & set(law.givens) for v in law.values} - later
-    return not later & set(b.givens)
+        front = {v for law in laws if front & facts.read_now(law.givens) for v in law.values} - later
+    return not later & facts.read_now(b.givens)

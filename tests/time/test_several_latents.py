@@ -113,7 +113,22 @@ def test_gradients_stop_in_all_that_is_carried(options):
     same(found, model.by_hand(x, closed, detach=2), model.parameters, EXACT)
 
 
-def test_a_prior_in_the_other_order_is_compared_as_a_whole():
+IN_THE_OTHER_ORDER = {
+    "itself": [sd.Normal("p(z_t|s_t)", lambda s: (0.4 * s, torch.full_like(s, 0.7)))],
+    "a state": [
+        sd.Deterministic("d(d_t|s_t)", lambda s: 0.8 * s),
+        sd.Normal("p(z_t|d_t)", lambda d: (0.5 * d, torch.full_like(d, 0.7))),
+    ],
+    "a state of a state": [
+        sd.Deterministic("c(c_t|s_t)", lambda s: 4 * s),
+        sd.Deterministic("d(d_t|c_t)", lambda c: 0.2 * c),
+        sd.Normal("p(z_t|d_t)", lambda d: (0.5 * d, torch.full_like(d, 0.7))),
+    ],
+}
+
+
+@pytest.mark.parametrize("order", IN_THE_OTHER_ORDER)
+def test_a_prior_in_the_other_order_is_compared_as_a_whole(order):
     """q draws z, then s from it; p draws s, then z: no step of p over z may be compared with that of q."""
     torch.manual_seed(0)
     slope, x = nn.Parameter(torch.tensor(2.0).double()), torch.tensor([[[0.3], [1.0]]]).double()
@@ -121,7 +136,7 @@ def test_a_prior_in_the_other_order_is_compared_as_a_whole():
         sd.Normal("q(z_t|x_t)", lambda x: (x, torch.full_like(x, 0.5))),
         sd.Normal("q(s_t|z_t)", lambda z, slope=slope: (slope * z, torch.full_like(z, 0.3))),
         sd.Normal("p(s_t)", loc=0.0, scale=1.0),
-        sd.Normal("p(z_t|s_t)", lambda s: (0.4 * s, torch.full_like(s, 0.7))),
+        *IN_THE_OTHER_ORDER[order],
     ]
     eye = torch.eye(2).double()
     p = MultivariateNormal(0 * eye[0], torch.tensor([[0.4**2 + 0.7**2, 0.4], [0.4, 1.0]]).double())
