@@ -136,6 +136,14 @@ def listing(factors: Sequence[Factor]) -> str:
     return ", ".join(f"`{f.node}`" for f in factors) or "none"
 
 
+def called_nothing(environment: Environment, head: Basic) -> NameResolutionError:
+    """The error for a name that no factor has; a factor may have it with a subscript, ``q_phi`` for ``q``."""
+    bound = [f for f in environment.factors if not f.derived]
+    meant = dict.fromkeys(f"`{f.head}`" for f in bound if without_parameters(f.head) == head)
+    hint = f"did you mean {', '.join(meant)}? bound: " if meant else "bound: "
+    return NameResolutionError(f"no distribution is called `{head}`", hint=hint + listing(bound))
+
+
 def _fitting(factors: Sequence[Factor], node: Basic) -> list[Match]:
     """The factors to which the arguments of a reference can be assigned."""
     found = []

@@ -186,8 +186,8 @@ def _equal(formal: Basic, actual: Basic) -> bool:
 
 
 def same_base(formal: Basic, actual: Basic) -> bool:
-    """Whether a name stands for a formal variable by its base name; a range stands for a whole sequence."""
-    slices = is_range(formal) or is_past(formal), is_range(actual) or is_past(actual)
+    """Whether a name stands for a formal variable by its base name; a slice stands for the same steps."""
+    slices = [v.indices if is_range(v) or is_past(v) else None for v in (formal, actual)]
     return isinstance(actual, ATOMS) and base(formal) == base(actual) and slices[0] == slices[1]
 
 

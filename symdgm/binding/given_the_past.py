@@ -20,7 +20,8 @@ def given_the_past(environment: Environment, node: Basic) -> list[Match]:
 
     ``p(x_t|x_{<t}, z_{<=t})`` is ``p(x_t|z_t, h_{t-1})`` where ``h_t`` is computed from ``x_t``, ``z_t`` and
     ``h_{t-1}``: what a law is given beyond that, it does not depend on. Whole sequences may be given as well
-    as their past. None are found where neither is, or where some factor needs more.
+    as their past. None are found where neither is, where a value itself is given, or where some factor needs
+    more.
     """
     time, values = environment.time, values_of(node)
     if time is None or not any(time.past(g) is not None or time.is_range(g) for g in givens_of(node)):
@@ -34,6 +35,9 @@ def given_the_past(environment: Environment, node: Basic) -> list[Match]:
     factors = [f for f in environment.named(now.args[0]) if wanted.issuperset(f.variables)]
     over = [v for f in factors for v in f.variables]
     if len(over) != len(wanted) or set(over) != wanted:
+        return []
+    given = _known(time, givens_of(now))
+    if any(_is_known(time, given, base(v), time.offset(v) or 0) for v in values_of(now)):
         return []
     known = _known(time, (*values_of(now), *givens_of(now)))
     if not all(_follows(environment, time, f, known) for f in factors):

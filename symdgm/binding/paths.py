@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sympy import Basic
 
-from symdgm.binding.environment import Environment, listing
+from symdgm.binding.environment import Environment, called_nothing, listing
 from symdgm.binding.factors import Factor, Match, givens_of, reference, values_of
 from symdgm.binding.timeline import Timeline
 from symdgm.distributions import Data, Deterministic
@@ -85,6 +85,8 @@ def product_over_time(environment: Environment, node: Basic) -> list[Basic] | No
         factor = step_factor(environment, base(value), head)
         if factor is None:
             named = environment.named(head)
+            if not named:
+                raise called_nothing(environment, head)
             raise NameResolutionError(
                 f"`{node}` has no factor over a step of `{base(value)}`",
                 hint=f"bind one, such as `{reference(head, [timeline(environment).step(base(value))], [])}`; "
@@ -118,13 +120,43 @@ def resolve_path(environment: Environment, node: Basic) -> Match:
     """The law that ``q(z_{1:T}|x_{1:T})`` names.
 
     Raises:
-        NameResolutionError: a sequence without a factor.
+        NameResolutionError: a sequence without a factor, or one given others than its steps depend on.
     """
     head = node.args[0]
     factors = [step_factor(environment, base(v), head) for v in values_of(node)]
     if any(f is None for f in factors):
         product_over_time(environment, node)
-    return path_of(environment, [f for f in factors if f is not None])
+    path = path_of(environment, [f for f in factors if f is not None])
+    _refuse_others(environment, node, path)
+    return path
+
+
+def _refuse_others(environment: Environment, node: Basic, path: Match) -> None:
+    """Refuse a law of sequences that is given others in place of those on which its steps depend.
+
+    What is given may be left out in part, such as actions, and may be a state that is computed from it.
+    """
+    assert isinstance(path.factor, Path)
+    drawn = {base(v) for f in path.factor.steps for v in f.variables}
+    needed = [g for g in path.givens if environment.scalar(g) is None]
+    known = drawn | {base(g) for g in needed}
+    given = {base(g) for g in givens_of(node)}
+    missing = [g for g in needed if base(g) not in given]
+    foreign = [
+        g
+        for g in givens_of(node)
+        if base(g) not in known
+        and environment.scalar(g) is None
+        and step_factor(environment, base(g)) is None
+        and sequence_factor(environment, base(g)) is None
+    ]
+    if missing and foreign:
+        names, others = (", ".join(f"`{g}`" for g in some) for some in (missing, foreign))
+        bound = listing([f for f in path.factor.steps if f.head == node.args[0]])
+        raise NameResolutionError(
+            f"`{node}` is given {others}, but its steps depend on {names}",
+            hint=f"write `{path.node}`; bound: {bound}",
+        )
 
 
 def _ordered(environment: Environment, factors: Sequence[Factor]) -> list[Factor]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from sympy import Basic, Integer, Number
 
 from symdgm.binding.free_index import free_index
-from symdgm.binding.read_time import read_step
+from symdgm.binding.read_time import read_step, refuse_slice
 from symdgm.binding.reader import Reader
 from symdgm.binding.tables import is_list_of_networks, length
 from symdgm.binding.unsupported import refuse
@@ -54,6 +54,8 @@ def _read_indexed(reader: Reader, node: Basic, scope: frozenset[Basic], *, argum
         NotSupportedError: a step of a sequence.
     """
     assert isinstance(node, Subscripted)
+    if not argument:
+        refuse_slice(reader.environment, node)
     if node in scope or reader.environment.scalar(node) is not None:
         return Reader.name(reader, node, scope)
     step = read_step(reader, node, scope)

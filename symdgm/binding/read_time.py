@@ -41,16 +41,15 @@ def read_step(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basic | N
         return node
     if time is None or not time.covers(node) or node in scope:
         return node if time is not None and node in scope else None
-    sequence = base(node)
-    if time.whole(sequence) in scope:
-        return node
-    jump = time.jump(node)
+    sequence, jump = base(node), time.jump(node)
     for step in preorder_traversal(node) if jump is None else ():
         if step == time.index and step not in scope:
             raise NameResolutionError(
                 f"`{node}` stands outside of a sum over `{time.index}`",
                 hint=f"write `sum_{{{time.index}=1}}^{time.length} (...)` around all that depends on it",
             )
+    if time.whole(sequence) in scope:
+        return node
     if jump is not None and jump != time.length:
         reader.observe(jump, argument=True)
     if step_factor(reader.environment, sequence) is None:
@@ -65,6 +64,23 @@ def read_step(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basic | N
         elif reader.environment.scalar(given) is None and given not in scope and given != time.index:
             reader.observe(given, argument=True)
     return node
+
+
+def refuse_slice(environment: Environment, node: Basic) -> None:
+    """Refuse several steps where a number of one step is wanted, ``||z_{1:T}||^2``.
+
+    Raises:
+        NotSupportedError: it says so.
+    """
+    time = environment.time
+    if time is None or environment.scalar(node) is not None:
+        return
+    if time.is_range(node) or time.past(node) is not None:
+        step = time.step(base(node))
+        raise NotSupportedError(
+            f"`{node}` are several steps of a sequence, where the value of one is wanted",
+            hint=f"write a sum over its steps, as in `sum_{{{time.index}=1}}^{time.length} ||{step}||^2`",
+        )
 
 
 def _makers_givens(environment: Environment, sequence: Basic) -> tuple[Basic, ...]:

@@ -176,7 +176,7 @@ class Reader:
 
     def argument(self, node: Basic, scope: frozenset[Basic]) -> Basic:
         """An argument of a density or a network: a free name here is an observed variable."""
-        if type(node) in self.arguments and node not in scope:
+        if type(node) in self.arguments and (node not in scope or self.is_step(node)):
             self.path.append(node)
             try:
                 return self.arguments[type(node)](self, node, scope)

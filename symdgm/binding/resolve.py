@@ -9,7 +9,7 @@ from sympy import Basic
 from symdgm.binding.aggregated import aggregate_rows
 from symdgm.binding.chains import is_posterior
 from symdgm.binding.derive_law import derive_law
-from symdgm.binding.environment import Environment, is_data_name, listing
+from symdgm.binding.environment import Environment, called_nothing, is_data_name, listing
 from symdgm.binding.factors import DataLaw, Factor, Match, givens_of, product, reference, values_of
 from symdgm.binding.given_the_past import given_the_past
 from symdgm.binding.joint_values import joint_at
@@ -118,9 +118,7 @@ def _unknown(environment: Environment, head: Basic) -> NameResolutionError | Not
             hint='bind it as a distribution, as in `sd.Normal("p(eps)", loc=0.0, scale=1.0)`, and '
             "write `E_p(eps)[...]`",
         )
-    return NameResolutionError(
-        f"no distribution is called `{head}`", hint=f"bound: {listing(environment.factors)}"
-    )
+    return called_nothing(environment, head)
 
 
 def is_inline_law(head: Basic) -> bool:

@@ -300,3 +300,12 @@ def test_only_distributions_stand_without_a_name() -> None:
         sd.Objective("KL[q||p]", nn.Linear(1, 1))  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="int is no equation"):
         sd.Objective(3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", ["E_q(z|x)[||z||^2]", "E_q(z_{1:T}|x_{1:T})[sum_{t=1}^T ||z_t||^2]", "H[q]"])
+def test_a_name_that_is_bound_with_its_parameters(text: str) -> None:
+    notation = "q_phi(z_t|x_t)" if "T" in text else "q_phi(z|x)"
+    factor = sd.Normal(notation, nn.Linear(6, 6), scale=1.0)
+    with pytest.raises(NameResolutionError, match="no distribution is called `q`") as caught:
+        sd.Objective(text, factor)
+    assert caught.value.hint == f"did you mean `q_phi`? bound: `{notation}`"

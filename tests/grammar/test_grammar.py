@@ -36,7 +36,7 @@ def test_every_rule_has_its_function_and_every_function_its_rule() -> None:
         "argument",
         "entry",
     }
-    only_aliases |= {"drawn", "variable", "index", "condition"}
+    only_aliases |= {"drawn", "variable", "index", "condition", "parameters"}
     assert named - only_aliases == set(RULES)
 
 

@@ -93,6 +93,7 @@ TREES: list[tuple[str, Basic]] = [
     ("p(z)", Apply(p, z)),
     ("p(x|z)", P),
     ("p(x|z; theta)", Density(p, Tuple(x), Tuple(z), Tuple(Name("theta")))),
+    ("p(x|z; (a, b))", Density(p, Tuple(x), Tuple(z), Tuple(a, b))),
     ("p(x=G(z))", Apply(p, Definition(x, Apply(G, z)))),
     ("Uniform{1..T}", Apply(Name("Uniform"), IndexRange(Integer(1), T))),
     ("Uniform({1, …, T})", Apply(Name("Uniform"), IndexRange(Integer(1), T))),

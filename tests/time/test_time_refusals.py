@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from time_models import DMM, STEP, WHOLE, Counted, Gaussian, data
@@ -281,3 +283,69 @@ def test_several_draws_in_a_network_over_whole_sequences():
     text = "E_q(z_{1:T}|x_{1:T})[log p(x_{1:T}|z_{1:T})]"
     with pytest.raises(NotSupportedError, match="has several draws, which a network over whole sequences"):
         sd.Objective(text, *factors, samples=2)(x=X)
+
+
+STEP_OF_ALL = sd.Normal("q(z_t|z_{t-1},x_{1:T})", Gaussian(6, 2).double())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "E_q(z_{1:T}|y_{1:T})[sum_{t=1}^T ||z_t||^2]",
+        "sum_{t=1}^T E_q(z_t|z_{t-1},y_{1:T})[||z_t||^2]",
+        "sum_{t=1}^T E_q(z_t|y_{1:T})[||z_t||^2]",
+    ],
+)
+def test_a_path_that_is_given_another_sequence(text):
+    with pytest.raises(
+        NameResolutionError, match=r"is given `y_{1:T}`, but its steps depend on `x_{1:T}`"
+    ) as e:
+        sd.Objective(text, STEP_OF_ALL, z=2, z_0=0.0)
+    assert "q(z_{1:T}|x_{1:T})" in e.value.hint and "^" in str(e.value)
+
+
+@pytest.mark.parametrize("past", ["x_{1:t}", "x_{<=t}", "x_{<t}"])
+def test_a_step_that_is_given_less_than_the_whole_sequence(past):
+    with pytest.raises(NameResolutionError, match="is no factor that is bound") as caught:
+        sd.Objective(f"sum_{{t=1}}^T E_q(z_t|z_{{t-1}},{past})[||z_t||^2]", STEP_OF_ALL, z=2, z_0=0.0)
+    assert "q(z_t|z_{t-1}, x_{1:T})" in caught.value.hint
+
+
+def test_a_step_that_is_given_itself():
+    past = sd.Normal("p(x_t|x_{<t})", Gaussian(4, 4).double())
+    with pytest.raises(NameResolutionError, match="is no factor that is bound") as caught:
+        sd.Objective("sum_{t=1}^T log p(x_t|x_{<=t})", past)
+    assert "p(x_t|x_{<t})" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("body", "variable"),
+    [
+        ("sum_{t=1}^T ||z_{t-1}||^2 + ||z_t||^2", "z_t"),
+        ("sum_{t=1}^T ||z_t||^2 - KL[q(z_t|z_{t-1},x_t)||p(z_t|z_{t-1})]", "z_{t-1}"),
+        ("log p(z_t|z_{t-1})", "z_t"),
+        ("||z_t||^2", "z_t"),
+    ],
+)
+def test_a_step_of_a_path_outside_of_a_sum(body, variable):
+    """It was the mean over all steps of all sequences."""
+    factors = [
+        sd.Normal("q(z_t|z_{t-1},x_t)", Gaussian(6, 2).double()),
+        sd.Normal("p(z_t|z_{t-1})", Gaussian(2, 2).double()),
+    ]
+    words = re.escape(f"`{variable}` stands outside of a sum over `t`")
+    with pytest.raises(NameResolutionError, match=words) as caught:
+        sd.Objective(f"E_q(z_{{1:T}}|x_{{1:T}})[{body}]", *factors, z_0=0.0, z=2)
+    assert "^" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "body", ["||z_{1:T}||^2", "sum_{t=1}^T ||z_{<=t}||^2", "sum_{t=1}^T sum(x_{<t})", "f(2 z_{1:T})"]
+)
+def test_several_steps_are_no_number(body):
+    """A whole sequence was the mean over its steps, and a slice its last step."""
+    q = sd.Normal("q(z_t|z_{t-1},x_t)", Gaussian(6, 2).double())
+    networks = {"f": nn.Linear(2, 1)} if "f" in body else {}
+    with pytest.raises(NotSupportedError, match="several steps of a sequence, where the value of one") as e:
+        sd.Objective(f"E_q(z_{{1:T}}|x_{{1:T}})[{body}]", q, z_0=0.0, z=2, **networks)
+    assert "sum_{t=1}^T" in e.value.hint and "^" in str(e.value)
