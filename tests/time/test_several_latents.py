@@ -189,3 +189,19 @@ def test_first_steps_of_their_own_read_each_other():
             total = total - kl_divergence(q, p).sum() - kl_divergence(q_s, p_s).sum()
     own = [p for part in (z_begin, s_begin, s_prior) for p in part.parameters()]
     same(found, total / 4, [*model.parameters, *own], EXACT)
+
+
+def test_several_paths_of_latents_without_memory_are_as_many_as_asked_for():
+    torch.manual_seed(0)
+    infer, second, decode = Gaussian(4, 2).double(), Gaussian(6, 3).double(), Counted(5, 4).double()
+    factors = [
+        sd.Normal("q(z_t|x_t)", infer),
+        sd.Normal("q(s_t|z_t,x_t)", second),
+        sd.Bernoulli("p(x_t|z_t,s_t)", decode),
+    ]
+    text = "E_q(z_{1:T},s_{1:T}|x_{1:T})[log sum_{t=1}^T p(x_t|z_t,s_t)]"
+    objective = sd.Objective(text, *factors, samples=5)
+    rows = []
+    decode.register_forward_hook(lambda _, given, found: rows.append(found.shape[0]))
+    found = objective(x=spoiled(data(), LENGTHS), T=T)
+    assert sum(rows) == 5 * sum(LENGTHS) and found.ndim == 0
