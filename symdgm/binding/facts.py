@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -101,9 +101,10 @@ class BoundFacts:
             return None
         return Aggregate(Str("prod"), times(*factors), Index(time.index, Integer(1), time.length))
 
-    def read_now(self, names: Iterable[Basic]) -> set[Basic]:
-        """The variables of one step that names stand for, or are computed from."""
-        return read_now(self.environment, names)
+    def read_now(self, law: Law) -> set[Basic]:
+        """The variables of one step that a law reads, also where it is the first, and what makes them."""
+        first = first_factor(self.environment, self.environment.factors[law.identity])
+        return read_now(self.environment, (*law.givens, *(first.givens if first is not None else ())))
 
     def is_time(self, index: Basic) -> bool:
         """Whether an index runs over the steps of sequences."""

@@ -194,13 +194,16 @@ def _of_now(time: Timeline, names: Sequence[Basic]) -> set[Basic]:
 
 
 def read_now(environment: Environment, names: Iterable[Basic]) -> set[Basic]:
-    """Names, the steps of now in slices and whole sequences, and all that states of now are made from."""
+    """Names, the steps of now in slices and whole sequences, and all that states of now are made from.
+
+    The first step counts as that of now.
+    """
     time = timeline(environment)
     found: set[Basic] = set()
     todo = list(names)
     while todo:
         name = todo.pop()
-        if time.is_range(name) or time.past(name) == 0:
+        if time.is_range(name) or time.past(name) == 0 or time.number(name) == 1:
             name = time.step(base(name))
         if name in found:
             continue
@@ -208,7 +211,8 @@ def read_now(environment: Environment, names: Iterable[Basic]) -> set[Basic]:
         maker = None
         if time.offset(name) == 0:
             maker = step_factor(environment, base(name)) or sequence_factor(environment, base(name))
-        todo += maker.givens if maker is not None else ()
+        first = first_factor(environment, maker) if maker is not None else None
+        todo += [g for f in (maker, first) if f is not None for g in f.givens]
     return found
 
 

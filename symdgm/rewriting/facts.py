@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from sympy import Basic
@@ -19,8 +19,8 @@ class Facts(Protocol):
     def factorise(self, node: Basic) -> Sequence[Basic] | None:
         """The factors of a joint by the chain rule, as references; None if it is none."""
 
-    def read_now(self, names: Iterable[Basic]) -> set[Basic]:
-        """The variables of one step that names stand for, or are computed from."""
+    def read_now(self, law: Law) -> set[Basic]:
+        """The variables of one step that a law reads, also where it is the first, and what makes them."""
 
     def over_time(self, node: Basic) -> Basic | None:
         """The product over time that a density of whole sequences is; None if it is none."""

@@ -144,5 +144,5 @@ def _same_step(q: Basic, p: Basic, steps: list[Basic], facts: Facts) -> bool:
     front = set(a.values)
     while front:
         later |= front
-        front = {v for law in laws if front & facts.read_now(law.givens) for v in law.values} - later
-    return not later & facts.read_now(b.givens)
+        front = {v for law in laws if front & facts.read_now(law) for v in law.values} - later
+    return not later & facts.read_now(b)

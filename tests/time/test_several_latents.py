@@ -205,3 +205,27 @@ def test_several_paths_of_latents_without_memory_are_as_many_as_asked_for():
     decode.register_forward_hook(lambda _, given, found: rows.append(found.shape[0]))
     found = objective(x=spoiled(data(), LENGTHS), T=T)
     assert sum(rows) == 5 * sum(LENGTHS) and found.ndim == 0
+
+
+def test_a_first_step_in_the_other_order_is_compared_as_a_whole():
+    """Of the prior, the first step of z alone reads s, which the posterior draws from z."""
+    torch.manual_seed(0)
+    slope, x = nn.Parameter(torch.tensor(2.0).double()), torch.tensor([[[0.3]]]).double()
+    factors = [
+        sd.Normal("q(z_t|x_t)", lambda x: (x, torch.full_like(x, 0.5))),
+        sd.Normal("q(s_t|z_t)", lambda z, slope=slope: (slope * z, torch.full_like(z, 0.3))),
+        sd.Normal("p(s_t)", loc=0.0, scale=1.0),
+        sd.Normal("p(z_1|s_1)", lambda s: (0.4 * s, torch.full_like(s, 0.7))),
+        sd.Normal("p(z_t|z_{t-1})", lambda z: (z, torch.ones_like(z))),
+    ]
+    p = MultivariateNormal(torch.zeros(2).double(), torch.tensor([[0.65, 0.4], [0.4, 1.0]]).double())
+    by_z = torch.stack([torch.ones(()).double(), slope])
+    spread = 0.25 * torch.outer(by_z, by_z) + 0.09 * torch.diag(torch.tensor([0.0, 1.0]).double())
+    exact = kl_divergence(MultivariateNormal(0.3 * by_z, spread), p)
+    objective = sd.Objective("KL[q(z_{1:T},s_{1:T}|x_{1:T})||p(z_{1:T},s_{1:T})]", *factors, s=1, z=1)
+    found = []
+    for _ in range(40):
+        value = objective(x=x.expand(1000, -1, -1))
+        found.append(torch.stack([value.detach(), *torch.autograd.grad(value, slope)]))
+    found, wanted = torch.stack(found), torch.stack([exact.detach(), *torch.autograd.grad(exact, slope)])
+    assert ((found.mean(0) - wanted).abs() < 4 * found.std(0) / 40**0.5).all()
