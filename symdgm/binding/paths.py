@@ -177,20 +177,23 @@ def _ordered(environment: Environment, factors: Sequence[Factor]) -> list[Factor
     while left:
         made = {v for f in done for v in f.variables}
         waiting = {v for f in left for v in f.variables}
-        ready = next((f for f in left if not (_of_now(time, f.givens) & waiting) - made), None)
+        ready = next((f for f in left if not (_read_at_once(environment, f) & waiting) - made), None)
         if ready is None:
             raise NameResolutionError(
                 f"the steps of {listing(left)} depend on each other in a circle",
-                hint="within one step, a factor may be given only variables of the factors before it",
+                hint="within one step, as in the first, a factor may be given only what those before draw",
             )
         left.remove(ready)
         done.append(ready)
     return done
 
 
-def _of_now(time: Timeline, names: Sequence[Basic]) -> set[Basic]:
-    """Names, with the step of now for slices that end with it, ``z_{<=t}``."""
-    return {time.step(base(n)) if time.past(n) == 0 else n for n in names}
+def _read_at_once(environment: Environment, factor: Factor) -> set[Basic]:
+    """What a factor is given, with the step of now for slices that end with it and for the first step's."""
+    time, first = timeline(environment), first_factor(environment, factor)
+    ours = {time.step(base(n)) if time.past(n) == 0 else n for n in factor.givens}
+    theirs = first.givens if first is not None else ()
+    return ours | {time.step(base(n)) for n in theirs if time.number(n) == 1}
 
 
 def read_now(environment: Environment, names: Iterable[Basic]) -> set[Basic]:

@@ -9,6 +9,7 @@ from torch import nn
 from torch.distributions import Bernoulli, MultivariateNormal, Normal, kl_divergence
 
 import symdgm as sd
+from symdgm.errors import NameResolutionError
 
 LENGTHS = [3, 6, 1, 4]
 T = torch.tensor(LENGTHS)
@@ -229,3 +230,13 @@ def test_a_first_step_in_the_other_order_is_compared_as_a_whole():
         found.append(torch.stack([value.detach(), *torch.autograd.grad(value, slope)]))
     found, wanted = torch.stack(found), torch.stack([exact.detach(), *torch.autograd.grad(exact, slope)])
     assert ((found.mean(0) - wanted).abs() < 4 * found.std(0) / 40**0.5).all()
+
+
+def test_a_first_step_in_another_order_than_the_others_is_refused():
+    def normal(notation):
+        return sd.Normal(notation, lambda *given: (given[-1], torch.ones_like(given[-1])))
+
+    laws = ["q(z_1|x_1)", "q(z_t|x_t,s_t)", "q(s_1|z_1)", "q(s_t|s_{t-1})"]
+    with pytest.raises(NameResolutionError, match="depend on each other in a circle") as caught:
+        sd.Objective("E_q(z_{1:T},s_{1:T}|x_{1:T})[sum_{t=1}^T ||z_t||^2]", *map(normal, laws), z=2, s=2)
+    assert "as in the first" in caught.value.hint
