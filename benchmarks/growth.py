@@ -10,27 +10,13 @@ import sys
 import time
 
 import torch
-from torch import Tensor
 
+from benchmarks.counting import kept
 from benchmarks.dmm_networks import DMM
 from benchmarks.workloads.dmm import model
 
 LENGTHS = (32, 64, 128, 256, 512)
 ROWS, LATENT, ROUNDS = 20, 20, 7
-
-
-def kept(loss: object) -> tuple[Tensor, int]:
-    """A loss, and the bytes that its gradient keeps."""
-    found: dict[int, int] = {}
-
-    def noted(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        found[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(noted, lambda tensor: tensor):
-        value = loss()  # type: ignore[operator]
-    return value, sum(found.values())
 
 
 def measured(length: int) -> tuple[float, float, float, float]:
@@ -41,7 +27,7 @@ def measured(length: int) -> tuple[float, float, float, float]:
     data = {"x": torch.rand(ROWS, length, 88).round(), "T": torch.full((ROWS,), length)}
     first = _timed(lambda: built.loss(data))
     second = _timed(lambda: built.loss(data))
-    _, size = kept(lambda: built.loss(data))
+    _, size = kept(lambda: built.loss(data), ())
     for _ in range(2):
         built.train_step(data)
     step = statistics.median(_timed(lambda: built.train_step(data)) for _ in range(ROUNDS))

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 import symdgm as sd
 from benchmarks import building, machine
+from benchmarks.counting import kept
 from benchmarks.networks import Encoder
 from benchmarks.workloads.thousand_terms import equation
 from symdgm import zoo
@@ -84,23 +85,14 @@ def measured(size: int, case: Case, repeats: int = 5) -> Point:
     """The cost of an evaluation with its gradient."""
     objective, data = case
     objective(data)
-    known = {p.data_ptr() for p in (*objective.parameters(), *data.values())}
-    kept: dict[int, int] = {}
-
-    def pack(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        objective(data).backward()
+    value, size_kept = kept(lambda: objective(data), (*objective.parameters(), *data.values()))
+    value.backward()
     times = []
     for _ in range(repeats):
         start = time.process_time()
         objective(data).backward()
         times.append(time.process_time() - start)
-    bytes_kept = sum(n for place, n in kept.items() if place not in known)
-    return Point(size, 1e3 * min(times), bytes_kept / 1e6)
+    return Point(size, 1e3 * min(times), size_kept / 1e6)
 
 
 def sweep(name: str, sizes: Sequence[int] = ()) -> list[Point]:

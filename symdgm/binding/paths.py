@@ -203,9 +203,9 @@ def read_now(environment: Environment, names: Iterable[Basic]) -> set[Basic]:
     """
     time = timeline(environment)
     found: set[Basic] = set()
-    todo = list(names)
-    while todo:
-        name = todo.pop()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
         if time.is_range(name) or time.past(name) == 0 or time.number(name) == 1:
             name = time.step(base(name))
         if name in found:
@@ -215,34 +215,34 @@ def read_now(environment: Environment, names: Iterable[Basic]) -> set[Basic]:
         if time.offset(name) == 0:
             maker = step_factor(environment, base(name)) or sequence_factor(environment, base(name))
         first = first_factor(environment, maker) if maker is not None else None
-        todo += [g for f in (maker, first) if f is not None for g in f.givens]
+        waiting += [g for f in (maker, first) if f is not None for g in f.givens]
     return found
 
 
 def _needed(time: Timeline, makers: dict[Basic, Factor], factors: Sequence[Factor]) -> set[int]:
     """The factors that the path cannot do without."""
     found: set[int] = set()
-    todo = list(factors)
-    while todo:
-        factor = todo.pop()
+    waiting = list(factors)
+    while waiting:
+        factor = waiting.pop()
         if factor.index not in found:
             found.add(factor.index)
-            todo += [makers[base(g)] for g in factor.givens if time.covers(g) and base(g) in makers]
+            waiting += [makers[base(g)] for g in factor.givens if time.covers(g) and base(g) in makers]
     return found
 
 
 def depends(environment: Environment, sequence: Basic, drawn: set[Basic]) -> bool:
     """Whether a deterministic sequence depends on one that is drawn."""
     seen: set[Basic] = set()
-    todo = [sequence]
-    while todo:
-        current = todo.pop()
+    waiting = [sequence]
+    while waiting:
+        current = waiting.pop()
         if current in drawn:
             return True
         if current not in seen:
             seen.add(current)
             maker = step_factor(environment, current)
-            todo += [base(g) for g in maker.givens] if maker is not None else []
+            waiting += [base(g) for g in maker.givens] if maker is not None else []
     return False
 
 
@@ -252,9 +252,9 @@ def from_outside(
     """What the steps of a path need from outside: observed sequences, and variables without steps."""
     seen: set[Basic] = set()
     firsts = [f for s in steps if (f := first_factor(environment, s)) is not None]
-    todo = [g for f in (*steps, *firsts) for g in f.givens]
-    while todo:
-        given = todo.pop(0)
+    waiting = [g for f in (*steps, *firsts) for g in f.givens]
+    while waiting:
+        given = waiting.pop(0)
         if given == time.index:
             continue
         if not time.covers(given):
@@ -265,7 +265,7 @@ def from_outside(
             if maker is None:
                 yield time.whole(base(given))
             else:
-                todo += maker.givens
+                waiting += maker.givens
 
 
 def sequence_factor(environment: Environment, sequence: Basic) -> Factor | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -106,12 +106,8 @@ def fit(
     turns = steps if isinstance(steps, Mapping) else None
     count = None if isinstance(steps, Mapping) else steps
     whole("epochs", epochs)
-    for name, value in {"batch_size": batch_size, "steps": count, "n": n}.items():
-        if value is not None:
-            whole(name, value)
-    for name, value in {"shuffle": shuffle, "drop_last": drop_last}.items():
-        if value is not None:
-            switch(name, value)
+    _check_if_given(whole, batch_size=batch_size, steps=count, n=n)
+    _check_if_given(switch, shuffle=shuffle, drop_last=drop_last)
     switch("progress", progress)
     _check_callbacks(callbacks)
     _check_resume(checkpoint, switch("resume", resume))
@@ -168,6 +164,12 @@ def _train(run: Run, progress: bool) -> History:
         shown.close()
         run.stepper.release()
         run.trainable.train_mode(False)
+
+
+def _check_if_given(check: Callable[[str, object], object], **options: object) -> None:
+    for name, value in options.items():
+        if value is not None:
+            check(name, value)
 
 
 def _check_callbacks(callbacks: object) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn.functional import softplus
-from training_models import VAE
+from training_models import VAE, Encoder
 
 import symdgm as sd
 from symdgm.binding import Scalars
@@ -215,16 +215,6 @@ def test_what_only_one_of_two_steps_changes_is_a_difference():
     still, moved = (Snapshot({}, {"w": torch.full((4,), v)}) for v in (1.0, 1.5))
     assert differences(still, still, moved) == {"w": 1.0}
     assert differences(still, still, still) == {"w": 0.0}
-
-
-class Encoder(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.body = nn.Linear(6, 4)
-
-    def forward(self, x):
-        loc, scale = self.body(x).chunk(2, -1)
-        return loc, softplus(scale)
 
 
 def vae(**options):

@@ -6,23 +6,13 @@ import pytest
 import torch
 from taping import Tape, taped
 from torch import nn
-from torch.nn.functional import softplus
+from training_models import Encoder
 
 import symdgm as sd
 from symdgm.errors import NonFiniteError, SymdgmWarning
 from symdgm.training import capture
 
 X = (torch.arange(48).view(8, 6) % 5 < 2).float()
-
-
-class Encoder(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.body = nn.Linear(6, 4)
-
-    def forward(self, x):
-        loc, scale = self.body(x).chunk(2, -1)
-        return loc, softplus(scale)
 
 
 def schedule(step):

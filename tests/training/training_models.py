@@ -8,9 +8,22 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import softplus
 
 from symdgm.errors import NonFiniteError, SupportError, SymdgmError
 from symdgm.training import Evaluation, RandomState
+
+
+class Encoder(nn.Module):
+    """The loc and the scale of two latents, of six features."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Linear(6, 4)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        loc, scale = self.body(x).chunk(2, -1)
+        return loc, softplus(scale)
 
 
 class VAE:

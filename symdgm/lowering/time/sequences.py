@@ -48,9 +48,7 @@ def lower_step(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode | None
     """
     time = lowering.bound.environment.time
     if time is not None and node == time.index:
-        outside = "steps" if scope.rows == "active" else scope.rows
-        number = lowering.plan.node(Kind.TIME, detail=(outside,), origin=node)
-        return leaf(lowering, number) if scope.rows == "active" else number
+        return _step_number(lowering, node, scope)
     if time is not None and node == time.length and lowering.bound.environment.scalar(node) is None:
         return in_rows(lowering, lowering.plan.node(Kind.TIME, detail=("length",), origin=node), scope)
     if time is None or not time.covers(node):
@@ -80,15 +78,27 @@ def lower_step(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode | None
     if value.kind is Kind.LOOP:
         value = lowering.plan.node(Kind.TRACE, value, detail=("draw", sequence), origin=time.step(sequence))
     if offset > 0:
-        raise NotSupportedError(
-            f"`{node}`, a later step, cannot be computed yet",
-            hint="write the recurrence backwards in time with a network that is an nn.RNN, nn.GRU or "
-            f"nn.LSTM, as in `h_{time.index} = rnn(x_{time.index}, h_{{{time.index}+1}})`",
-        )
+        raise _later(node, time.index)
     if not offset:
         return value
     detail = (-offset, sequence, *((UNREAD,) if unread else ()))
     return lowering.plan.node(Kind.LAG, value, detail=detail, origin=node)
+
+
+def _step_number(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode:
+    """The number of the current step as a value."""
+    outside = "steps" if scope.rows == "active" else scope.rows
+    number = lowering.plan.node(Kind.TIME, detail=(outside,), origin=node)
+    return leaf(lowering, number) if scope.rows == "active" else number
+
+
+def _later(node: Basic, index: Basic) -> NotSupportedError:
+    """The error for a later step."""
+    return NotSupportedError(
+        f"`{node}`, a later step, cannot be computed yet",
+        hint="write the recurrence backwards in time with a network that is an nn.RNN, nn.GRU or "
+        f"nn.LSTM, as in `h_{index} = rnn(x_{index}, h_{{{index}+1}})`",
+    )
 
 
 def reads_the_past(lowering: Lowering, inputs: Sequence[Basic]) -> bool:
