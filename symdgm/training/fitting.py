@@ -141,9 +141,7 @@ def fit(
             device=device,
         )
         if checkpoint is not None and resume:
-            content = read_checkpoint(checkpoint, trainable.identity, rows.description)
-            if content is not None:
-                run.resume(content)
+            _go_on(run, checkpoint)
         return _train(run, progress)
 
 
@@ -153,6 +151,13 @@ FIT_OPTIONS = tuple(
     if parameter.kind is inspect.Parameter.KEYWORD_ONLY
 )
 """The names of all options of `fit`."""
+
+
+def _go_on(run: Run, checkpoint: str | os.PathLike[str]) -> None:
+    """Goes on from a checkpoint, if there is one."""
+    content = read_checkpoint(checkpoint, run.trainable.identity, run.batches.description)
+    if content is not None:
+        run.resume(content)
 
 
 def _train(run: Run, progress: bool) -> History:
