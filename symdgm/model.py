@@ -21,9 +21,16 @@ from symdgm.expressions.notation import latex, unicode
 from symdgm.games.assembly import assemble
 from symdgm.games.averages import Ema
 from symdgm.games.critics import Critics
-from symdgm.games.game import after_move, all_baselines, find_player, read_batch, signed, split_batch
+from symdgm.games.game import (
+    after_move,
+    all_baselines,
+    evaluate,
+    find_player,
+    read_batch,
+    signed,
+    split_batch,
+)
 from symdgm.games.players import Listed, Player
-from symdgm.games.turns import turn_of
 from symdgm.games.unreached import warn_of_unreached
 from symdgm.generated import code_of
 from symdgm.given import table
@@ -222,8 +229,9 @@ class Model(nn.Module):
             The evaluation; of a game, that of each player who moved.
         """
         stepper = self._stepper if self._stepper is not None else self.configure()
-        batch = read_batch(self.sides, collect(values, data, self.variables, "model.train_step"), n)
-        self.train_mode(True)
+        given = data if values is None else collect(values, data, self.variables, "model.train_step")
+        batch = read_batch(self.sides, given, n)
+        put_in_mode(self, True)
         evaluations = stepper(batch)
         return evaluations[""] if "" in self.sides else evaluations
 
@@ -301,11 +309,8 @@ class Model(nn.Module):
 
     def evaluate(self, batch: Mapping[str, Tensor], player: str = "") -> Evaluation:
         """One evaluation of a player's objective on tensors that were checked."""
-        objective = self.sides[player].objective
-        data, n = split_batch(objective, batch)
-        with turn_of(player, self.sides):
-            value, terms = objective.evaluate(data, n=n)
-        return Evaluation(signed(objective, value), value, terms)
+        value, terms = evaluate(self.sides, player, batch)
+        return Evaluation(signed(self.sides[player].objective, value), value, terms)
 
     def schedule(self, step: int) -> None:
         """Set the scheduled scalars."""

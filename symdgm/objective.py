@@ -154,7 +154,7 @@ class Objective(Arithmetic):
         self._draws = counts_of(options.samples, self.bound)
         frozen = freeze(self.bound, rewriting, facts, self._draws, compared, choices, options.segments)
         self.term_names = term_names(self.bound, [t.name for t in rewriting.terms])
-        self.rewriting, self._many = rewriting, 0
+        self.rewriting, self._frozen = rewriting, frozen
         self._checked: Kinds | None = None
         self.factors, self.networks = factors_of(self.bound), networks_of(self.bound)
         self.baselines = Shelf(choices.modules)
@@ -237,8 +237,8 @@ class Objective(Arithmetic):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The value and the terms from one evaluation; the data are taken as they are (see `read`)."""
         result = self.runner(data, n=n, output=output)
-        if len(self.runner.frozen.choices.many) != self._many:
-            self.derivation, self._many = self._derived(), len(self.runner.frozen.choices.many)
+        if self.runner.frozen is not self._frozen:  # a variable had too many states to be summed over
+            self.derivation, self._frozen = self._derived(), self.runner.frozen
         return result
 
     def read(self, values: Mapping[str, object], *, each: bool = True) -> dict[str, Tensor]:

@@ -17,6 +17,7 @@ from symdgm.games.averages import Average, clip
 from symdgm.games.critics import Critics, estimate_divergences, record, with_critics
 from symdgm.games.players import Listed, Player, make_players
 from symdgm.games.sides import has_players, is_game, only_side, sides_of
+from symdgm.games.turns import turn_of
 from symdgm.objective import Objective
 from symdgm.parts import Shelf
 
@@ -103,14 +104,13 @@ def read_batch(players: Mapping[str, Player], values: Mapping[str, object], n: i
 
     Values are looked at in the first batch of each shape: a step would pay a tenth of its time for it.
     """
-    batch = _read_alone(players, values) if len(players) == 1 else _read_together(players, values)
+    if len(players) == 1:
+        (player,) = players.values()
+        batch = player.objective.read(values, each=False)
+    else:
+        batch = _read_together(players, values)
     check_draws(n, batch)
     return batch or {"": torch.empty(n, 0)}
-
-
-def _read_alone(players: Mapping[str, Player], values: Mapping[str, object]) -> dict[str, Tensor]:
-    (player,) = players.values()
-    return player.objective.read(values, each=False)
 
 
 def _read_together(players: Mapping[str, Player], values: Mapping[str, object]) -> dict[str, Tensor]:
@@ -127,6 +127,18 @@ def split_batch(objective: Objective, batch: Mapping[str, Tensor]) -> tuple[dict
     """The data of one objective from a batch, and how many are drawn where it has none."""
     data = {name: batch[name] for name in objective.accepted if name in batch}
     return data, 1 if data else len(next(iter(batch.values())))
+
+
+def evaluate(
+    players: Mapping[str, Player], name: str, batch: Mapping[str, Tensor]
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The value and the terms of one player's objective on what `read_batch` returned."""
+    objective = players[name].objective
+    if not name and "" not in batch:  # one who plays alone: all data are its own, and the gradients too
+        return objective.evaluate(batch)
+    data, n = split_batch(objective, batch)
+    with turn_of(name, players):
+        return objective.evaluate(data, n=n)
 
 
 def after_move(player: Player, averages: Sequence[Average]) -> None:

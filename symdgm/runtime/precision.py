@@ -62,20 +62,18 @@ def widened(value: Any) -> Any:
 
 def surrounding(device: str) -> torch.dtype | None:
     """The precision that a `torch.autocast` around a call asks for, or None where there is none."""
-    return torch.get_autocast_dtype(device) if _is_on(device) else None
+    if has_autocast(device) and torch.is_autocast_enabled(device):
+        return torch.get_autocast_dtype(device)
+    return None
 
 
 def full_precision(device: str) -> AbstractContextManager[object]:
     """Inside, a `torch.autocast` around has no effect."""
-    return torch.autocast(device, enabled=False) if _is_on(device) else nullcontext()
+    return nullcontext() if surrounding(device) is None else torch.autocast(device, enabled=False)
 
 
-def _is_on(device: str) -> bool:
-    """Whether a `torch.autocast` is around; kinds without one, such as ``meta``, would be an error."""
-    return _is_available(device) and torch.is_autocast_enabled(device)
-
-
-_is_available = cache(torch.amp.is_autocast_available)
+has_autocast = cache(torch.amp.is_autocast_available)
+"""Whether a kind of device has autocast: to ask others, such as ``meta``, whether it is on, is an error."""
 
 
 def _device(values: tuple[Any, ...], named: Mapping[str, Any]) -> str:

@@ -10,11 +10,14 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, final
 
+import torch
 from torch import Tensor
 
 from symdgm.caches import CacheInfo, register
 from symdgm.errors import ShapeError, SupportError
-from symdgm.lowering import FUNCTION, Frozen, LabelRange, ParameterRange, Statement, compiled
+from symdgm.lowering import FUNCTION, Frozen, LabelRange, Output, ParameterRange, Statement, compiled
+from symdgm.lowering.time.cells import is_as_written
+from symdgm.runtime.inputs import Kinds, kinds
 
 MAX_PROGRAMS = 32
 """Finished functions that an objective keeps; the one that was made first is dropped first."""
@@ -34,7 +37,8 @@ class Program:
         statements: its statements one by one.
         labels: the observed variables whose values are classes.
         ranges: the parameters that may leave their range.
-        parts: identifier, kind and name of each argument: ``("x", "data", "x")``.
+        networks: its arguments that are networks, as they are called.
+        parts: identifier, kind and name of each other argument: ``("x", "data", "x")``.
         needs_like: whether an argument takes its dtype or device from the networks: a scalar, a new tensor.
     """
 
@@ -44,13 +48,15 @@ class Program:
     statements: tuple[Statement, ...]
     labels: tuple[LabelRange, ...]
     ranges: tuple[ParameterRange, ...]
+    networks: Mapping[str, Callable[..., Any]]
 
     parts: tuple[tuple[str, str, str], ...] = field(init=False)
     needs_like: bool = field(init=False)
 
     def __post_init__(self) -> None:
         # Not when they are first read: that takes a lock, at which `torch.compile` stops.
-        parts = tuple((identifier, *parted(what)) for identifier, what in self.inputs)
+        others = ((i, what) for i, what in self.inputs if i not in self.networks)
+        parts = tuple((identifier, *parted(what)) for identifier, what in others)
         object.__setattr__(self, "parts", parts)
         needs_like = any(kind in ("scalar", "dtype", "device") for _, kind, _ in parts)
         object.__setattr__(self, "needs_like", needs_like)
@@ -78,17 +84,53 @@ class Program:
                     raise (frozen.bound.point(found, labels.origin) if labels.origin else found) from error
 
 
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """The call that was made last and its function: a training step makes the same call again.
+
+    Between two steps the networks push all else out of the processor's caches, so that to look at something
+    costs ten times what it costs in a loop: this looks at as little as says that the call is the same.
+
+    Args:
+        program: the function.
+        output: what it returned.
+        n: the number of draws.
+        kinds: of the data.
+        device: the kind of device they are on.
+        recurrent: the recurrent networks, and for each whether it was what its class says.
+    """
+
+    program: Program
+    output: Output
+    n: int
+    kinds: Kinds
+    device: str
+    recurrent: tuple[tuple[Any, bool], ...]
+
+    def is_again(self, data: Mapping[str, Tensor], n: int, output: Output) -> bool:
+        """Whether a call is the same one, with no `torch.autocast` around, and is not being traced."""
+        return (
+            kinds(data) == self.kinds
+            and output is self.output
+            and n == self.n
+            and not torch.is_autocast_enabled(self.device)
+            and not torch.compiler.is_compiling()
+            and all(is_as_written(network) is bare for network, bare in self.recurrent)
+        )
+
+
 @final
 class Programs(dict[Hashable, Program]):
     """The functions of one objective by the kind of input; they go with it.
 
     `symdgm.cache_info` counts those of all objectives that are alive as ``runtime.programs``, and
-    `symdgm.cache_clear` drops them.
+    `symdgm.cache_clear` drops them. ``usual`` is the call that was made last.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.hits = self.misses = 0
+        self.usual: Usual | None = None
         with _LISTING:
             _ALIVE[next(_serial)] = self
 
@@ -98,6 +140,15 @@ class Programs(dict[Hashable, Program]):
             del self[next(iter(self))]
         self[key] = program
         self.misses += 1
+
+    def __setitem__(self, key: Hashable, program: Program) -> None:
+        super().__setitem__(key, program)
+        self.usual = None
+
+    def clear(self) -> None:
+        """Drops all."""
+        super().clear()
+        self.usual = None
 
 
 _ALIVE: weakref.WeakValueDictionary[int, Programs] = weakref.WeakValueDictionary()

@@ -27,8 +27,8 @@ from symdgm.runtime.compiling import Compiled
 from symdgm.runtime.graphs import in_graphs
 from symdgm.runtime.inputs import identifiers, kinds
 from symdgm.runtime.parts import Divider, undone
-from symdgm.runtime.precision import Narrowed, full_precision, surrounding
-from symdgm.runtime.programs import Program, Programs, Result, defined, parted
+from symdgm.runtime.precision import Narrowed, full_precision, has_autocast, surrounding
+from symdgm.runtime.programs import Program, Programs, Result, Usual, defined, parted
 from symdgm.runtime.tracing import traceable
 
 _NOTHING = torch.empty(0)
@@ -68,13 +68,12 @@ class Runner:
         self.docstring, self.anchor = docstring, anchor
         self.sharing, self.backend, self.precision, self.budget = sharing, backend, precision, budget
         self._recurrent = recurrent(s.call for s in frozen.sources.values())
-        self._narrowed: dict[tuple[str, torch.dtype], Narrowed] = {}
+        self._narrowed: dict[tuple[int, torch.dtype], Narrowed] = {}
         self.programs = Programs()
         self.latest: dict[Output, Program] = {}
         self.events: dict[str, torch.Size] = {}
         self.identifiers = identifiers(frozen)
         self.carried = Carried()
-        self._usual: tuple[object, Hashable] = (None, None)
         self._making = threading.RLock()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -92,26 +91,43 @@ class Runner:
         Raises:
             SupportError: an observed class that the parameters do not have.
         """
-        around, traced = surrounding(self._device(data)), torch.compiler.is_compiling()
-        key = self.key(data, output, n) if traced else self._key(data, output, n, around)
+        usual = self.programs.usual
+        if usual is not None and usual.is_again(data, n, output):
+            self.programs.hits += 1
+            return self._run(usual.program, data, n, None)
+        key, around = self.key(data, output, n), surrounding(self._device(data))
         program = self.programs.get(key)
         if program is None:
             with self._making:
                 program = self.programs.get(key)
                 if program is None:
                     return self._first(key, data, n, output)
-        if not traced:  # a graph would be made anew for each count
+        if not torch.compiler.is_compiling():  # a graph would be made anew for each count
             self.programs.hits += 1
             self.latest[output] = program
+            self.programs.usual = self._again(program, data, n, output) if around is None else None
+        return self._run(program, data, n, around)
+
+    def _run(
+        self, program: Program, data: Mapping[str, Tensor], n: int, around: torch.dtype | None
+    ) -> Result:
+        """The result of a function, for a precision around."""
         try:
             arguments = self._arguments(program, data, n, self.precision or around)
             if around is None:
-                return self._told(program.function(**arguments))
-            with full_precision(self._device(data)):
-                return self._told(program.function(**arguments))
+                result = program.function(**arguments)
+            else:
+                with full_precision(self._device(data)):
+                    result = program.function(**arguments)
         except (RuntimeError, IndexError) as error:
             program.explain(self.frozen, data, self.anchor(), error)
             raise
+        return self._told(result) if self.frozen.differentiates else result
+
+    def _again(self, program: Program, data: Mapping[str, Tensor], n: int, output: Output) -> Usual | None:
+        """A call as one that may come again; None on a kind of device that cannot be asked for autocast."""
+        device, bare = self._device(data), tuple((m, is_as_written(m)) for m in self._recurrent)
+        return Usual(program, output, n, kinds(data), device, bare) if has_autocast(device) else None
 
     def of(self, frozen: Frozen, names: list[str]) -> Runner:
         """A runner of another plan that runs it in the same way."""
@@ -137,15 +153,6 @@ class Runner:
         around, written = surrounding(self._device(data)), map(is_as_written, self._recurrent)
         return (output, size == 1, around, *written, *events)
 
-    def _key(self, data: Mapping[str, Tensor], output: Output, n: int, around: object) -> Hashable:
-        """The same, for an autocast around; that of the last call is not made again."""
-        exactly = output, n, around, kinds(data), *map(is_as_written, self._recurrent)
-        known, key = self._usual
-        if exactly != known:
-            key = self.key(data, output, n)
-            self._usual = exactly, key
-        return key
-
     def _event(self, name: str, value: Tensor) -> Hashable:
         """The event shape; of a sequence, whatever its number of steps."""
         return ("steps", *value.shape[2:]) if name in self.frozen.bound.sequences else value.shape[1:]
@@ -159,6 +166,7 @@ class Runner:
                     self._first(key, data, n, output)
             else:
                 self.latest[output] = self.programs[key]
+            self.programs.usual = None
             return self.latest[output]
 
     def arguments(self, program: Program, data: Mapping[str, Tensor], n: int = 1) -> dict[str, Any]:
@@ -169,10 +177,13 @@ class Runner:
         self, program: Program, data: Mapping[str, Tensor], n: int, dtype: torch.dtype | None
     ) -> dict[str, Any]:
         like = self._like(data) if program.needs_like else _NOTHING
-        return {
+        arguments = {
             identifier: data[name] if kind == "data" else self._read(kind, name, data, n, like, dtype)
             for identifier, kind, name in program.parts
         }
+        if dtype is None:
+            return {**arguments, **program.networks}
+        return arguments | {i: self._narrow(call, dtype) for i, call in program.networks.items()}
 
     def last(self) -> Program | None:
         """The function of means that ran last, or that of another output where there was none."""
@@ -221,7 +232,14 @@ class Runner:
         inputs = tuple((i, by_identifier[i]) for i in emission.inputs)
         self.events.update(emission.events)
         call = self._callable(text, emission)
-        program = Program(text, call, inputs, emission.statements, emission.labels, emission.ranges)
+        networks = {
+            i: self.frozen.sources[name].call
+            for i, (kind, name) in ((i, parted(what)) for i, what in inputs)
+            if kind == "network"
+        }
+        program = Program(
+            text, call, inputs, emission.statements, emission.labels, emission.ranges, networks
+        )
         self.programs.keep(key, program)
         self.latest[output] = program
         return program
@@ -287,7 +305,8 @@ class Runner:
         if kind == "data":
             return data[name]
         if kind == "network":
-            return self._network(name, dtype)
+            call = self.frozen.sources[name].call
+            return call if dtype is None else self._narrow(call, dtype)
         if kind == "scalar":
             return self.frozen.bound.environment.scalars.tensor(name, like)
         if kind == "size":
@@ -312,20 +331,18 @@ class Runner:
         """In which networks compute, where that is not the precision of their weights."""
         return self.precision or surrounding(self._device(data))
 
-    def _network(self, name: str, dtype: torch.dtype | None) -> Callable[..., Any]:
-        """A network as it is called: in half precision where that is asked for, here or all around."""
-        call = self.frozen.sources[name].call
-        if dtype is None:
-            return call
-        known = self._narrowed.get((name, dtype))
+    def _narrow(self, call: Callable[..., Any], dtype: torch.dtype) -> Callable[..., Any]:
+        """A network as it is called in half precision, where that is asked for, here or all around."""
+        known = self._narrowed.get((id(call), dtype))
         if known is None or known.network is not call:
-            known = self._narrowed[name, dtype] = Narrowed(call, dtype)
+            known = self._narrowed[id(call), dtype] = Narrowed(call, dtype)
         return known
 
     def _device(self, data: Mapping[str, Tensor]) -> str:
         """The kind of device of the data, or of the networks."""
-        first = next(iter(data.values()), None)
-        found = self.anchor() if first is None else first
+        for value in data.values():
+            return value.device.type
+        found = self.anchor()
         return "cpu" if found is None else found.device.type
 
     def _like(self, data: Mapping[str, Tensor]) -> Tensor:
