@@ -35,51 +35,39 @@ class Update:
         """One step, on the gradients of now."""
         optimizer = self._optimizer
         group = optimizer.param_groups[0]
-        plain = _is_plain(optimizer, group)
-        if not plain or not self._step(group):
+        if not _is_plain(optimizer, group) or not self._step(group):
             optimizer.step()
-            if plain and optimizer.state and self._in_one_call(group["params"]):
-                self._lay_out([state for p in group["params"] if (state := optimizer.state.get(p))])
 
     def _step(self, group: dict[str, Any]) -> bool:
         """Steps if all parameters have a gradient, and a state, which the optimiser makes the first time."""
         parameters, known = group["params"], self._optimizer.state
-        gradients = [p.grad for p in parameters]
-        for gradient in gradients:
-            if gradient is None or gradient.is_sparse or gradient.is_complex():
-                return False
-        if len(known) != len(gradients):
+        # By identity and in order: to look parameters up would ask each of them for its hash.
+        if len(known) != len(parameters) or not all(map(is_, known, parameters)):
             return False
-        states = [known[p] for p in parameters]
-        if not all(states):
-            return False
-        moments = [s["exp_avg"] for s in states], [s["exp_avg_sq"] for s in states]
-        if self._in_one_call(parameters):
-            self._count(states)
-            with torch.no_grad():
-                kernel(parameters, gradients, *moments, [], [*self._places], **_options(group))
-            return True
-        steps = [state["step"] for state in states]
+        states, gradients = [*known.values()], [p.grad for p in parameters]
         scale, flag = (vars(self._optimizer).get(name) for name in ("grad_scale", "found_inf"))
-        wanted = {"fused": True, "grad_scale": scale, "found_inf": flag, **_options(group)}
+        # On a GPU the counts stay where they are: recorded steps count there.
+        dtype, together = parameters[0].dtype, flag is None
+        for gradient, state in zip(gradients, states, strict=True):
+            if gradient is None or gradient.is_sparse or gradient.is_complex() or not state:
+                return False
+            together = together and gradient.is_cpu and gradient.dtype is dtype
+        moments = [s["exp_avg"] for s in states], [s["exp_avg_sq"] for s in states]
         with torch.no_grad():
-            adam(parameters, gradients, *moments, [], steps, **wanted)
+            if together:
+                self._count(states)
+                kernel(parameters, gradients, *moments, [], [*self._places], **_options(group))
+            else:
+                steps = [state["step"] for state in states]
+                wanted = {"fused": True, "grad_scale": scale, "found_inf": flag, **_options(group)}
+                adam(parameters, gradients, *moments, [], steps, **wanted)
         return True
-
-    def _in_one_call(self, parameters: list[Tensor]) -> bool:
-        """Whether one call of the kernel makes the step: all on the CPU, of one dtype, and none left out.
-
-        On a GPU the counts stay where they are: recorded steps count there.
-        """
-        dtype = parameters[0].dtype
-        plain = all(p.is_cpu and p.dtype is dtype for p in parameters)
-        return plain and vars(self._optimizer).get("found_inf") is None
 
     def _count(self, states: list[dict[str, Any]]) -> None:
         """Counts a step of every parameter, in place."""
         steps = [state["step"] for state in states]
         if len(steps) != len(self._places) or not all(map(is_, steps, self._places)):
-            self._lay_out(states)  # a state was loaded
+            self._lay_out(states)  # of the first step, or loaded
         self._counts.add_(1)
 
     def _lay_out(self, states: list[dict[str, Any]]) -> None:
