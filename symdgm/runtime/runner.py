@@ -237,9 +237,7 @@ class Runner:
             for i, (kind, name) in ((i, parted(what)) for i, what in inputs)
             if kind == "network"
         }
-        program = Program(
-            text, call, inputs, emission.statements, emission.labels, emission.ranges, networks
-        )
+        program = Program(text, call, inputs, emission.statements, emission.labels, emission.ranges, networks)
         self.programs.keep(key, program)
         self.latest[output] = program
         return program
