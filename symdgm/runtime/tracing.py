@@ -21,22 +21,27 @@ POINT = "differentiable"
 GRADIENT = "torch.autograd.grad"
 DERIVATIVES = (GRADIENT, "jacobian")
 """What differentiates."""
+UNTRACED = "if not torch.compiler.is_compiling():\n    return None"
+"""What a function does to which no graph fits."""
 
 
-def traceable(text: str) -> str:
+def traceable(text: str, name: str = FUNCTION) -> str:
     """The source of a function with its gradients by `torch.func.grad`, and ``n`` as ``n.shape[0]``.
 
-    Gradients stay as they are where one of them has no such form, as where there is a Jacobian.
+    Untraced it returns None. Gradients stay as they are where one of them has no such form, as where there is
+    a Jacobian.
 
     Args:
         text: a generated source.
+        name: of the function.
     """
-    tree = ast.parse(text)
-    function = next(n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == FUNCTION)
+    tree = ast.parse(f"import torch\n{text}")
+    function = next(n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == name)
     if _derivatives(function.body):
         _differentiate(function)
-    if any(argument.arg == "n" for argument in function.args.kwonlyargs):
-        function.body[1:1] = ast.parse("n = n.shape[0]").body
+    arguments = [*function.args.args, *function.args.kwonlyargs]
+    size = "n = n.shape[0]" if any(argument.arg == "n" for argument in arguments) else ""
+    function.body[1:1] = ast.parse(f"{UNTRACED}\n{size}").body
     return ast.unparse(ast.fix_missing_locations(tree))
 
 
