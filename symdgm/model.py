@@ -69,8 +69,7 @@ class Model(nn.Module):
         checkpoint: how many steps are computed anew together; see `Objective`.
         precision: what networks compute in; see `Objective`.
         memory_budget: for draws and states; see `Objective`.
-        names: networks, scalars (numbers, parameters, functions of the training step), event shapes; see
-            `Objective`.
+        names: networks, scalars (numbers, parameters, functions of the step), event shapes; see `Objective`.
 
     Raises:
         GrammarError: the text cannot be read.
@@ -309,8 +308,7 @@ class Model(nn.Module):
 
     def evaluate(self, batch: Mapping[str, Tensor], player: str = "") -> Evaluation:
         """One evaluation of a player's objective on tensors that were checked."""
-        value, terms = evaluate(self.sides, player, batch)
-        return Evaluation(signed(self.sides[player].objective, value), value, terms)
+        return evaluate(self.sides, player, batch)
 
     def schedule(self, step: int) -> None:
         """Set the scheduled scalars."""

@@ -20,6 +20,7 @@ from symdgm.games.sides import has_players, is_game, only_side, sides_of
 from symdgm.games.turns import turn_of
 from symdgm.objective import Objective
 from symdgm.parts import Shelf
+from symdgm.training import Evaluation
 
 
 def assemble_players(
@@ -129,16 +130,16 @@ def split_batch(objective: Objective, batch: Mapping[str, Tensor]) -> tuple[dict
     return data, 1 if data else len(next(iter(batch.values())))
 
 
-def evaluate(
-    players: Mapping[str, Player], name: str, batch: Mapping[str, Tensor]
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """The value and the terms of one player's objective on what `read_batch` returned."""
+def evaluate(players: Mapping[str, Player], name: str, batch: Mapping[str, Tensor]) -> Evaluation:
+    """One evaluation of a player's objective on what `read_batch` returned."""
     objective = players[name].objective
     if not name and "" not in batch:  # one who plays alone: all data are its own, and the gradients too
-        return objective.evaluate(batch)
-    data, n = split_batch(objective, batch)
-    with turn_of(name, players):
-        return objective.evaluate(data, n=n)
+        value, terms = objective.evaluate(batch)
+    else:
+        data, n = split_batch(objective, batch)
+        with turn_of(name, players):
+            value, terms = objective.evaluate(data, n=n)
+    return Evaluation(signed(objective, value), value, terms)
 
 
 def after_move(player: Player, averages: Sequence[Average]) -> None:

@@ -162,12 +162,12 @@ def split_coefficient(term: Basic, facts: Facts) -> tuple[int, tuple[Basic, ...]
         sign, scalars, core = split_coefficient(term.args[0], facts)
         return sign, (*scalars, _reciprocal(term.args[1])), core
     if isinstance(term, Times):
-        factors = [split_coefficient(f, facts) if isinstance(f, Minus) else (1, (), f) for f in term.args]
-        sign = -1 if sum(s < 0 for s, _, _ in factors) % 2 else 1
-        rest = [f for _, _, f in factors if not facts.is_scalar(f)]
+        sign = -1 if sum(isinstance(f, Minus) for f in term.args) % 2 else 1
+        factors = [f.args[0] if isinstance(f, Minus) else f for f in term.args]
+        rest = [f for f in factors if not facts.is_scalar(f)]
         if len(rest) == 1:
             inner_sign, inner, core = split_coefficient(rest[0], facts)
-            return sign * inner_sign, (*(f for _, _, f in factors if facts.is_scalar(f)), *inner), core
+            return sign * inner_sign, (*(f for f in factors if facts.is_scalar(f)), *inner), core
     return 1, (), term
 
 

@@ -110,11 +110,11 @@ class Usual:
     def is_again(self, data: Mapping[str, Tensor], n: int, output: Output) -> bool:
         """Whether a call is the same one, with no `torch.autocast` around, and is not being traced."""
         return (
-            kinds(data) == self.kinds
+            not torch.compiler.is_compiling()
+            and kinds(data) == self.kinds
             and output is self.output
             and n == self.n
             and not torch.is_autocast_enabled(self.device)
-            and not torch.compiler.is_compiling()
             and all(is_as_written(network) is bare for network, bare in self.recurrent)
         )
 

@@ -105,7 +105,10 @@ class Runner:
         if not torch.compiler.is_compiling():  # a graph would be made anew for each count
             self.programs.hits += 1
             self.latest[output] = program
-            self.programs.usual = self._again(program, data, n, output) if around is None else None
+            self.programs.usual = None
+            if around is None and has_autocast(device := self._device(data)):
+                bare = tuple((network, is_as_written(network)) for network in self._recurrent)
+                self.programs.usual = Usual(program, output, n, kinds(data), device, bare)
         return self._run(program, data, n, around)
 
     def _run(
@@ -123,11 +126,6 @@ class Runner:
             program.explain(self.frozen, data, self.anchor(), error)
             raise
         return self._told(result) if self.frozen.differentiates else result
-
-    def _again(self, program: Program, data: Mapping[str, Tensor], n: int, output: Output) -> Usual | None:
-        """A call as one that may come again; None on a kind of device that cannot be asked for autocast."""
-        device, bare = self._device(data), tuple((m, is_as_written(m)) for m in self._recurrent)
-        return Usual(program, output, n, kinds(data), device, bare) if has_autocast(device) else None
 
     def of(self, frozen: Frozen, names: list[str]) -> Runner:
         """A runner of another plan that runs it in the same way."""
@@ -237,9 +235,7 @@ class Runner:
             for i, (kind, name) in ((i, parted(what)) for i, what in inputs)
             if kind == "network"
         }
-        program = Program(
-            text, call, inputs, emission.statements, emission.labels, emission.ranges, networks
-        )
+        program = Program(text, call, inputs, emission.statements, emission.labels, emission.ranges, networks)
         self.programs.keep(key, program)
         self.latest[output] = program
         return program

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from operator import is_
 from typing import Any, final
 
@@ -35,8 +36,12 @@ class Update:
         """One step, on the gradients of now."""
         optimizer = self._optimizer
         group = optimizer.param_groups[0]
-        if not _is_plain(optimizer, group) or not self._step(group):
+        plain = _is_plain(optimizer, group)
+        if not plain or not self._step(group):
             optimizer.step()
+            states = [state for state in optimizer.state.values() if state]
+            if plain and states and self._in_one_call(group["params"]):
+                self._lay_out(states)
 
     def _step(self, group: dict[str, Any]) -> bool:
         """Steps if all parameters have a gradient, and a state, which the optimiser makes the first time."""
@@ -46,15 +51,12 @@ class Update:
             return False
         states, gradients = [*known.values()], [p.grad for p in parameters]
         scale, flag = (vars(self._optimizer).get(name) for name in ("grad_scale", "found_inf"))
-        # On a GPU the counts stay where they are: recorded steps count there.
-        dtype, together = parameters[0].dtype, flag is None
         for gradient, state in zip(gradients, states, strict=True):
             if gradient is None or gradient.is_sparse or gradient.is_complex() or not state:
                 return False
-            together = together and gradient.is_cpu and gradient.dtype is dtype
         moments = [s["exp_avg"] for s in states], [s["exp_avg_sq"] for s in states]
         with torch.no_grad():
-            if together:
+            if self._in_one_call(gradients):
                 self._count(states)
                 kernel(parameters, gradients, *moments, [], [*self._places], **_options(group))
             else:
@@ -63,11 +65,21 @@ class Update:
                 adam(parameters, gradients, *moments, [], steps, **wanted)
         return True
 
+    def _in_one_call(self, values: Sequence[Tensor]) -> bool:
+        """Whether one call of the kernel makes the step of parameters like these, or with such gradients.
+
+        They are all on the CPU and of one dtype, and no flag says that a step may be left out. On a GPU the
+        counts stay where they are: recorded steps count there.
+        """
+        dtype = values[0].dtype
+        plain = all(v.is_cpu and v.dtype is dtype for v in values)
+        return plain and vars(self._optimizer).get("found_inf") is None
+
     def _count(self, states: list[dict[str, Any]]) -> None:
         """Counts a step of every parameter, in place."""
         steps = [state["step"] for state in states]
         if len(steps) != len(self._places) or not all(map(is_, steps, self._places)):
-            self._lay_out(states)  # of the first step, or loaded
+            self._lay_out(states)  # a state was loaded
         self._counts.add_(1)
 
     def _lay_out(self, states: list[dict[str, Any]]) -> None:
