@@ -25,6 +25,11 @@ def read_aggregate(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basi
     """
     assert isinstance(node, Aggregate)
     variable = node.index.variable
+    if len(node.index.args) == 3 and any(bound.has(variable) for bound in node.index.args[1:]):
+        raise NameResolutionError(
+            f"a bound of the index `{variable}` names `{variable}` itself",
+            hint=f"an index ends at a number or at a size, as in `{node.kind}_{{k=1}}^K`",
+        )
     if is_time(reader.environment, node.index):
         return read_over_time(reader, node, scope)
     if reader.is_variable(variable):
@@ -60,7 +65,7 @@ def _plate(reader: Reader, node: Aggregate, scope: frozenset[Basic]) -> Plate:
     if len(bounds) == 2:
         upper = bounds[1]
         if isinstance(upper, Name) and _is_open(reader, upper, scope):
-            return Plate(reader.read(bounds[0], scope), None)
+            return Plate(_first(node, reader.read(bounds[0], scope)), None)
         return Plate(*(bound_of(reader, b, scope) for b in bounds))
     return _conditioned(reader, node, scope) if bounds else Plate()
 
@@ -69,7 +74,19 @@ def _is_open(reader: Reader, upper: Name, scope: frozenset[Basic]) -> bool:
     """Whether an upper bound is a name that nothing says, such as the ``d`` of a vector."""
     environment = reader.environment
     known = {*environment.batch_sizes, *environment.lengths}
-    return environment.scalar(upper) is None and upper not in scope and spelled(upper) not in known
+    named = environment.scalar(upper) is not None or upper in scope or reader.is_variable(upper)
+    return not named and spelled(upper) not in known
+
+
+def _first(node: Aggregate, lower: Basic) -> Basic:
+    """The number from which an index runs whose end is not said."""
+    if isinstance(lower, Integer) and lower > 0:
+        return lower
+    raise NotSupportedError(
+        f"`{node.index.variable}` runs from `{lower}` to an end that nothing says",
+        hint=f"components are counted from 1: write `{node.kind}_{{{node.index.variable}=1}}^d`, or bind "
+        f"`{node.index.args[2]}`",
+    )
 
 
 def bound_of(reader: Reader, bound: Basic, scope: frozenset[Basic]) -> Basic:

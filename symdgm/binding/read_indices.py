@@ -28,6 +28,7 @@ from symdgm.expressions.names import (
     Name,
     Placeholder,
     Subscripted,
+    base,
     spelled,
 )
 from symdgm.expressions.resolved import Component, EntryOf, RowOf
@@ -77,6 +78,7 @@ def _read_indexed(reader: Reader, node: Basic, scope: frozenset[Basic], *, argum
         return _entry(reader, node, scope)
     free_index(reader, node, scope)
     refuse(node)
+    _refuse_second_time(reader, node, indices)
     if len(indices) != 1 or len(node.indices) != 1:
         return _plain(reader, node, scope, argument)
     return _element(
@@ -101,6 +103,20 @@ def _refuse_step(node: Subscripted, indices: list[Basic]) -> None:
             "declared over it",
             hint="declare the factor over the whole variable, to sum over its components",
         )
+
+
+def _refuse_second_time(reader: Reader, node: Subscripted, indices: list[Basic]) -> None:
+    """Refuse ``x_s`` of a sequence under a sum over s, where t is time."""
+    time = reader.environment.time
+    if time is None or not indices or base(node) not in time.sequences:
+        return
+    whole, component = time.whole(base(node)), Subscripted(node.head, time.index, *indices)
+    raise NotSupportedError(
+        f"`{node}` is a step of the sequence `{base(node)}` by another index than `{time.index}`, which this "
+        "version cannot compute yet",
+        hint=f"let a network read the whole sequence, as in `h_{{1:{time.length}}} = f({whole})`, and sum "
+        f"over its steps `h_{time.index}`; a component of a step is `{component}`",
+    )
 
 
 def _sample(reader: Reader, node: Subscripted, scope: frozenset[Basic]) -> Basic:

@@ -19,6 +19,7 @@ from symdgm.binding.unsupported import refuse, refuse_family
 from symdgm.errors import NameResolutionError, NotSupportedError, SymdgmError
 from symdgm.expressions.applications import Apply, Call, Density
 from symdgm.expressions.expectations import Binder, Expect
+from symdgm.expressions.names import Placeholder
 from symdgm.expressions.places import pattern, patterns
 from symdgm.expressions.resolved import Component, StoppedLaw
 from symdgm.expressions.scope import free_names
@@ -115,11 +116,23 @@ def _resolved_law(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basic
         for given in law.factor.rows.givens if law.factor.rows else ():
             reader.observe(given, argument=True, row=True)
         check_component(law)
+        _refuse_formula(node, law)
         own = any(isinstance(v, Component) or reader.is_step(v) for v in law.values)
         return Match(law.factor, law.values if own else law.factor.variables, givens).node
     for given in node.givens if isinstance(node, Density) else ():
         reader.argument(given, scope)
     return node
+
+
+def _refuse_formula(node: Basic, law: Match) -> None:
+    """Refuse ``KL[q(z|x) || p(2 z)]``: what is drawn, or integrated over, is a variable."""
+    formula = next((v for v in law.values if not isinstance(v, (*ATOMS, Placeholder, Component))), None)
+    if formula is not None:
+        raise NameResolutionError(
+            f"`{node}` stands where a distribution is wanted, but `{formula}` is a formula, no variable",
+            hint=f"write `{law.factor.node}`; the law of a formula is that of a value in a block, "
+            "as in `y = f(z)`",
+        )
 
 
 def _bare(reader: Reader, node: Basic, over: tuple[Basic, ...] | None) -> Basic:

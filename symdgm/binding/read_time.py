@@ -48,10 +48,10 @@ def read_step(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basic | N
                 f"`{node}` stands outside of a sum over `{time.index}`",
                 hint=f"write `sum_{{{time.index}=1}}^{time.length} (...)` around all that depends on it",
             )
-    if time.whole(sequence) in scope:
-        return node
     if jump is not None and jump != time.length:
         reader.observe(jump, argument=True)
+    if time.whole(sequence) in scope:
+        return node
     if step_factor(reader.environment, sequence) is None:
         maker = sequence_factor(reader.environment, sequence)
         if maker is None:
@@ -115,7 +115,7 @@ def read_over_time(reader: Reader, node: Basic, scope: frozenset[Basic]) -> Basi
             read_step(reader, given, scope)
         elif reader.environment.scalar(given) is None and given not in scope:
             reader.observe(given, argument=True)
-    inside |= _steps(node.body, sequences) | {time.whole(s) for s in sequences}
+    inside |= _steps(reader.environment, node.body, sequences) | {time.whole(s) for s in sequences}
     body = reader.read(node.body, inside)
     law = path.node
     reader.resolutions.setdefault(
@@ -267,11 +267,11 @@ def _stands_alone(environment: Environment, factor: Factor, drawn: Sequence[Fact
         return False
     states = [f for f in environment.factors if isinstance(f.distribution, Deterministic)]
     readers = [f for f in (*drawn, *states) if any(base(g) == base(variable) for g in f.givens)]
-    return not readers and _steps(body, {base(variable)}) == {variable}
+    return not readers and _steps(environment, body, {base(variable)}) == {variable}
 
 
-def _steps(body: Basic, sequences: set[Basic]) -> frozenset[Basic]:
-    """All steps of some sequences that a formula names."""
-    return frozenset(
-        n for n in preorder_traversal(body) if isinstance(n, Subscripted) and base(n) in sequences
-    )
+def _steps(environment: Environment, body: Basic, sequences: set[Basic]) -> frozenset[Basic]:
+    """All steps of some sequences that a formula names, but those that data say."""
+    time = timeline(environment)
+    named = (n for n in preorder_traversal(body) if isinstance(n, Subscripted) and base(n) in sequences)
+    return frozenset(n for n in named if time.covers(n) and time.jump(n) not in time.jumps)

@@ -134,7 +134,8 @@ class Reader:
         self.free[node] = argument or self.free.get(node, False)
         if not row:
             self.outside[node] = None
-        self.places.setdefault(node, self.path[-1])
+        written = (part for part in reversed(self.path) if part in self.text.spans)
+        self.places.setdefault(node, next(written, self.path[-1]))
 
     def is_variable(self, node: Basic) -> bool:
         """Whether some factor has a variable of this name."""

@@ -126,10 +126,19 @@ def _term(writer: Writer, root: Root, name: str, output: Output) -> Operand:
         raise writer.pointed(event_shaped(operand), root.term.name)
     if not operand.number:
         operand = writer.named(_hint(root.term.name), operand, root.term.name)
+    if output is not Output.EVENTS:
+        operand = _real(writer, operand)
     writer.script.pending.clear()
     if operand.axes and output is Output.MEAN:
         return Operand(f"{operand.text}.mean()", ATOM)
     return operand
+
+
+def _real(writer: Writer, operand: Operand) -> Operand:
+    """A term that is made of whole numbers, such as the lengths ``T``, as one that has a mean."""
+    if operand.number or writer.value(operand).is_floating_point():
+        return operand
+    return Operand(f"{operand.at(ATOM)}.to({writer.argument('dtype')})", ATOM, operand.axes, operand.rank)
 
 
 def _finish(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from symdgm.errors import ShapeError
+from symdgm.errors import NotSupportedError, ShapeError
 from symdgm.lowering.networks import Called
 from symdgm.lowering.operands import ATOM, BATCH, SUM, Axis, Operand
 from symdgm.lowering.plan import Kind, PlanNode
@@ -30,9 +30,31 @@ def emit_index(writer: Writer, node: PlanNode) -> Operand:
     if node.detail[0] == "batch":
         writer.lengths[node] = writer.size(BATCH)
     if node.args:
-        lower, upper = (writer.operands[a] for a in node.args)
+        lower, upper = (_bound(writer, a) for a in node.args)
         writer.lengths[node] = _count(writer, lower, upper).text
     return Operand(str(node.number(1)), number=True)
+
+
+def _bound(writer: Writer, bound: PlanNode) -> Operand:
+    """A bound of an index, which is one whole number.
+
+    Raises:
+        NotSupportedError: a bound that is not the same for all examples and terms.
+        ShapeError: it is no whole number.
+    """
+    operand = writer.operands[bound]
+    if operand.axes or operand.rank:
+        other = "k" if str(bound.origin) == "i" else "i"
+        raise NotSupportedError(
+            f"`{bound.origin}` is no number, but the bound of an index",
+            hint=f"write a condition, as in `sum_{{{other} <= {bound.origin}}}`",
+        )
+    value = writer.value(operand)
+    if int(value) != value:
+        raise ShapeError(
+            f"`{bound.origin}` is {value:g}, but the bound of an index", hint="write a whole number"
+        )
+    return operand
 
 
 def _count(writer: Writer, lower: Operand, upper: Operand) -> Operand:

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar, final
 
 import torch
-from torch import Tensor
-from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from symdgm.errors import OptionError, SymdgmWarning, suggest
+from symdgm.lowering import FUNCTION
+from symdgm.runtime.programs import defined
+from symdgm.runtime.tracing import traceable
 
 Result = TypeVar("Result")
 
@@ -25,55 +26,77 @@ class Compiled(Generic[Result]):
     drawn as plain PyTorch draws it, so that a seed gives the same numbers. What cannot be compiled runs as it
     is, and a warning says why, once.
 
+    A call looks for a graph that fits, and only where there is none a graph is made: for that alone axes are
+    marked as dynamic. A hook or a parametrisation that a network gets later needs another graph.
+
     Args:
-        function: a generated function, in the form of `traceable` where its axes have ``n``.
+        text: the source of a generated function.
         backend: of `torch.compile`, such as ``"inductor"``.
         axes: an argument → those of its axes that have another length for other data.
-        plain: what runs where it cannot be compiled, with the same results; else the function.
+        plain: what runs where it cannot be compiled, with the same results; else the function of the source.
+        name: of the function in the source.
     """
 
     def __init__(
         self,
-        function: Callable[..., Result],
+        text: str,
         backend: str,
         axes: Mapping[str, tuple[int, ...]],
         plain: Callable[..., Result] | None = None,
+        name: str = FUNCTION,
     ) -> None:
-        self.plain = plain or function
-        self._function = function
+        self.plain = plain or defined(text, name=name)
         self.why = ""
+        self._traced = defined(traceable(text, name), name=name)
         self._backend = backend
-        self._axes = axes
-        self._fast: Callable[..., Result] | None = None
-        self._mark: Callable[[Tensor, int], None] = _unmarked
-        self._failures: tuple[type[Exception], ...] = ()
+        self._axes = {**axes, "n": (0,)}
+        self._find: Callable[..., Result | None] = _no_graph
+        self._make: Callable[..., Result | None] | None = None
 
     def __call__(self, **arguments: Any) -> Result:
         """The function's result."""
         # A mode that looks at every operation, such as a counter, sees none in a graph.
-        if self.why or is_in_torch_dispatch_mode():
+        if self.why or torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack():
             return self.plain(**arguments)
-        if self._fast is None:
-            self._prepare()
-        return self._tried(arguments)
+        found = self._find(**(_sized(arguments) if "n" in arguments else arguments))
+        return self._made(arguments) if found is None else found
 
     @property
     def state(self) -> str:
         """Whether it is compiled, in words."""
         if self.why:
             return f"not compiled, plain PyTorch runs: {self.why}"
-        return f"compiled by {self._backend}" if self._fast is not None else "compiled at the next evaluation"
+        return f"compiled by {self._backend}" if self._make is not None else "compiled at the next evaluation"
 
-    def _prepare(self) -> None:
+    def _made(self, arguments: dict[str, Any]) -> Result:
+        """The result of a new graph; of plain PyTorch, where there can be none."""
         # Its import takes a second, which only those pay who compile.
-        from torch._dynamo import maybe_mark_dynamic
-        from torch._dynamo.exc import InvalidBackend, TorchDynamoException
+        from torch._dynamo import config, run
+        from torch._dynamo.exc import TorchDynamoException
         from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
-        self._mark, self._failures = maybe_mark_dynamic, (TorchDynamoException, GuardOnDataDependentSymNode)
+        make = self._make = self._make or self._compiler()
+        try:
+            # By itself torch takes networks for such as get no hooks any more.
+            with config.patch(skip_nnmodule_hook_guards=False):
+                result = make(**self._marked(arguments))
+            self._find = run(self._traced)
+            # There is still none where torch was told to compile nothing.
+            return self.plain(**arguments) if result is None else result
+        except (TorchDynamoException, GuardOnDataDependentSymNode) as error:
+            # What is wrong with the evaluation itself is said by plain PyTorch, in its own words.
+            result = self.plain(**arguments)
+            self.why = _reason(error)
+        without_effect(self.why, self.plain.__doc__)
+        return result
+
+    def _compiler(self) -> Callable[..., Result | None]:
+        """Makes the graphs."""
+        from torch._dynamo.exc import InvalidBackend
+
         options: Any = {"fallback_random": True} if self._backend == "inductor" else None
         try:
-            self._fast = torch.compile(self._function, fullgraph=True, backend=self._backend, options=options)
+            return torch.compile(self._traced, fullgraph=True, backend=self._backend, options=options)
         except InvalidBackend as error:
             known = sorted({"inductor", *torch.compiler.list_backends()})
             raise OptionError(
@@ -81,28 +104,16 @@ class Compiled(Generic[Result]):
                 hint=suggest(self._backend, known),
             ) from error
 
-    def _tried(self, arguments: dict[str, Any]) -> Result:
-        assert self._fast is not None
-        try:
-            return self._fast(**self._marked(arguments))
-        except self._failures as error:
-            # What is wrong with the evaluation itself is said by plain PyTorch, in its own words.
-            result = self.plain(**arguments)
-            self.why = _reason(error)
-        self._fast = None
-        without_effect(self.why, self._function.__doc__)
-        return result
-
     def _marked(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """The arguments with their axes of another length as axes that may change."""
-        marked = {**arguments}
-        for name in arguments.keys() & self._axes.keys():
-            given = arguments[name]
-            # A view: a mark on the tensor of somebody else would compile other functions of it anew. Of
-            # numbers the compiler makes constants, of sizes it need not.
-            marked[name] = view = given.view_as(given) if isinstance(given, Tensor) else torch.empty(given, 0)
+        from torch._dynamo import maybe_mark_dynamic
+
+        marked = _sized(arguments) if "n" in arguments else {**arguments}
+        for name in marked.keys() & self._axes.keys():
+            # A view: a mark on the tensor of somebody else would compile other functions of it anew.
+            marked[name] = view = marked[name].view_as(marked[name])
             for axis in self._axes[name]:
-                self._mark(view, axis)
+                maybe_mark_dynamic(view, axis)
         return marked
 
 
@@ -114,8 +125,13 @@ def without_effect(why: str, formula: str | None = None) -> None:
     warnings.warn(message, SymdgmWarning, stacklevel=3)
 
 
-def _unmarked(tensor: Tensor, axis: int) -> None:
+def _no_graph(**arguments: Any) -> None:
     """Before anything is compiled."""
+
+
+def _sized(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The number of draws as the size of a tensor: of numbers the compiler makes constants."""
+    return {**arguments, "n": torch.empty(arguments["n"], 0)}
 
 
 def _reason(error: Exception) -> str:

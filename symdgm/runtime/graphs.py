@@ -63,8 +63,7 @@ class Graphs:
     def compiled(self, backend: str) -> dict[str, Compiled[tuple[Any, ...]]]:
         """Each graph by name."""
         return {
-            name: Compiled(defined(text, name=name), backend, self._uneven.axes)
-            for name, text in self.texts.items()
+            name: Compiled(text, backend, self._uneven.axes, name=name) for name, text in self.texts.items()
         }
 
 

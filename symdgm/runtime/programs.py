@@ -141,10 +141,6 @@ class Programs(dict[Hashable, Program]):
         self[key] = program
         self.misses += 1
 
-    def __setitem__(self, key: Hashable, program: Program) -> None:
-        super().__setitem__(key, program)
-        self.usual = None
-
     def clear(self) -> None:
         """Drops all."""
         super().clear()

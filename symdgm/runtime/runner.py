@@ -29,7 +29,6 @@ from symdgm.runtime.inputs import identifiers, kinds
 from symdgm.runtime.parts import Divider, undone
 from symdgm.runtime.precision import Narrowed, full_precision, has_autocast, surrounding
 from symdgm.runtime.programs import Program, Programs, Result, Usual, defined, parted
-from symdgm.runtime.tracing import traceable
 
 _NOTHING = torch.empty(0)
 """Stands for a tensor whose dtype and device nobody asks for."""
@@ -251,7 +250,7 @@ class Runner:
             return plain
         if self.frozen.bound.sequences and not self.frozen.differentiates:
             return in_graphs(emission, str(self.docstring), self.backend, helpers) or plain
-        return Compiled(defined(traceable(text)), self.backend, {**emission.uneven.axes, "n": (0,)}, plain)
+        return Compiled(text, self.backend, emission.uneven.axes, plain)
 
     def _emitted(self, data: Mapping[str, Tensor], n: int, output: Output) -> Emission:
         """The first evaluation; where a variable has too many states to be summed over, that by draws."""

@@ -1,12 +1,14 @@
 """Names: which are free for parameters, which variables an expectation binds, and how data are spelled."""
 
+import re
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 import symdgm as sd
-from symdgm.errors import DataError, OptionError
+from symdgm.errors import DataError, NameResolutionError, OptionError
 
 
 class Encoder(nn.Module):
@@ -123,3 +125,28 @@ def test_a_function_of_a_variable_with_two_subscripts() -> None:
         "E_p(z)[E_g(y_1_2|z)[f(y_1_2) - f(z) - f(z)]]", double, prior, f=lambda t: t.sum(-1)
     )
     assert abs(objective(n=5)) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("text", "law", "formula"),
+    [
+        ("KL[q(z|x)||p(2 z)]", "p(2 z)", "2 z"),
+        ("H[q(z^2|x)]", "q(z^2|x)", "z^2"),
+        ("E_{q(z + z|x)}[||z||^2]", "q(z + z|x)", "z + z"),
+        ("KL[q(z=2 z|x)||p(z)]", "q(z=2 z|x)", "2 z"),
+        ("KL[q(z x)||p(z)]", "q(z x)", "z x"),
+    ],
+)
+def test_a_law_is_over_variables(text: str, law: str, formula: str) -> None:
+    """The formula was left out without a word."""
+    q, _, prior = parts()
+    words = re.escape(f"`{law}` stands where a distribution is wanted, but `{formula}` is a formula")
+    with pytest.raises(NameResolutionError, match=words) as caught:
+        sd.Objective(text, q, prior)
+    assert "^" in str(caught.value) and "write `" in caught.value.hint
+
+
+def test_the_caret_of_a_name_with_an_index_that_is_not_bound() -> None:
+    with pytest.raises(NameResolutionError, match=r"`D` is not bound\n.*\n  {14}\^") as caught:
+        sd.Objective("sum_j (x_j - D_j)", sd.Data("data(x)"))
+    assert caught.value.source is not None

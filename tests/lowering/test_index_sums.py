@@ -210,6 +210,13 @@ def test_another_number_of_components() -> None:
         ("sum_{k in S} x_k", {}, NotSupportedError, "an index over a list of values"),
         ("logsumexp(sum(x))", {}, ShapeError, "over the last axis of an event"),
         ("sum_k x_k a_k", {"a": [1.0, 2.0]}, ShapeError, "values of its index, but"),
+        ("sum_{j=1}^j x_j", {}, NameResolutionError, "a bound of the index `j` names `j` itself"),
+        ("sum_{j=0}^d x_j", {}, NotSupportedError, "`j` runs from `0` to an end that nothing says"),
+        ("sum_{j=-1}^d x_j", {}, NotSupportedError, "`j` runs from `-1` to an end that nothing says"),
+        ("sum_{j=1}^{5/2} x_j", {}, ShapeError, "`5/2` is 2.5, but the bound of an index"),
+        ("sum_{j=1}^x x_j", {}, NotSupportedError, "`x` is no number, but the bound of an index"),
+        ("sum_{j=1}^2 sum_{i=1}^j x_i x_j", {}, NotSupportedError, r"as in `sum_\{i <= j\}`"),
+        ("sum_{i=1}^2 sum_{j=i}^2 x_i x_j", {}, NotSupportedError, r"as in `sum_\{k <= i\}`"),
     ],
 )  # fmt: skip
 def test_what_is_refused(text: str, names: dict[str, object], error: type[Exception], words: str) -> None:

@@ -349,3 +349,30 @@ def test_several_steps_are_no_number(body):
     with pytest.raises(NotSupportedError, match="several steps of a sequence, where the value of one") as e:
         sd.Objective(f"E_q(z_{{1:T}}|x_{{1:T}})[{body}]", q, z_0=0.0, z=2, **networks)
     assert "sum_{t=1}^T" in e.value.hint and "^" in str(e.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "variable"),
+    [
+        ("sum_{t=1}^T sum_{s=1}^T ||x_t - x_s||^2", "x_s"),
+        ("sum_{s=1}^T sum_{t=1}^T <x_t, x_s>", "x_s"),
+        ("sum_{t=1}^T sum_{s=1}^t <x_t, x_s>", "x_s"),
+        ("E_q(z_{1:T}|x_{1:T})[sum_{t=1}^T sum_{s=1}^T ||z_t - z_s||^2]", "z_s"),
+        ("sum_{t=1}^T E_q(z_t|z_{t-1},x_t)[sum_{s=1}^t ||z_t - z_s||^2]", "z_s"),
+    ],
+)
+def test_two_steps_by_two_indices(text, variable):
+    """A second index ran over the components of all steps."""
+    q = [sd.Normal("q(z_t|z_{t-1},x_t)", Gaussian(6, 2).double())] if "q(" in text else []
+    beginning = {"z_0": 0.0, "z": 2} if q else {}
+    words = rf"`{variable}` is a step of the sequence `{variable[0]}` by another index than `t`.*\n.*\n +\^"
+    with pytest.raises(NotSupportedError, match=words) as caught:
+        sd.Objective(text, *q, **beginning)
+    assert f"`h_{{1:T}} = f({variable[0]}_{{1:T}})`" in caught.value.hint
+
+
+def test_data_of_a_step_of_a_path_are_asked_for():
+    q = sd.Normal("q(z_t|z_{t-1},x_t)", Gaussian(6, 2).double())
+    text = "E_q(z_{1:T}|x_{1:T})[mean_{t=1}^T ||z_t - z_{t_1}||^2]"
+    with pytest.raises(DataError, match="the objective needs the data `t_1`, but got `x`"):
+        sd.Objective(text, q, z_0=0.0, z=2)(x=X)

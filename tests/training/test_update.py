@@ -129,3 +129,28 @@ def test_a_state_that_is_begun_anew_counts_anew(short):
     backward(model)
     update()
     assert [int(s["step"]) for s in optimizer.state.values()] == [1, 4, 4, 4] and len(short) == 3
+
+
+def another_order(state, parameter):
+    state[parameter] = state.pop(parameter)
+
+
+def begun_anew(state, parameter):
+    state[parameter] = {}
+
+
+@pytest.mark.parametrize(("change", "ways"), [(another_order, 1), (begun_anew, 2)])
+def test_a_state_that_was_changed_is_taken_as_it_is(change, ways, short):
+    one, two = network(), network()
+    ours, theirs = (torch.optim.Adam(m.parameters(), lr=1e-2, fused=True) for m in (one, two))
+    update = Update(ours)
+    for step in range(4):
+        if step == 2:
+            change(ours.state, one[0].weight)
+            change(theirs.state, two[0].weight)
+        backward(one)
+        update()
+        backward(two)
+        theirs.step()
+        assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
+    assert len(short) == ways

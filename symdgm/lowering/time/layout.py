@@ -144,8 +144,13 @@ def over_steps(writer: Writer, node: PlanNode, value: Operand) -> Operand:
     """The sum or the mean of each sequence over its steps, from some step on, to some before its end."""
     steps = layout(writer)
     operation, first, dropped = node.word(), node.number(2), node.number(3)
+    shortened = first - 1 + dropped
     if STEPS not in value.axes:
-        value = Operand(f"{value.at(ATOM)}.expand(len({steps.rows}))", ATOM, (*value.axes, STEPS))
+        return (
+            value
+            if operation == "mean"
+            else writer.combine("mul", [_number_of_steps(writer, shortened), value])
+        )
     value = writer.named("step_term", value, node.origin)
     dim = value.axes.index(STEPS)
     text, rows = value.text, steps.rows
@@ -155,10 +160,19 @@ def over_steps(writer: Writer, node: PlanNode, value: Operand) -> Operand:
     sizes = ", ".join([*(writer.size(a) for a in value.axes[:dim]), writer.batch_size()])
     total = f"{text}.new_zeros({sizes}).index_add({dim}, {rows}, {text})"
     if operation == "mean":
-        shortened = f" - {first - 1 + dropped}" if first > 1 or dropped else ""
-        over = f"({steps.lengths or steps.longest}{shortened})"
+        over = f"({steps.lengths or steps.longest}{f' - {shortened}' if shortened else ''})"
         return Operand(f"({total} / {over})", ATOM, (*value.axes[:dim], BATCH))
     return Operand(total, ATOM, (*value.axes[:dim], BATCH))
+
+
+def _number_of_steps(writer: Writer, shortened: int) -> Operand:
+    """Over how many steps of each sequence a sum runs that leaves some out."""
+    steps = layout(writer)
+    if not steps.lengths:
+        text = f"max({steps.longest} - {shortened}, 0)" if shortened else steps.longest
+        return Operand(text, ATOM, number=True)
+    text = f"({steps.lengths} - {shortened}).clamp(min=0)" if shortened else steps.lengths
+    return Operand(f"{text}.to({writer.argument('dtype')})", ATOM, (BATCH,))
 
 
 def _picked(writer: Writer, steps: Layout, first: int, dropped: int) -> str:

@@ -10,6 +10,7 @@ from sympy import Basic
 from symdgm.errors import NotSupportedError
 from symdgm.expressions.steps import span
 from symdgm.lowering.plan import Kind, PlanNode
+from symdgm.lowering.time.sequences import in_rows
 
 if TYPE_CHECKING:
     from symdgm.lowering.lower import Lowering, Scope
@@ -29,16 +30,14 @@ def lower_over_time(lowering: Lowering, node: Basic, scope: Scope, *, log: bool 
     """
     first, dropped = steps_of(lowering, node)
     inside = replace(scope, rows="steps", first=first)
-    if log and node.kind == "prod":
-        logs = lowering.log(node.body, inside)
-        return lowering.plan.node(Kind.REDUCE, logs, detail=("sum", "steps", first, dropped), origin=node)
-    if node.kind == "prod":
+    if node.kind == "prod" and not log:
         raise NotSupportedError(
             f"the product `{node}` over time cannot be computed yet, outside of a logarithm",
             hint="write the sum of the logarithms of its factors",
         )
-    value = lowering.lower(node.body, inside)
-    return lowering.plan.node(Kind.REDUCE, value, detail=(node.kind, "steps", first, dropped), origin=node)
+    value = lowering.log(node.body, inside) if log else lowering.lower(node.body, inside)
+    detail = ("sum" if node.kind == "prod" else node.kind, "steps", first, dropped)
+    return in_rows(lowering, lowering.plan.node(Kind.REDUCE, value, detail=detail, origin=node), scope)
 
 
 def refuse_over_time(node: Basic, scope: Scope) -> None:
