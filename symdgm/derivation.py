@@ -156,11 +156,12 @@ def assemble(
     checks: Checks | None = None,
 ) -> Derivation:
     """All steps in order: what names mean, how the equation was rewritten, how expectations are estimated."""
+    named = _named(bound)
     steps = [
         *_resolution(bound),
         *rewriting.steps,
-        *_left_out(bound),
-        *_objects(bound),
+        *_left_out(bound, named),
+        *_objects(bound, named),
         *_estimation(estimates),
         *comparisons.steps.values(),
         *_batch(bound, estimates, comparisons.of_batch),
@@ -183,10 +184,10 @@ def _named(bound: Bound) -> list[Factor]:
     return [factor for _, factor in sorted(found.items())]
 
 
-def _left_out(bound: Bound) -> list[Step]:
+def _left_out(bound: Bound, named: Sequence[Factor]) -> list[Step]:
     """The latent chains that are summed or integrated out."""
     steps = []
-    for chain in (f for f in _named(bound) if isinstance(f, Chain)):
+    for chain in (f for f in named if isinstance(f, Chain)):
         joint, whole = joint_over_time(bound.environment, chain), chain.path(bound.environment)
         if chain.sort is Sort.FINITE:
             left: Basic = Aggregate(Str("sum"), joint, Index(whole))
@@ -202,9 +203,9 @@ def _left_out(bound: Bound) -> list[Step]:
     return steps
 
 
-def _objects(bound: Bound) -> list[Step]:
+def _objects(bound: Bound, used: Sequence[Factor]) -> list[Step]:
     """The factors that are no formulas: they are computed as a whole."""
-    factors = [f for f in _named(bound) if is_opaque(f.distribution) and not isinstance(f, Chain)]
+    factors = [f for f in used if is_opaque(f.distribution) and not isinstance(f, Chain)]
     derived = tuple(Change(f.node, f.node, f"is exact: {f.distribution.text}") for f in factors if f.derived)
     own = [f for f in factors if not f.derived]
     open_ = [f for f in own if isinstance(f.distribution, Custom) and not f.distribution.normalised]

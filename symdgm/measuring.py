@@ -12,12 +12,13 @@ from sympy import Basic
 from torch import Tensor
 
 from symdgm.binding import Bound, BoundFacts
+from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.expectations import CrossEntropy, DivergenceBetween, Entropy
 from symdgm.lowering import Choices, Frozen, Option, freeze
 from symdgm.rewriting import Derivation, Term
 from symdgm.rewriting.algebra import chain_rule
 from symdgm.rewriting.definitions import definition
-from symdgm.rewriting.traversal import Known, everywhere
+from symdgm.rewriting.traversal import Everywhere
 from symdgm.runtime import Runner
 
 MAX_PASSES = 8
@@ -139,9 +140,9 @@ def written_out(expression: Basic, facts: BoundFacts) -> Basic:
             return definition(node, facts)
         return chain_rule(node, facts)
 
-    known: Known = {}
+    walk = Everywhere(step, (DivergenceBetween, Entropy, CrossEntropy, Apply, Density))
     for _ in range(MAX_PASSES):
-        after = everywhere(expression, step, [], known)
+        after, _ = walk(expression)
         if after == expression:
             break
         expression = after

@@ -74,20 +74,22 @@ def register(parent: nn.Module, children: Mapping[str, object]) -> None:
         parent: a module.
         children: name → what is bound to it; of a function, the modules that it uses.
     """
+    taken = {*dir(parent)}
     for name, child in children.items():
         if isinstance(child, nn.Parameter):
-            parent.register_parameter(_free(name.replace(".", "_"), parent), child)
+            parent.register_parameter(_free(name, taken), child)
         if isinstance(child, nn.Module):
-            parent.add_module(_free(name.replace(".", "_"), parent), child)
+            parent.add_module(_free(name, taken), child)
         for inner, module in modules_within(child).items():
-            parent.add_module(_free(f"{name}_uses_{inner}".replace(".", "_"), parent), module)
+            parent.add_module(_free(f"{name}_uses_{inner}", taken), module)
 
 
-def _free(name: str, parent: nn.Module) -> str:
-    """A name that is no attribute of the module yet, such as ``train_`` for ``train``."""
-    taken = {*dir(parent)}
+def _free(name: str, taken: set[str]) -> str:
+    """A name that is no attribute of a module yet, such as ``train_`` for ``train``; then it is one."""
+    name = name.replace(".", "_")
     while name in taken:
         name += "_"
+    taken.add(name)
     return name
 
 

@@ -10,6 +10,7 @@ import torch
 from sympy import Basic
 
 from symdgm.binding.factors import (
+    ATOMS,
     DATA_NAMES,
     DataLaw,
     Factor,
@@ -116,7 +117,7 @@ class Environment:
 
     def scalar(self, node: Basic) -> str | None:
         """The name under which a scalar is bound; its subscripts are part of it."""
-        return spelled(node) if spelled(node) in self.scalars else None
+        return spelled(node) if isinstance(node, ATOMS) and spelled(node) in self.scalars else None
 
 
 def without_parameters(head: Basic) -> Basic | None:

@@ -237,9 +237,12 @@ def ancestral(factors: Sequence[Factor]) -> list[Factor]:
         NameResolutionError: if they depend on each other in a circle.
     """
     owner = {v: f.index for f in factors for v in f.variables}
+    edges = [(owner[g], f.index) for f in factors for g in f.givens if g in owner]
+    if not edges:
+        return sorted(factors, key=lambda f: f.index)
     graph: nx.DiGraph[int] = nx.DiGraph()
     graph.add_nodes_from(f.index for f in factors)
-    graph.add_edges_from((owner[g], f.index) for f in factors for g in f.givens if g in owner)
+    graph.add_edges_from(edges)
     by_index = {f.index: f for f in factors}
     try:
         return [by_index[i] for i in nx.lexicographical_topological_sort(graph)]

@@ -54,6 +54,7 @@ class BoundFacts:
     unclosed: Collection[str] = ()
     _given: dict[tuple[int, Basic, str], Basic] = field(default_factory=dict)
     _laws: dict[tuple[Basic, int], Law | None] = field(default_factory=dict)
+    _factors: dict[int, Law] = field(default_factory=dict)
 
     def law(self, node: Basic) -> Law | None:
         """The one factor that a reference names."""
@@ -214,6 +215,16 @@ class BoundFacts:
         return set() if self.formula is None else {spelled(n) for n in nodes(self.formula, *ATOMS)}
 
     def _described(self, match: Match) -> Law:
+        """The law of a factor at actual arguments; what does not hang on these is found once."""
+        index = match.factor.index
+        if index not in self._factors:
+            self._factors[index] = self._law_of(match)
+        law = self._factors[index]
+        givens = match.givens if match.factor.rows is None else ()
+        formulas = None if self._is_unclosed(match.values) else law.family
+        return replace(law, node=match.node, values=match.values, givens=givens, family=formulas)
+
+    def _law_of(self, match: Match) -> Law:
         distribution = match.factor.distribution
         if match.factor.rows is not None:
             return Law(
@@ -234,7 +245,7 @@ class BoundFacts:
         else:
             kind = "data" if isinstance(distribution, Data) else "density"
         formulas = None
-        if isinstance(distribution, Family) and not whole and not self._is_unclosed(match.values):
+        if isinstance(distribution, Family) and not whole:
             formulas = family(distribution.family, parametrisation(distribution))
         name = distribution.family if isinstance(distribution, Family) else type(distribution).__name__
         return Law(

@@ -53,7 +53,8 @@ def _written_out(node: Basic, networks: Set[str], diagonal: bool) -> Basic:
     if isinstance(changed, Subscripted):
         return _whole_sequence(changed)
     if isinstance(changed, Times):
-        return _product(*_applied(changed.args, networks))
+        factors = tuple(_applied(changed.args, networks))
+        return changed if factors == changed.args else _product(*factors)
     if diagonal and isinstance(changed, Density) and spelled(changed.args[0]) in NORMALS:
         return Density(*changed.args[:3], Tuple(*_scaled(changed.parameters)))
     return changed

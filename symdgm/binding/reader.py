@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from operator import is_
 
 from sympy import Basic
 from sympy.core.symbol import Str
@@ -78,8 +79,9 @@ class Reader:
             raise self.pointed(error, node) from error.__cause__
         finally:
             self.path.pop()
-        if result != node:
-            self.written.setdefault(result, node)
+        if result == node:
+            return node  # the very node, by which what is remembered of it is found
+        self.written.setdefault(result, node)
         return result
 
     def is_step(self, node: Basic) -> bool:
@@ -144,7 +146,8 @@ class Reader:
     def _children(self, node: Basic, scope: frozenset[Basic]) -> Basic:
         if not node.args or isinstance(node, Str):
             return node
-        return node.func(*(self.read(a, scope) if not isinstance(a, Str) else a for a in node.args))
+        parts = [self.read(a, scope) if not isinstance(a, Str) else a for a in node.args]
+        return node if all(map(is_, parts, node.args)) else node.func(*parts)
 
     def name(self, node: Basic, scope: frozenset[Basic]) -> Basic:
         """A name where a number is wanted."""

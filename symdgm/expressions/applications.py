@@ -64,17 +64,17 @@ class Density(Node):
     @property
     def values(self) -> tuple[Basic, ...]:
         """Where it is evaluated."""
-        return tuple(self.args[1])
+        return tuple(self.args[1].args)
 
     @property
     def givens(self) -> tuple[Basic, ...]:
         """What stands behind the bar."""
-        return tuple(self.args[2])
+        return tuple(self.args[2].args)
 
     @property
     def parameters(self) -> tuple[Basic, ...]:
         """What stands behind the semicolon."""
-        return tuple(self.args[3])
+        return tuple(self.args[3].args)
 
 
 class Norm(Node):

@@ -27,6 +27,14 @@ class Name(Node):
         """The name with this spelling."""
         return super().__new__(cls, Str(name) if isinstance(name, str) else name)
 
+    def __eq__(self, other: object) -> bool:
+        """Whether the other is a name with the same spelling."""
+        if isinstance(other, Name):
+            return bool(self._args[0].name == other._args[0].name)
+        return super().__eq__(other)
+
+    __hash__ = Node.__hash__
+
     @property
     def text(self) -> str:
         """The canonical spelling."""

@@ -17,12 +17,12 @@ from symdgm.lowering.time.loops import Body
 
 def reached(frozen: Frozen, roots: Iterable[Root]) -> set[nn.Parameter]:
     """The parameters on which some terms depend, but not through a stop-gradient."""
-    return {p for root in roots for node in _differentiable(root) for p in _parameters(frozen, node)}
+    return {p for node in _differentiable(roots) for p in _parameters(frozen, node)}
 
 
-def _differentiable(root: Root) -> Iterator[PlanNode]:
-    """All nodes of a term through which a gradient passes."""
-    stack, seen = [root.value, *root.scalars], set[PlanNode]()
+def _differentiable(roots: Iterable[Root]) -> Iterator[PlanNode]:
+    """All nodes of some terms through which a gradient passes, each once."""
+    stack, seen = [node for root in roots for node in (root.value, *root.scalars)], set[PlanNode]()
     while stack:
         node = stack.pop()
         if node in seen:

@@ -32,15 +32,20 @@ ENERGY_KERNEL = """def energy_kernel(x, y):
     # the kernel whose squared MMD is the energy distance
     return -distances(x, y)
 """
+UPPER_TRIANGLE = """def upper_triangle(n, device):
+    # the rows and the columns of all pairs i < j
+    if not torch.compiler.is_compiling():
+        return torch.triu_indices(n, n, 1, device=device)
+    # in a graph, where that would make a constant of their number
+    first, count = torch.arange(n, device=device), n * (n - 1) // 2
+    rows = first.repeat_interleave(n - 1 - first, output_size=count)
+    return rows, torch.arange(1, count + 1, device=device) - rows * (2 * n - 3 - rows) // 2
+"""
 MEDIAN_WIDTHS = """def median_widths(x, y):
     # the median distance of different points of both samples, times 1/2, 1/sqrt 2, 1, sqrt 2 and 2
     x, y = x.detach(), y.detach()
-    first, second = (torch.triu_indices(*[p.shape[-2]] * 2, 1, device=p.device) for p in (x, y))
-    squares = [
-        squared_distances(x, x)[..., first[0], first[1]],
-        squared_distances(y, y)[..., second[0], second[1]],
-        squared_distances(x, y).flatten(-2),
-    ]
+    squares = [squared_distances(p, p)[..., *upper_triangle(p.shape[-2], p.device)] for p in (x, y)]
+    squares.append(squared_distances(x, y).flatten(-2))
     lead = torch.broadcast_shapes(*[s.shape[:-1] for s in squares])
     squares = torch.cat([s.expand(*lead, -1) for s in squares], -1)
     median = squares.median(-1).values.clamp_min(torch.finfo(x.dtype).tiny ** 0.5)
@@ -94,6 +99,7 @@ SAMPLE_HELPERS = {
     "laplace_kernel": LAPLACE_KERNEL,
     "energy_kernel": ENERGY_KERNEL,
     "median_widths": MEDIAN_WIDTHS,
+    "upper_triangle": UPPER_TRIANGLE,
     "unbiased_mmd": UNBIASED_MMD,
     "biased_mmd": BIASED_MMD,
     "random_directions": RANDOM_DIRECTIONS,

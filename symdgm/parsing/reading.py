@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import cast
 
 from sympy import Basic
@@ -25,14 +26,22 @@ class Reading:
     """A text that was read.
 
     Args:
-        expression: what the text says.
+        whole: what the text says, with the places of its parts.
         source: the author's text.
-        spans: node → the characters of the text where it is written first.
     """
 
-    expression: Node
+    whole: Piece
     source: str
-    spans: Mapping[Basic, tuple[int, int]]
+
+    @property
+    def expression(self) -> Node:
+        """What the text says."""
+        return cast(Node, self.whole.node)
+
+    @cached_property
+    def spans(self) -> Mapping[Basic, tuple[int, int]]:
+        """Node → the characters of the text where it is written first."""
+        return _spans(self.whole)
 
 
 def parse(text: str) -> Node:
@@ -63,8 +72,7 @@ def read(text: str) -> Reading:
         >>> [reading.source[slice(*span)] for span in reading.spans.values()][:2]
         ['log p(x|z) + y', 'log p(x|z)']
     """
-    found = _read(text)
-    return Reading(cast(Node, found.node), text, _spans(found))
+    return Reading(_read(text), text)
 
 
 def _spans(whole: Piece) -> dict[Basic, tuple[int, int]]:

@@ -23,7 +23,7 @@ from symdgm.rewriting import averages
 from symdgm.rewriting.algebra import chain_rule
 from symdgm.rewriting.facts import Facts
 from symdgm.rewriting.polynomials import Monomial, Polynomial, atom, constant, monomial, total
-from symdgm.rewriting.traversal import everywhere
+from symdgm.rewriting.traversal import Everywhere
 
 MAX_POWER = 8
 """The largest power of a sum that is multiplied out."""
@@ -57,6 +57,7 @@ class Canonical:
         self.fresh = averages.Fresh()
         self._known: dict[Basic, Polynomial] = {}
         self._free: dict[Basic, frozenset[Basic]] = {}
+        self._by_factors = Everywhere(lambda part: chain_rule(part, facts), (Apply, Density))
 
     def of(self, node: Basic) -> Polynomial:
         """The canonical form of a formula.
@@ -75,7 +76,7 @@ class Canonical:
 
     def by_factors(self, node: Basic) -> Basic:
         """A formula with its joints as products of their factors, while these have their own names."""
-        return everywhere(node, lambda part: chain_rule(part, self.facts), [], {})
+        return self._by_factors(node)[0]
 
     def opaque(self, node: Basic) -> Polynomial:
         """A node as a factor that is looked at no further."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from sympy import Basic
 
@@ -12,9 +11,9 @@ from symdgm.expressions.arithmetic import Plus, terms_of
 from symdgm.rewriting.algebra import join_coefficient, split_coefficient
 from symdgm.rewriting.answered import by_answers
 from symdgm.rewriting.facts import Facts
-from symdgm.rewriting.rule import Change, Rule, Step
+from symdgm.rewriting.rule import Rule, Step
 from symdgm.rewriting.rules import ALGEBRA, CLOSED, DEFINED, SPLIT_AND_RECOGNISE
-from symdgm.rewriting.traversal import Known, everywhere
+from symdgm.rewriting.traversal import Everywhere, Kinds
 
 MAX_PASSES = 50
 """Passes of a phase; every rule makes progress, so this bounds a mistake in a rule, not an input."""
@@ -87,7 +86,8 @@ class _Rewriter:
 
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
-        self.known: dict[str, Known] = {}
+        self.kinds = Kinds()
+        self.applied: dict[str, Everywhere] = {}
 
     def run_all(self, expression: Basic, phases: Iterable[Sequence[Rule]], steps: list[Step]) -> Basic:
         """The expression after several phases."""
@@ -100,21 +100,19 @@ class _Rewriter:
         for _ in range(MAX_PASSES):
             done = len(steps)
             for rule in rules:
-                changes: list[Change] = []
-                known = self.known.setdefault(rule.name, {})
-                expression = everywhere(
-                    expression, partial(self._apply, rule), changes, known, in_logs=rule.in_logs
-                )
+                expression, changes = self._everywhere(rule)(expression)
                 if changes:
-                    steps.append(
-                        Step(rule.name, rule.kind, rule.why, tuple(changes), expression, rule.reference)
-                    )
+                    steps.append(Step(rule.name, rule.kind, rule.why, changes, expression, rule.reference))
             if len(steps) == done:
                 break
         return expression
 
-    def _apply(self, rule: Rule, node: Basic) -> Basic | None:
-        return rule.apply(node, self.facts)
+    def _everywhere(self, rule: Rule) -> Everywhere:
+        if rule.name not in self.applied:
+            self.applied[rule.name] = Everywhere(
+                lambda node: rule.apply(node, self.facts), rule.at, self.kinds, in_logs=rule.in_logs
+            )
+        return self.applied[rule.name]
 
 
 def join(terms: Iterable[tuple[int, tuple[Basic, ...], Basic]]) -> Basic:

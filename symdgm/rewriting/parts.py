@@ -9,15 +9,15 @@ from fractions import Fraction
 from sympy import Basic, Integer, Number, Rational, Tuple
 
 from symdgm.expressions.applications import Call
-from symdgm.expressions.arithmetic import Power
+from symdgm.expressions.arithmetic import Minus, Plus, Power, Times
 from symdgm.expressions.expectations import Binder, Expect
 from symdgm.expressions.names import Name
 from symdgm.expressions.places import NAMES
-from symdgm.expressions.scope import replace
+from symdgm.expressions.scope import free_names, replace
 from symdgm.rewriting.averages import averaged, named_outright, plain
 from symdgm.rewriting.canonical import Canonical
 from symdgm.rewriting.polynomials import Monomial, Polynomial, monomial, total
-from symdgm.rewriting.samples import bounds_of, one_sample, with_numbers
+from symdgm.rewriting.samples import bounds_of, is_range, one_sample, with_numbers
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ class Parts:
         self.form = form
         self.facts = form.facts
         self.data: list[Binder] = []
-        whole = self.form.of(self.form.by_factors(self._with_numbers(self._counted(expression))))
+        each = self._of_each(self._with_numbers(self._counted(expression)))
+        whole = self.form.of(self.form.by_factors(each))
         self.whole = total(self._without_data(m).scaled(c) for m, c in whole)
         self.coefficients: dict[Monomial, Polynomial] = self._collected()
         self.logs: dict[Monomial, Log] = {
@@ -114,6 +115,27 @@ class Parts:
         same = all(a is b for a, b in zip(arguments, node.args, strict=True))
         return node if same else node.func(*arguments)
 
+    def _of_each(self, node: Basic) -> Basic:
+        """What is averaged over data where it is written, before it is brought to its canonical form."""
+        if isinstance(node, Plus | Minus):
+            return node.func(*map(self._of_each, node.args))
+        if isinstance(node, Times):
+            means = [a for a in node.args if not self.facts.is_scalar(a)]
+            return node.func(*map(self._of_each, node.args)) if len(means) == 1 else node
+        if not isinstance(node, Expect) or not self._is_data(node.binders[0]):
+            return node
+        binder, *others = node.binders
+        values = self._values(binder)
+        if any(is_range(v) for v in (*binder.variables, *values)):
+            return node
+        inside = Expect(node.body, *others) if others else node.body
+        names = dict(zip(binder.variables or values, values, strict=True))
+        if any(v != name for v, name in names.items()):
+            inside = replace(inside, names)
+        if not free_names(inside).isdisjoint(values):
+            self._note(binder)
+        return self._of_each(inside)
+
     def _without_data(self, factors: Monomial) -> Polynomial:
         """A term without its mean over data, which is noted."""
         result = monomial((k, e) for k, e in factors if not self._over_data(k))
@@ -130,16 +152,22 @@ class Parts:
         law = self.facts.law(binder.law)
         return law is not None and law.kind == "data"
 
+    def _values(self, binder: Binder) -> tuple[Basic, ...]:
+        law = self.facts.law(binder.law)
+        return () if law is None else law.values
+
+    def _note(self, binder: Binder) -> None:
+        plain = Binder(Tuple(), binder.law)
+        self.data += [plain] if plain not in self.data else []
+
     def _given_data(self, key: str) -> Polynomial:
         inner = self.form.averages[key]
         names: dict[Basic, Basic] = {}
         left = []
         for binder in inner.binders:
-            law = self.facts.law(binder.law)
-            if law is not None and law.kind == "data":
-                names |= dict(zip(binder.variables, law.values, strict=True))
-                plain = Binder(Tuple(), binder.law)
-                self.data += [plain] if plain not in self.data else []
+            if self._is_data(binder):
+                names |= dict(zip(binder.variables, self._values(binder), strict=True))
+                self._note(binder)
             else:
                 left.append(binder)
         laws = [replace(Expect(Name("_"), b), names).binders[0] for b in left]

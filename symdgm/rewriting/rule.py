@@ -44,6 +44,7 @@ class Rule:
         kind: what the two sides are to each other.
         why: the reason, in the words of the field.
         apply: the new form of a node, or None where the rule does not apply.
+        at: the types of the nodes to which it may apply.
         reference: where to read about it.
         in_logs: whether it applies to what a logarithm is taken of.
     """
@@ -52,6 +53,7 @@ class Rule:
     kind: Kind
     why: str
     apply: Callable[[Basic, Facts], Basic | None]
+    at: tuple[type[Basic], ...]
     reference: str = ""
     in_logs: bool = True
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from operator import is_
+from typing import final
 
 from sympy import Basic
 
@@ -16,57 +17,72 @@ LAWS = (Binder, DivergenceBetween, Entropy, CrossEntropy, KnownIntegral, Apply, 
 """Nodes below which stand references, not values: rules apply to them, never inside them."""
 
 
-Known = dict[Basic, tuple[Basic, tuple[Change, ...]]]
-"""A node → what it becomes, and the changes that lead there."""
+@final
+class Kinds(dict[Basic, frozenset[type[Basic]]]):
+    """A node → the types of the nodes that rules look at in it: its own, and those of its parts."""
+
+    def __missing__(self, node: Basic) -> frozenset[type[Basic]]:
+        parts = () if isinstance(node, LAWS) else node.args
+        found = frozenset([type(node)]).union(*(self[part] for part in parts))
+        self[node] = found
+        return found
 
 
-def everywhere(
-    expression: Basic,
-    apply: Callable[[Basic], Basic | None],
-    changes: list[Change],
-    known: Known,
-    *,
-    in_logs: bool = True,
-) -> Basic:
-    """The expression with ``apply`` done at every node.
+@final
+class Everywhere:
+    """A rule that is applied at every node; what it made of a part once it need not find again.
 
     Args:
-        expression: where to start.
         apply: the new form of a node, or None.
-        changes: each change is appended, once.
-        known: what earlier calls with the same ``apply`` found, which is not looked for again; what this one
-            finds is added.
-        in_logs: whether ``apply`` is done at what a logarithm is taken of, as a whole.
+        at: the types of the nodes that may have one; where none of them stands, nothing is looked at.
+        kinds: what is known of expressions; rules may share it.
+        in_logs: whether the rule is applied to what a logarithm is taken of, as a whole.
     """
-    found: list[Change] = []
 
-    def visit(node: Basic) -> Basic:
-        before = known.get(node)
+    def __init__(
+        self,
+        apply: Callable[[Basic], Basic | None],
+        at: Collection[type[Basic]],
+        kinds: Kinds | None = None,
+        *,
+        in_logs: bool = True,
+    ) -> None:
+        self._apply = apply
+        self._at = frozenset(at)
+        self._kinds = Kinds() if kinds is None else kinds
+        self._in_logs = in_logs
+        self._known: dict[Basic, tuple[Basic, tuple[Change, ...]]] = {}
+
+    def __call__(self, expression: Basic) -> tuple[Basic, tuple[Change, ...]]:
+        """The expression with the rule applied, and each change once."""
+        found: list[Change] = []
+        result = self._visit(expression, found)
+        return result, tuple(dict.fromkeys(found))
+
+    def _visit(self, node: Basic, found: list[Change]) -> Basic:
+        if self._at.isdisjoint(self._kinds[node]):
+            return node
+        before = self._known.get(node)
         if before is not None:
             after, made = before
             found.extend(made)
             return after
         start = len(found)
-        after = _rewritten(node)
-        known[node] = after, tuple(found[start:])
+        after = self._rewritten(self._with_parts(node, found), found)
+        self._known[node] = after, tuple(found[start:])
         return after
 
-    def _with_parts(node: Basic) -> Basic:
+    def _with_parts(self, node: Basic, found: list[Change]) -> Basic:
         if not node.args or isinstance(node, LAWS):
             return node
-        logged = not in_logs and isinstance(node, Call) and node.function == "log"
-        arguments = tuple(_with_parts(a) if logged else visit(a) for a in node.args)
-        same = all(map(is_, arguments, node.args))
-        return node if same else node.func(*arguments)
+        logged = not self._in_logs and isinstance(node, Call) and node.function == "log"
+        visit = self._with_parts if logged else self._visit
+        arguments = tuple([visit(a, found) for a in node.args])
+        return node if all(map(is_, arguments, node.args)) else node.func(*arguments)
 
-    def _rewritten(node: Basic) -> Basic:
-        node = _with_parts(node)
-        after = apply(node)
+    def _rewritten(self, node: Basic, found: list[Change]) -> Basic:
+        after = self._apply(node) if type(node) in self._at else None
         if after is None or after == node:
             return node
         found.append(Change(node, after))
         return after
-
-    result = visit(expression)
-    changes.extend(dict.fromkeys(found))
-    return result

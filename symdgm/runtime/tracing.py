@@ -4,13 +4,15 @@ The number of draws is the size of a tensor without entries, since every other n
 `torch.compile` stops at `torch.autograd.grad`, which asks how a value came to be; `torch.func.grad` is given
 the function instead. So what stands between a point and a gradient by it becomes a function of the point:
 the same statements in the same order, so that noise is drawn as before, and with the same results, which are
-differentiable again.
+differentiable again. The logarithm of a size to base 2 is one of those functions that keep it dynamic; that
+to base e would make it a constant.
 """
 
 from __future__ import annotations
 
 import ast
 import copy
+import re
 from collections.abc import Sequence
 from typing import final
 
@@ -21,6 +23,8 @@ POINT = "differentiable"
 GRADIENT = "torch.autograd.grad"
 DERIVATIVES = (GRADIENT, "jacobian")
 """What differentiates."""
+SIZE = r"\.shape\b|\bn\b"
+"""Where a size is read."""
 UNTRACED = "if not torch.compiler.is_compiling():\n    return None"
 """What a function does to which no graph fits."""
 
@@ -42,7 +46,7 @@ def traceable(text: str, name: str = FUNCTION) -> str:
     arguments = [*function.args.args, *function.args.kwonlyargs]
     size = "n = n.shape[0]" if any(argument.arg == "n" for argument in arguments) else ""
     function.body[1:1] = ast.parse(f"{UNTRACED}\n{size}").body
-    return ast.unparse(ast.fix_missing_locations(tree))
+    return ast.unparse(ast.fix_missing_locations(_Sizes().visit(tree)))
 
 
 def _differentiate(function: ast.FunctionDef) -> None:
@@ -135,3 +139,16 @@ class _Plain(ast.NodeTransformer):
         """The value."""
         self.generic_visit(node)
         return node.args[0] if isinstance(node.func, ast.Name) and node.func.id == POINT else node
+
+
+@final
+class _Sizes(ast.NodeTransformer):
+    """Takes the logarithm of a size to base 2 first."""
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        """The logarithm."""
+        self.generic_visit(node)
+        value = ast.unparse(node.args[0]) if ast.unparse(node.func) == "math.log" else ""
+        if not re.search(SIZE, value):
+            return node
+        return ast.parse(f"math.log2({value}) * math.log(2)", mode="eval").body

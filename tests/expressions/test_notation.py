@@ -246,6 +246,7 @@ LATEX: list[tuple[Basic, str]] = [
     (kl(q, p, "JS"), r"\mathrm{JS}\left[q \,\|\, p\right]"),
     (big("mean", sub(x, k), k, 1, K), r"\operatorname{mean}_{k=1}^{K} x_{k}"),
     (big("sum", x, k, Relation(Str("!="), k, i)), r"\sum_{k \neq i} x"),
+    (big("sum", x, k, Relation(Str("=="), k, i)), r"\sum_{k == i} x"),
     (Proportional(p_z, x), r"p(z) \propto x"),
     (Abbreviation(Name("r"), x / y), r"\text{where } r = \frac{x}{y}"),
     (Labeled(Name("loss"), minimise), r"\mathrm{loss}: \text{minimize } f(x) \text{ over } D"),

@@ -80,6 +80,16 @@ def test_the_median_width_is_over_all_pairs_of_different_points():
     assert widths == pytest.approx([lower * math.sqrt(s) for s in (0.25, 0.5, 1, 2, 4)])
 
 
+def test_the_pairs_are_the_same_in_a_graph_of_any_size():
+    torch._dynamo.reset()
+    upper = torch.compile(
+        lambda x: HELPERS["upper_triangle"](x.shape[0], x.device), backend="eager", dynamic=True
+    )
+    for n in (7, 2, 5, 30):
+        rows, columns = upper(torch.empty(n, 3))
+        assert torch.stack([rows, columns]).equal(torch.triu_indices(n, n, 1))
+
+
 @pytest.mark.parametrize(("n", "m"), [(6, 6), (6, 4), (5, 12)])
 def test_the_sliced_distance_is_that_of_scipy_on_each_slice(n, m):
     x, y = clouds(n, m)

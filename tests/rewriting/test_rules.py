@@ -8,12 +8,15 @@ import torch.distributions as td
 from torch import nn
 
 import symdgm as sd
+from symdgm import zoo
 from symdgm.binding import BoundFacts
+from symdgm.expressions.depth import nodes
 from symdgm.lowering import freeze
 from symdgm.rewriting import Derivation, Term, derive
 from symdgm.rewriting import rules as known
 from symdgm.rewriting.algebra import join_coefficient, split_coefficient
-from symdgm.rewriting.traversal import everywhere
+from symdgm.rewriting.rule import Rule
+from symdgm.rewriting.traversal import Everywhere
 from symdgm.runtime import Runner
 
 BATCH, DATA, LATENT = 4, 5, 2
@@ -63,7 +66,8 @@ class Case:
     def after(self, *rules):
         expression = self.bound.expression
         for rule in rules:
-            expression = everywhere(expression, lambda node, rule=rule: rule.apply(node, self.facts), [], {})
+            walk = Everywhere(lambda node, rule=rule: rule.apply(node, self.facts), rule.at)
+            expression, _ = walk(expression)
         return expression
 
     def number(self, expression, seed=0, samples=1):
@@ -98,6 +102,27 @@ EXACT = [
     (known.CONSTANT, "E_q(z|x)[||x||^2]", "||x||^2", {}),
     (known.CONSTANT, "E_q(z|x) E_w(a|z)[||z||^2]", "E_q(z|x)[||z||^2]", {}),
 ]
+
+
+WIDE = {
+    "of data and labels": lambda: zoo.m2(6, 3, latent=2, hidden=4),
+    "of sequences": lambda: zoo.deep_markov(6, transition=4, latent=2, hidden=4, recurrent=3),
+    "of components": lambda: zoo.beta_tcvae(6, latent=2, hidden=4),
+    "of several parts": lambda: zoo.jmvae(6, 3, latent=2, hidden=4),
+}
+
+
+@pytest.mark.parametrize("build", WIDE.values(), ids=WIDE)
+def test_rules_change_only_the_kinds_of_nodes_that_they_name(build):
+    objective = build().objective
+    formulas = [objective.bound.expression, *(s.result for s in objective.rewriting.steps)]
+    rules = [rule for rule in vars(known).values() if isinstance(rule, Rule)]
+    changed = set()
+    for node in {node for formula in formulas for node in nodes(formula)}:
+        changing = {r.name for r in rules if r.apply(node, objective.facts) not in (None, node)}
+        assert changing <= {r.name for r in rules if type(node) in r.at}
+        changed |= changing
+    assert {step.name for step in objective.rewriting.steps} <= changed
 
 
 @pytest.mark.parametrize(("rule", "before", "after", "names"), EXACT, ids=lambda v: getattr(v, "name", None))

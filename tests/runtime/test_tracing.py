@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Sequence
 
@@ -116,3 +117,18 @@ def test_a_function_without_gradients_has_the_same_statements() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert function(x=X, D=model.networks.D)[0] == model.loss(x=X)
+
+
+def test_the_logarithm_of_a_size_keeps_its_digits_and_needs_one_graph() -> None:
+    torch._dynamo.reset()
+    counters.clear()
+    source = (
+        "import math\ndef objective(x):\n    'Of a size.'\n    return x - math.log(x.shape[0]) - math.log(5)"
+    )
+    found: dict[str, object] = {}
+    exec(traceable(source), found)
+    function = torch.compile(found["objective"], backend="aot_eager", dynamic=True)  # type: ignore[call-overload]
+    for size in (2, 3, 7, 1000):
+        x = torch.zeros(size, dtype=torch.float64)
+        torch.testing.assert_close(function(x), x - math.log(5 * size), rtol=1e-14, atol=0)
+    assert counters["stats"]["unique_graphs"] == 1

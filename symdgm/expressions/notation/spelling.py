@@ -73,13 +73,14 @@ class Spelling:
 
 @cache
 def compact(spelling: Spelling) -> Spelling:
-    """The same signs without spaces, for indices."""
+    """The same signs without spaces, for indices, where `=` says what is first: ``sum_{i == j}`` does not."""
     return replace(
         spelling,
         plus=spelling.plus.strip(),
         minus=spelling.minus.strip(),
         comma=spelling.comma.strip(),
         equals="=",
+        words={**spelling.words, "==": "=="},
     )
 
 
