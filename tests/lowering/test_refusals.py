@@ -185,7 +185,7 @@ def test_a_network_that_takes_no_number():
     with pytest.raises(ShapeError, match=r"`f\(2\)` with the number `2`: .*\n.*\n {13}\^") as caught:
         sd.Objective("sum(x) + ||f(2)||^2", sd.Data("data(x)"), f=nn.Linear(1, 1))(x=torch.rand(2, 3))
     assert isinstance(caught.value.__cause__, TypeError)
-    assert sd.Objective("f(2) + 1", f=lambda step: step**2)() == 5
+    assert sd.Objective("f(2) + 1", f=lambda v: v**2)() == 5
 
 
 def test_a_variable_that_is_given_twice():
