@@ -81,6 +81,8 @@ class Timeline:
 
     def covers(self, node: Basic) -> bool:
         """Whether a name is a sequence, or a step or a slice of one."""
+        if not isinstance(node, Subscripted) or base(node) not in self.sequences:
+            return False
         places = (self.offset(node), self.number(node), self.past(node), self.jump(node))
         return self.is_range(node) or any(place is not None for place in places)
 

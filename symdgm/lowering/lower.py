@@ -68,7 +68,7 @@ class Scope:
 
     def nonlinear(self) -> Scope:
         """The same place inside a nonlinear function: what is estimated here is biased outside."""
-        return replace(self, linear=False, logged=False)
+        return replace(self, linear=False, logged=False) if self.linear or self.logged else self
 
     def at(self, variable: Basic, value: PlanNode) -> Scope:
         """The same place where a variable, or an expression that stands for one, has a value."""
