@@ -273,9 +273,11 @@ def _states(lowering: Lowering, node: Aggregate, scope: Scope) -> PlanNode | Non
 
 
 def _laws_over(lowering: Lowering, body: Basic, variable: Basic) -> Iterator[Law]:
+    """The laws of a variable in a formula, but those that an index within the formula tells apart."""
+    inner = [aggregate.index.variable for aggregate in body.atoms(Aggregate)]
     for part in sorted(body.atoms(Apply, Density), key=str):
         law = lowering.facts.law(part)
-        if law is not None and law.values == (variable,):
+        if law is not None and law.values == (variable,) and not any(g.has(*inner) for g in law.givens):
             yield law
 
 

@@ -211,3 +211,23 @@ def test_sizes_that_are_none() -> None:
     objective = sd.Objective("KL[q(z) || p(z)]", *laws, sd.Data("data(x)", size=50))
     with pytest.raises(NonFiniteError):
         objective(x=images(1))
+
+
+def test_a_sum_over_states_of_the_aggregated_law() -> None:
+    """``sum_y p(x|y) q(y)`` of the average of q(y|x), by hand; it ended in a KeyError."""
+    torch.manual_seed(0)
+    classify, means = nn.Linear(2, 3).double(), nn.Embedding(3, 2).double()
+    laws = (
+        sd.Categorical("q(y|x)", classify),
+        sd.Normal("p(x|y)", lambda y: (means(y), torch.ones_like(means(y)))),
+        sd.Data("data(x)"),
+    )
+    x = torch.randn(5, 2, dtype=DOUBLE)
+    value = sd.Objective("sum_y p(x|y) q(y)", *laws)(x=x)
+    densities = td.Normal(means.weight, 1.0).log_prob(x[:, None]).sum(-1).exp()
+    expected = (densities * classify(x).softmax(-1).mean(0)).sum(-1).mean()
+    torch.testing.assert_close(value, expected)
+    for ours, theirs in zip(
+        gradients(value, classify, means), gradients(expected, classify, means), strict=True
+    ):
+        torch.testing.assert_close(ours, theirs)
