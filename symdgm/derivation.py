@@ -31,6 +31,7 @@ from symdgm.given import whole
 from symdgm.lowering import Comparisons, Estimate
 from symdgm.lowering.sources import is_opaque
 from symdgm.measuring import Subject
+from symdgm.parsing import parse
 from symdgm.rewriting import Change, Kind, Step
 from symdgm.rewriting import Derivation as Rewriting
 from symdgm.training.randomness import seeded
@@ -241,7 +242,10 @@ def _estimation(estimates: Sequence[Estimate]) -> list[Step]:
     steps = []
     for estimate in estimates:
         kind, why = _kind(estimate)
-        change = Change(estimate.expectation, estimate.expectation.body, f"is {_how(estimate)}")
+        law, count = estimate.law, estimate.count
+        values = ", ".join(f"{{{i}}}" for i, _ in enumerate(law.values, 1))
+        how = f"is {estimate.estimator.said('{0}', values, count)}"
+        change = Change(estimate.expectation, estimate.expectation.body, how, (law.node, *law.values))
         name, reference = estimate.estimator.name, estimate.estimator.reference
         steps.append(Step(name, kind, why, (change,), estimate.expectation, reference))
     return steps
@@ -260,11 +264,6 @@ def _kind(estimate: Estimate) -> tuple[Kind, str]:
     return kind, f"{why}; but a nonlinear function of it is taken, so the value is biased (Jensen)"
 
 
-def _how(estimate: Estimate) -> str:
-    values = ", ".join(unicode(v) for v in estimate.law.values)
-    return estimate.estimator.said(unicode(estimate.law.node), values, estimate.count)
-
-
 def _batch(bound: Bound, estimates: Sequence[Estimate], of_batch: AbstractSet[Basic]) -> list[Step]:
     """The mean over the batch, of the terms without an expectation over data."""
     written = [e.expectation for e in estimates if e.estimator.name == "minibatch mean"]
@@ -273,9 +272,10 @@ def _batch(bound: Bound, estimates: Sequence[Estimate], of_batch: AbstractSet[Ba
         [term for term in terms if not _over_data(term, bound)] if written or of_batch else [bound.expression]
     )
     left = [term for term in left if not of_batch & {*nodes(term)}]
-    over = ", ".join(bound.data) or "the draws"
+    data = tuple(map(parse, bound.data))
+    over = ", ".join(f"{{{i}}}" for i, _ in enumerate(data)) or "the draws"
     why = "no expectation over data is written, so one value per example is averaged over the batch"
-    changes = tuple(Change(term, term, f"is averaged over the batch of {over}") for term in left)
+    changes = tuple(Change(term, term, f"is averaged over the batch of {over}", data) for term in left)
     return [Step("minibatch mean", Kind.UNBIASED, why, changes, bound.expression)] if left else []
 
 

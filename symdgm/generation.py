@@ -84,10 +84,13 @@ class Generator:
         """
         factor, count = self._generative(name), len(data[name])
         values = dict(data)
+        for given, value in data.items():
+            self._check_event(given, value)
         for parent in map(spelled, factor.givens):
             if parent not in values:
                 inference = self._inference(parent, values, factor)
                 self._draw(parent, values, count, inference, mean=False, path=(name,))
+                self._check_event(parent, values[parent])
         del values[name]
         self._draw(name, values, count, factor, mean=mean, path=())
         return values[name]
@@ -188,13 +191,22 @@ class Generator:
         for name, value in given.items():
             if name not in known:
                 raise DataError(f"the model has no variable `{name}`", hint=suggest(name, known))
-            check_event(self.environment, name, value)
-            seen = self.events.get(name)
-            if seen is not None and value.shape[1:] != seen:
-                raise ShapeError(
-                    f"`{name}` has the event shape {list(value.shape[1:])}, but {list(seen)} was evaluated",
-                    hint="every variable is [n, *event]",
-                )
+            self._check_event(name, value)
+        if self.observed and set(self.observed) <= set(given) and not self.certain:
+            raise DataError(
+                f"{', '.join(f'`{name}`' for name in self.observed)} given, so that nothing is left to draw",
+                hint="leave out what is to be drawn; `reconstruct` infers the latent variables and decodes",
+            )
+
+    def _check_event(self, name: str, value: Tensor) -> None:
+        """Refuse a value of another event shape than was declared or seen."""
+        check_event(self.environment, name, value)
+        seen = self.events.get(name)
+        if seen is not None and value.shape[1:] != seen:
+            raise ShapeError(
+                f"`{name}` has the event shape {list(value.shape[1:])}, but {list(seen)} was evaluated",
+                hint="every variable is [n, *event]",
+            )
 
 
 def rows_of(name: str, value: Tensor, count: int, event: torch.Size | None) -> Tensor:

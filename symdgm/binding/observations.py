@@ -248,9 +248,10 @@ def check_event(environment: Environment, name: str, value: Tensor) -> None:
             shape, owner = distribution.event_shape, f"{distribution.described} is over"
     if shape is not None and value.shape[1:] != shape:
         was = f"{list(shape)} {owner}" if owner == "was declared" else f"{owner} {list(shape)}"
+        expected = [*value.shape[:1], *shape]
         raise ShapeError(
             f"`{name}` has the event shape {list(value.shape[1:])}, but {was}",
-            hint=f"every variable is [batch, *event], here [{', '.join(map(str, (len(value), *shape)))}]",
+            hint=f"every variable is [batch, *event], here {expected}",
         )
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from symdgm.errors import OptionError, ShapeError, suggest
-from symdgm.given import is_number
+from symdgm.given import is_number, whole
 
 Schedule = Callable[[int], object]
 """From the number of training steps done to a value."""
@@ -58,8 +58,12 @@ class Scalars(MutableMapping[str, float | Tensor]):
             self._put(name, value)
 
     def advance(self, step: int) -> None:
-        """Set every scheduled scalar to its value at a training step."""
-        self._step = step
+        """Set every scheduled scalar to its value at a training step.
+
+        Raises:
+            OptionError: it is no whole number from 0.
+        """
+        self._step = step = whole("step", step, least=0, what="whole number of steps that were made")
         for name, schedule in self._schedules.items():
             self._values[name] = _scheduled(name, schedule, step)
 

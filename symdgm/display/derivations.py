@@ -7,6 +7,11 @@ backslash means there.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Iterator
+
+from sympy import Basic
+
 from symdgm.expressions.notation import latex, unicode
 from symdgm.rewriting.rule import Change, Kind, Step
 
@@ -19,6 +24,9 @@ _SPECIAL = {
     "%": r"\%", "$": r"\$", "~": r"\sim ",
 }  # fmt: skip
 """Characters that cannot stand inside ``\\text{}``, as mathematics."""
+
+_PLACE = re.compile(r"\{(\d+)\}")
+"""Where a formula stands in a note."""
 
 _WIDE = 80
 """Characters of a formula from which on what is said of it stands below it."""
@@ -41,7 +49,7 @@ def derivation_text(title: str, steps: tuple[Step, ...]) -> str:
 
 def _change_text(change: Change, kind: Kind) -> str:
     if change.note:
-        return f"{unicode(change.before)} {change.note}"
+        return f"{unicode(change.before)}{''.join(_note(change, str, unicode))}"
     return f"{unicode(change.before)} {kind.sign} {unicode(change.after)}"
 
 
@@ -63,8 +71,15 @@ def derivation_latex(title: str, steps: tuple[Step, ...]) -> str:
 def _change_latex(change: Change, kind: Kind) -> str:
     if change.note:
         apart = r"\\ & \qquad " if len(unicode(change.before)) > _WIDE else ""
-        return rf"{latex(change.before)} {apart}{_text(' ' + change.note)}"
+        return rf"{latex(change.before)} {apart}{''.join(_note(change, _text, latex))}"
     return rf"{latex(change.before)} {_SIGN[kind]} {latex(change.after)}"
+
+
+def _note(change: Change, words: Callable[[str], str], formula: Callable[[Basic], str]) -> Iterator[str]:
+    """A blank, and the words of a note and the formulas in them, each spelled in its way."""
+    note = f" {change.note}"
+    for i, part in enumerate(_PLACE.split(note) if change.formulas else [note]):
+        yield formula(change.formulas[int(part)]) if i % 2 else words(part)
 
 
 def _text(words: str) -> str:

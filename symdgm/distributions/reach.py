@@ -1,4 +1,4 @@
-"""The modules that a plain function uses, so that their weights are trained, moved and saved with it."""
+"""What a function or a module brings with it: the modules that it uses, and who hears of its calls."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from types import CodeType, FunctionType, MethodType
 
 from torch import nn
+from torch.nn.modules.module import _has_any_global_hook
 
 _CELL, _GLOBAL = "LOAD_DEREF", "LOAD_GLOBAL"
 _ATTRIBUTE = ("LOAD_ATTR", "LOAD_METHOD")
@@ -124,3 +125,18 @@ def _followed(name: str, value: object, attributes: list[str]) -> Iterator[tuple
             value = inspect.getattr_static(value, attribute, None)
         name = attribute
     yield name, value
+
+
+def all_hooked() -> bool:
+    """Whether there are hooks that are told of the calls of every module."""
+    return bool(_has_any_global_hook())  # type: ignore[no-untyped-call]
+
+
+def is_hooked(module: nn.Module) -> bool:
+    """Whether a module itself has hooks that are told of its calls."""
+    return bool(
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or module._backward_hooks
+        or module._backward_pre_hooks
+    )

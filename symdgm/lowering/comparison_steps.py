@@ -42,26 +42,28 @@ def step(node: Basic, option: Option, sides: Sequence[Side], *, by_example: bool
     of = "each example" if by_example else "the whole batch"
     for factor, estimator in {f: e for side in sides for f, e in side.relaxed.items()}.items():
         kind, why = Kind.BIASED, f"{why}; draws of {unicode(factor)} by {estimator.name}: {estimator.why}"
-    how = " and ".join(_how(side.law, side.count) for side in sides)
-    change = Change(node, node, f"is one number for {of}, estimated from {how}")
+    formulas: list[Basic] = []
+    how = " and ".join(_how(side.law, side.count, formulas) for side in sides)
+    change = Change(node, node, f"is one number for {of}, estimated from {how}", tuple(formulas))
     return Step(name, kind, why, (change,), node, SOURCES[type(option)])
 
 
-def _how(law: Sampled, count: int) -> str:
-    """How a law is drawn."""
+def _how(law: Sampled, count: int, formulas: list[Basic]) -> str:
+    """How a law is drawn; the formulas in it are added to those of the note."""
+
+    def places(*nodes: Basic) -> str:
+        formulas.extend(nodes)
+        return ", ".join(f"{{{i}}}" for i in range(len(formulas) - len(nodes), len(formulas)))
+
+    def drawn(match: Match) -> str:
+        return f"{places(*match.values)} ~ {places(match.node)}"
+
     if not law.matches:
-        return f"the rows of {unicode(law.node)}"
-    factors = ", ".join(map(_drawn, law.matches))
-    if law.rows:
-        rows = ", ".join(map(unicode, law.rows))
-        return f"one draw from {unicode(law.node)} for each row of {rows} ({factors})"
-    many = f"{count} draws" if count > 1 else "one draw"
-    return f"{many} from {unicode(law.node)} for each example ({factors})"
-
-
-def _drawn(match: Match) -> str:
-    """``z ~ q(z|x)``."""
-    return f"{', '.join(map(unicode, match.values))} ~ {unicode(match.node)}"
+        return f"the rows of {places(law.node)}"
+    whole = places(law.node)
+    rows = f"row of {places(*law.rows)}" if law.rows else "example"
+    many = f"{count} draws" if count > 1 and not law.rows else "one draw"
+    return f"{many} from {whole} for each {rows} ({', '.join(map(drawn, law.matches))})"
 
 
 def _verdict(node: Basic, option: Option) -> tuple[str, Kind, str]:

@@ -60,11 +60,19 @@ class Rule:
 
 @dataclass(frozen=True)
 class Change:
-    """One place where a rule was applied."""
+    """One place where a rule was applied.
+
+    Args:
+        before: what stood there.
+        after: what stands there now.
+        note: words in place of what stands there now, with ``{0}``, ``{1}``, … for the formulas in them.
+        formulas: these formulas.
+    """
 
     before: Basic
     after: Basic
     note: str = ""
+    formulas: tuple[Basic, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -79,3 +79,11 @@ def test_names_and_parameters_are_settled_at_the_start() -> None:
     with pytest.raises(OptionError, match="needs its scalar `beta`"):
         del scalars["beta"]
     assert "beta" in scalars and len(scalars) == 1 and repr(scalars) == "{'beta': 1.0}"
+
+
+@pytest.mark.parametrize("step", ["a", None, 1.5, -1, True, [1], float("nan"), torch.tensor(1.5)])
+def test_a_step_is_a_whole_number(step: object) -> None:
+    """A wrong one was kept without a word where no scalar has a schedule."""
+    scalars = Scalars({"a": 1.0})
+    with pytest.raises(OptionError, match=r"`step` is .*\nwrite a whole number of steps .*, 0 or more"):
+        scalars.advance(step)  # type: ignore[arg-type]

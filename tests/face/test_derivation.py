@@ -102,3 +102,19 @@ def test_enumeration_and_certain_values_say_so() -> None:
     )
     g = [sd.Deterministic("g(z|x)", nn.Linear(PIXELS, LATENT)), sd.Bernoulli("p(x|z)", networks()[1])]
     assert "is the value of g(z|x)" in repr(sd.Objective("E_g(z|x)[log p(x|z)]", *g).derivation)
+
+
+def test_the_laws_of_an_estimate_are_typeset_as_mathematics() -> None:
+    q = sd.Normal("q(z_1|x_hat)", networks()[0])
+    built = sd.Objective(
+        "E_q(z_1|x_hat)[exp(-||z_1||^2)] + MMD[q(z_1|x_hat) || p(z_1)]",
+        q, sd.Normal("p(z_1)", loc=0.0, scale=1.0, event_shape=LATENT),
+        samples={"z_1": 64},
+    )  # fmt: skip
+    text, latex = repr(built.derivation), built.derivation.latex()
+    assert "is estimated by the mean of 64 draws from q(z_1|x̂) for each example" in text
+    law = r"q(z_{1}|\hat{x})"
+    assert rf"\text{{ is estimated by the mean of 64 draws from }}{law}\text{{ for each example}}" in latex
+    assert rf"\text{{ for each example (}}z_{{1}}\text{{ }}\sim \text{{ }}{law}\text{{)" in latex
+    assert r"\text{ is averaged over the batch of }\hat{x}" in latex
+    assert r"\_" not in latex

@@ -209,3 +209,42 @@ def test_a_circle_of_factors_is_refused() -> None:
     model = sd.Model("maximize log p(x|h)", sd.Normal("p(x|h)", unit), sd.Normal("p(h|x)", unit))
     with pytest.raises(NameResolutionError, match="depends on itself"):
         model.sample(2)
+
+
+@pytest.mark.parametrize("evaluated", [False, True])
+def test_values_of_a_wrong_shape(evaluated: bool) -> None:
+    model = by_objects()
+    if evaluated:
+        model.loss(x=images())
+    for x in (torch.zeros(3, PIXELS + 1), torch.zeros(3), torch.zeros(())):
+        with pytest.raises(ShapeError):
+            model.reconstruct(x)
+        with pytest.raises((ShapeError, DataError)):
+            model.sample(x=x)
+    with pytest.raises(
+        ShapeError, match=r"`z` has the event shape \[\], but .* is over \[3\]\n.* here \[3\]"
+    ):
+        model.sample(z=torch.tensor(1.0))
+
+
+def test_a_value_of_more_axes_that_networks_take() -> None:
+    """It was encoded and decoded as if it were one more batch."""
+    by_axis = sd.Model(
+        "maximize E_q(z|x)[log p(x|z)] - KL[q||p]",
+        sd.Normal("q(z|x)", lambda x: (x[..., :LATENT], torch.ones_like(x[..., :LATENT]))),
+        sd.Normal("p(x|z)", lambda z: (z, torch.ones_like(z))),
+        sd.Normal("p(z)", loc=0.0, scale=1.0, event_shape=LATENT),
+    )
+    with pytest.raises(
+        ShapeError, match=r"`z` has the event shape \[2, 3\], but Normal p\(z\) is over \[3\]"
+    ):
+        by_axis.reconstruct(torch.zeros(4, 2, LATENT))
+    by_axis.loss(x=torch.zeros(4, LATENT))
+    with pytest.raises(ShapeError, match=r"`x` has the event shape \[2, 3\], but \[3\] was evaluated"):
+        by_axis.reconstruct(torch.zeros(4, 2, LATENT))
+
+
+def test_nothing_is_left_to_draw() -> None:
+    """What was given came back, whatever it was."""
+    with pytest.raises(DataError, match=r"`x` given, so that nothing is left .*\n.* `reconstruct`"):
+        by_objects().sample(x=images())

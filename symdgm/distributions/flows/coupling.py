@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from symdgm.distributions.flows.axes import check_event, read_count, sum_event
 from symdgm.distributions.flows.conditioners import MLP, ResNet
 from symdgm.distributions.flows.elements import Additive, Affine, Element
-from symdgm.distributions.flows.flow import Flow, Pushed
+from symdgm.distributions.flows.flow import Flow, Parts, Pushed
 from symdgm.distributions.flows.halves import Halves
 from symdgm.distributions.flows.masks import read_mask
 from symdgm.distributions.flows.spline import Spline
 from symdgm.distributions.networks import check_network
+from symdgm.distributions.reach import all_hooked, is_hooked
 from symdgm.distributions.shapes import Shape, read_shape, show
 from symdgm.errors import ParameterError, ShapeError
 
@@ -24,6 +25,8 @@ Conditioner = Callable[..., object]
 """A network ``(x)`` or ``(x, context)``, where ``x`` is the value with zeros for what is to be changed."""
 
 Change = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+WAYS = ("forward", "inverse")
 
 
 class Coupling(Flow, ABC):
@@ -88,6 +91,25 @@ class Coupling(Flow, ABC):
         """One call of the network too: what it reads was not changed."""
         return self._change(self.element.invert, z, context)
 
+    @property
+    def first_channels(self) -> int:
+        """Where values are parted; 0 where channels do not lie together, or somebody hears of its calls."""
+        halves = self.halves
+        if halves is None or not (self.packed and halves.together) or not self._is_as_written():
+            return 0
+        return halves.moved if halves.moved_first else halves.kept
+
+    def push_parts(self, parts: Parts, context: Tensor | None, *, back: bool) -> tuple[Parts, Tensor]:
+        """The part that changes, by what the network reads off the other."""
+        assert self.halves is not None
+        first, second = parts
+        if (first.shape[1] + second.shape[1], *first.shape[2:]) != self.event_shape:
+            check_event(torch.cat(parts, 1), self.event_shape, self._title)
+        kept, moved = (second, first) if self.halves.moved_first else (first, second)
+        change = self.element.invert if back else self.element.apply
+        image, log_slope = change(moved, self._coefficients(kept, context, self.halves.moved))
+        return ((image, kept) if self.halves.moved_first else (kept, image)), sum_event(log_slope)
+
     def extra_repr(self) -> str:
         """The event and the map."""
         return f"{show(self.event_shape)}, {self.element}"
@@ -95,6 +117,12 @@ class Coupling(Flow, ABC):
     @property
     def _title(self) -> str:
         return type(self).__name__
+
+    def _is_as_written(self) -> bool:
+        """Whether nobody hears of its calls, and nothing stands in the place of `forward` and `inverse`."""
+        ways = type(self).forward, type(self).inverse
+        own = ways == (Coupling.forward, Coupling.inverse) and vars(self).keys().isdisjoint(WAYS)
+        return own and not is_hooked(self) and not all_hooked()
 
     def _change(self, change: Change, x: Tensor, context: Tensor | None) -> Pushed:
         check_event(x, self.event_shape, self._title)

@@ -73,7 +73,9 @@ class Affine(Element):
         return (z - t) * (-s).exp(), -s
 
     def _scale_and_shift(self, coefficients: Tensor) -> tuple[Tensor, Tensor]:
-        raw, shift = coefficients.unbind(-1)
+        # Along the axis of the channels, as networks return them: the gradient is then put together in place.
+        axis = min(1, coefficients.ndim - 1)
+        raw, shift = coefficients.movedim(-1, axis).unbind(axis)
         return self.bound * torch.tanh(raw / self.bound), shift
 
 

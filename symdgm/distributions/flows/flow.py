@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import final, overload
 
+import torch
 from torch import Tensor, nn
 
 from symdgm.distributions.flows.axes import read_count
@@ -13,6 +14,8 @@ from symdgm.errors import ParameterError
 
 Pushed = tuple[Tensor, Tensor]
 """The values at the other end ``[batch, *event]``, and the log-determinant on the way there ``[batch]``."""
+Parts = tuple[Tensor, Tensor]
+"""The first channels of values, and the others."""
 
 
 class Flow(nn.Module, ABC):
@@ -64,6 +67,18 @@ class Flow(nn.Module, ABC):
             z: images ``[batch, *event]``.
             context: as in `forward`.
         """
+
+    @property
+    def first_channels(self) -> int:
+        """How many channels the first part of a value has, for a flow that can `push_parts`; else 0."""
+        return 0
+
+    def push_parts(self, parts: Parts, context: Tensor | None, *, back: bool) -> tuple[Parts, Tensor]:
+        """`forward`, or `inverse` where it goes ``back``, of values whose channels lie in two tensors.
+
+        Couplings that follow each other take values apart in the same place, and so need not join them.
+        """
+        raise NotImplementedError
 
     @property
     def inv(self) -> Flow:
@@ -137,19 +152,11 @@ class Flows(Flow):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Pushed:
         """Through all steps from first to last; their log-determinants are added."""
-        total = x.new_zeros(len(x))
-        for step in self:
-            x, log_det = step(x, context)
-            total = total + log_det
-        return x, total
+        return _through(list(self), x, context, back=False)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Pushed:
         """Through the inverses of all steps from last to first."""
-        total = z.new_zeros(len(z))
-        for step in reversed(list(self)):
-            z, log_det = step.inverse(z, context)
-            total = total + log_det
-        return z, total
+        return _through(list(self)[::-1], z, context, back=True)
 
     @overload
     def __getitem__(self, at: int) -> Flow: ...
@@ -189,6 +196,24 @@ class Flows(Flow):
                 hint="all steps get the same context: give each the same `context_features`",
             )
         return counts.pop() if counts else 0
+
+
+def _through(steps: Sequence[Flow], x: Tensor, context: Tensor | None, *, back: bool) -> Pushed:
+    """Values through steps, taken apart and joined only where one step wants them otherwise than the next."""
+    total: Tensor | None = None
+    parts: Parts | None = None
+    for step in steps:
+        first = step.first_channels
+        if parts is not None and parts[0].shape[1] != first:
+            x, parts = torch.cat(parts, 1), None
+        if first and x.ndim > 1 and x.shape[1] > first:
+            held = parts or (x[:, :first], x[:, first:])
+            parts, log_det = step.push_parts(held, context, back=back)
+        else:
+            x, log_det = step.inverse(x, context) if back else step(x, context)
+        total = log_det if total is None else total + log_det
+    joined = x if parts is None else torch.cat(parts, 1)
+    return joined, x.new_zeros(len(x)) if total is None else total
 
 
 def _steps(flow: Flow) -> list[Flow]:

@@ -12,6 +12,9 @@ from torch import Tensor, nn
 class Halves(nn.Module):
     """The channels that pass and those that change; neighbours are taken apart without a copy.
 
+    Whether both are neighbours is in ``together``, and whether those that change come first in
+    ``moved_first``.
+
     Args:
         passes: whether each channel passes, ``[channels]``.
 
@@ -26,9 +29,9 @@ class Halves(nn.Module):
         super().__init__()
         self.kept, self.moved = int(passes.sum()), int((~passes).sum())
         in_order = [passes.nonzero().flatten(), (~passes).nonzero().flatten()]
-        self._last_first = not bool(passes[: self.moved].any())
-        together = self._last_first or bool(passes[: self.kept].all())
-        order = None if together else torch.cat(in_order)
+        self.moved_first = not bool(passes[: self.moved].any())
+        self.together = self.moved_first or bool(passes[: self.kept].all())
+        order = None if self.together else torch.cat(in_order)
         self._order: Tensor | None
         self._back: Tensor | None
         # Not saved: the mask says it.
@@ -43,7 +46,7 @@ class Halves(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """What passes, ``[batch, kept, ...]``, and what changes, ``[batch, moved, ...]``."""
-        if self._last_first:
+        if self.moved_first:
             moved, kept = x.split_with_sizes((self.moved, self.kept), 1)
             return kept, moved
         ordered = x if self._order is None else x.index_select(1, self._order)
@@ -52,5 +55,5 @@ class Halves(nn.Module):
 
     def join(self, kept: Tensor, moved: Tensor) -> Tensor:
         """The whole again, ``[batch, channels, ...]``."""
-        joined = torch.cat((moved, kept) if self._last_first else (kept, moved), 1)
+        joined = torch.cat((moved, kept) if self.moved_first else (kept, moved), 1)
         return joined if self._back is None else joined.index_select(1, self._back)

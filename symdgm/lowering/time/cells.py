@@ -9,11 +9,11 @@ import torch
 from sympy import Basic
 from torch import nn
 
+from symdgm.distributions.reach import all_hooked, is_hooked
 from symdgm.expressions.names import spelled
 from symdgm.lowering.operands import ATOM, STEPS, Operand
 from symdgm.lowering.plan import PlanNode
 from symdgm.lowering.time.layout import layout
-from symdgm.lowering.time.purity import all_hooked, is_hooked
 
 if TYPE_CHECKING:
     from symdgm.lowering.writer import Writer

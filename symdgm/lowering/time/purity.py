@@ -7,30 +7,14 @@ from typing import Any, final
 
 import torch
 from torch import nn
-from torch.nn.modules.module import _has_any_global_hook
 
-from symdgm.distributions.reach import modules_within
+from symdgm.distributions.reach import all_hooked, is_hooked, modules_within
 
 
 def watched(values: Iterable[object]) -> bool:
     """Whether a module among some values, or every module, has hooks, which are told of every call."""
     return all_hooked() or any(
         is_hooked(m) for value in values if isinstance(value, nn.Module) for m in value.modules()
-    )
-
-
-def all_hooked() -> bool:
-    """Whether there are hooks that are told of the calls of every module."""
-    return bool(_has_any_global_hook())  # type: ignore[no-untyped-call]
-
-
-def is_hooked(module: nn.Module) -> bool:
-    """Whether a module itself has hooks that are told of its calls."""
-    return bool(
-        module._forward_hooks
-        or module._forward_pre_hooks
-        or module._backward_hooks
-        or module._backward_pre_hooks
     )
 
 
