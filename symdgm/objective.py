@@ -235,7 +235,7 @@ class Objective(Arithmetic):
     def evaluate(
         self, data: Mapping[str, Tensor], *, n: int = 1, output: Output = Output.MEAN, apart: bool = False
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The value and the terms, if compiled differentiable only if ``apart``; data as `read` returns them."""
+        """The value and the terms, if compiled differentiable only if ``apart``; the data are from `read`."""
         result = self.runner(data, n=n, output=output, apart=apart)
         if self.runner.frozen is not self._frozen:  # a variable had too many states to be summed over
             self.derivation, self._frozen = self._derived(), self.runner.frozen
