@@ -83,8 +83,11 @@ def elsewhere(build: Callable[[], Model], data: dict[str, Any]) -> Model:
     for one, other in zip(here.sides.values(), there.sides.values(), strict=True):
         runner = other.objective.runner
         for key, program in one.objective.runner.programs.items():
+            names = {i: what.partition(":")[2] for i, what in program.inputs if i in program.networks}
             runner.programs[moved(key)] = replace(
-                program, function=defined(program.text, {"carried": runner.carried})
+                program,
+                function=defined(program.text, {"carried": runner.carried}),
+                networks={i: runner.frozen.sources[name].call for i, name in names.items()},
             )
     return there
 
