@@ -115,7 +115,8 @@ class Objective(Arithmetic):
         written, distributions, names = unpacked(equation, distributions, names)
         reading = as_papers_mean(reading_of(written), names, parse)
         declared = [(declared_node(d, parse), d) for d in distributions_of(distributions)]
-        environment = classify([statement_of(reading.expression).body], declared, names, parse, OPTIONS)
+        body = statement_of(reading.expression).body
+        environment = classify([body], declared, names, parse, OPTIONS, text=reading)
         environment.inline = InlineLaws(reading)
         options = Options(
             samples, analytic, validate, estimators, divergences, sharing, compile, truncate, checkpoint,
@@ -269,8 +270,7 @@ class Objective(Arithmetic):
 
     def check(self, values: Mapping[str, object]) -> None:
         """Check names, batch sizes, dtypes and supports of data; see `__call__` for the errors."""
-        data = self._tensors(values)
-        check_values(self.bound.environment, data, self._anchor)
+        check_values(self.bound.environment, self._tensors(values), self._anchor)
 
     def inputs(self, values: object = None, /, *, n: int = 1, **data: object) -> dict[str, Any]:
         """The arguments with which `code` repeats an evaluation: ``exec(code)``, ``objective(**inputs)``.

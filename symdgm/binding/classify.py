@@ -17,8 +17,9 @@ from symdgm.binding.steps_of_factors import of_now
 from symdgm.binding.tables import LISTS, indexed_names, is_table, table
 from symdgm.binding.timeline import Timeline, initial_value, is_initial, timeline_of
 from symdgm.binding.unsupported import LAWS
+from symdgm.binding.written import Written
 from symdgm.distributions import Deterministic, Distribution, Joint
-from symdgm.errors import GrammarError, NameResolutionError, OptionError, nearest
+from symdgm.errors import GrammarError, NameResolutionError, OptionError, SymdgmError, nearest
 from symdgm.expressions.applications import Apply, Density
 from symdgm.expressions.depth import nodes
 from symdgm.expressions.expectations import Binder
@@ -42,6 +43,7 @@ def classify(
     read: Read,
     options: Sequence[str] = (),
     time: Timeline | None = None,
+    text: Written | None = None,
 ) -> Environment:
     """The environment of a formula.
 
@@ -55,6 +57,7 @@ def classify(
         read: text → name node.
         options: keywords that are no names, to suggest for a misspelt one.
         time: the sequences of the formulas, where they are known already.
+        text: where the formula was read, for carets.
 
     Raises:
         OptionError: a keyword that the formula does not use, or a value that can be none of these.
@@ -75,7 +78,7 @@ def classify(
         node = read(keyword)
         name = spelled(node)
         if time is not None and is_initial(time, node):
-            initial[base(node)] = initial_value(keyword, value)
+            initial[base(node)] = _beginning(keyword, value, base(node), time, text)
         elif isinstance(value, Distribution):
             factors += [(_renamed(node, declared_node(part, read)), part) for part in _parts(value)]
         elif is_shape(value) and (over := _over(node, time, [f for f, _ in factors], inline)):
@@ -89,7 +92,7 @@ def classify(
         elif is_scalar(value):
             scalars[name] = value
         else:
-            raise _meaningless(keyword, value, applied=name in applied)
+            raise _at(_meaningless(keyword, value, applied=name in applied), text, [node])
     if time is not None:
         factors = [of_now(time, *factor) for factor in factors]
     numbered = tuple(Factor(i, node, d) for i, (node, d) in enumerate(factors))
@@ -114,6 +117,23 @@ def named(keyword: str, read: Read) -> Basic:
             f"`{keyword}` cannot be bound, for the language reads it as something else than a name",
             hint="call it otherwise, here and in the formula: `tr`, `sum`, `max` and the like are operations",
         ) from error
+
+
+def _beginning(
+    keyword: str, value: object, sequence: Basic, time: Timeline, text: Written | None
+) -> float | Tensor:
+    """A value before the first step; the caret of a wrong one stands where an earlier step is read."""
+    try:
+        return initial_value(keyword, value)
+    except OptionError as error:
+        steps = [n for n in (text.spans if text else ()) if time.covers(n) and base(n) == sequence]
+        raise _at(error, text, sorted(steps, key=lambda n: (time.offset(n) or 0) >= 0)) from None
+
+
+def _at(error: OptionError, text: Written | None, nodes: Sequence[Basic]) -> SymdgmError:
+    """An error with a caret under the first of some nodes that is written."""
+    span = next((text.spans[n] for n in nodes if n in text.spans), None) if text else None
+    return error if text is None or span is None else error.at(text.source, span)
 
 
 def _meaningless(keyword: str, value: object, *, applied: bool) -> OptionError:

@@ -15,7 +15,7 @@ from symdgm.caches import remembered
 from symdgm.distributions import Distribution, Family
 from symdgm.distributions.linear_gaussian import GAUSSIAN, bias_of, weights_of
 from symdgm.errors import NameResolutionError
-from symdgm.expressions.applications import Apply, Density
+from symdgm.expressions.applications import Apply, Call, Density
 from symdgm.expressions.arithmetic import times
 from symdgm.expressions.names import Labelled, Name, Subscripted, base
 from symdgm.expressions.resolved import StoppedLaw
@@ -146,11 +146,11 @@ def assign(formals: tuple[Basic, ...], actuals: tuple[Basic, ...]) -> tuple[Basi
     left = list(actuals)
     for same in (_named, _equal, same_base):
         for actual in list(left):
-            formal = next((f for f in formals if f not in found and same(f, actual)), None)
+            formal = next((f for f in formals if f not in found and same(f, _unstopped(actual))), None)
             if formal is not None:
                 found[formal] = actual.args[1] if isinstance(actual, Definition) else actual
                 left.remove(actual)
-    if any(isinstance(a, (*ATOMS, Definition)) for a in left):
+    if any(isinstance(_unstopped(a), (*ATOMS, Definition)) for a in left):
         return None
     for formal in formals:
         if formal not in found:
@@ -165,9 +165,15 @@ def _some_steps_later(formals: Sequence[Basic], actuals: Sequence[Basic]) -> tup
         ours, theirs = ([o for n in names for o in offsets(n, time)] for names in (formals, actuals))
         if ours and len(ours) == len(theirs):
             later = tuple(shift(f, time, max(theirs) - max(ours)) for f in formals)
-            if set(later) == set(actuals):
-                return later
+            named = {_unstopped(actual): actual for actual in actuals}
+            if set(later) == set(named):
+                return tuple(named[step] for step in later)
     return None
+
+
+def _unstopped(actual: Basic) -> Basic:
+    """``z`` of ``sg(z)``, which stands for the same variable."""
+    return actual.args[1] if isinstance(actual, Call) and actual.function == "sg" else actual
 
 
 def _named_outright(formals: tuple[Basic, ...], actuals: tuple[Basic, ...]) -> tuple[Basic, ...]:

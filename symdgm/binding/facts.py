@@ -55,6 +55,7 @@ class BoundFacts:
     _given: dict[tuple[int, Basic, str], Basic] = field(default_factory=dict)
     _laws: dict[tuple[Basic, int], Law | None] = field(default_factory=dict)
     _factors: dict[int, Law] = field(default_factory=dict)
+    _products: dict[tuple[Basic, int], Sequence[Basic] | None] = field(default_factory=dict)
 
     def law(self, node: Basic) -> Law | None:
         """The one factor that a reference names."""
@@ -78,6 +79,12 @@ class BoundFacts:
 
     def factorise(self, node: Basic) -> Sequence[Basic] | None:
         """The factors of a joint by the chain rule."""
+        key = (node, len(self.environment.factors))
+        if key not in self._products:
+            self._products[key] = self._factorised(node)
+        return self._products[key]
+
+    def _factorised(self, node: Basic) -> Sequence[Basic] | None:
         if isinstance(node, Times):
             return tuple(node.args)
         if not isinstance(node, Apply | Density) or self.law(node) is not None:

@@ -40,11 +40,11 @@ def mentions_time(environment: Environment, node: Basic) -> bool:
 
 def step_factor(environment: Environment, sequence: Basic, head: Basic | None = None) -> Factor | None:
     """The factor over a step of a sequence, of some name if one is given; that of step 1 alone is apart."""
-    time = timeline(environment)
+    step = (timeline(environment).step(sequence),)
     over = [
         f
         for f in environment.factors
-        if not f.derived and f.variables == (time.step(sequence),) and not isinstance(f.distribution, Data)
+        if not f.derived and f.variables == step and not isinstance(f.distribution, Data)
     ]
     if head is not None:
         called = {f.index for f in environment.named(head)}

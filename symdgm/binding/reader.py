@@ -59,7 +59,7 @@ class Reader:
         self.free: dict[Basic, bool] = {}
         self.outside: dict[Basic, None] = {}
         self.latent: dict[Basic, Basic] = {}
-        self.places: dict[Basic, Basic] = {}
+        self.places: dict[Basic, tuple[Basic, ...]] = {}
         self.path: list[Basic] = []
         self.scalars: dict[str, None] = {}
         self.networks: dict[str, None] = {}
@@ -105,10 +105,15 @@ class Reader:
         """The observed variables; a name that could only be a scalar is refused."""
         for node, is_argument in self.free.items():
             if node in self.latent and node in self.outside:
-                raise self.pointed(self._escaped(node), self.places[node])
+                raise self.pointed(self._escaped(node), self._written_at(node))
             if not is_argument and not self.is_variable(node):
-                raise self.pointed(self._unbound(node), self.places[node])
+                raise self.pointed(self._unbound(node), self._written_at(node))
         return tuple(spelled(n) for n in self.free)
+
+    def _written_at(self, node: Basic) -> Basic:
+        """What the author wrote where a free name was first met."""
+        path = self.places[node]
+        return next((part for part in reversed(path) if part in self.text.spans), path[-1])
 
     def _escaped(self, node: Basic) -> SymdgmError:
         return NameResolutionError(
@@ -134,8 +139,8 @@ class Reader:
         self.free[node] = argument or self.free.get(node, False)
         if not row:
             self.outside[node] = None
-        written = (part for part in reversed(self.path) if part in self.text.spans)
-        self.places.setdefault(node, next(written, self.path[-1]))
+        if node not in self.places:
+            self.places[node] = tuple(self.path)
 
     def is_variable(self, node: Basic) -> bool:
         """Whether some factor has a variable of this name."""

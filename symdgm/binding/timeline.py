@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import torch
 from sympy import Basic, Integer
-from torch import Tensor
+from torch import Tensor, nn
 
 from symdgm.binding.sequences_of_data import steps_of_data
 from symdgm.errors import NotSupportedError, OptionError
@@ -79,6 +81,8 @@ class Timeline:
 
     def covers(self, node: Basic) -> bool:
         """Whether a name is a sequence, or a step or a slice of one."""
+        if not isinstance(node, Subscripted) or base(node) not in self.sequences:
+            return False
         places = (self.offset(node), self.number(node), self.past(node), self.jump(node))
         return self.is_range(node) or any(place is not None for place in places)
 
@@ -209,12 +213,16 @@ def initial_value(name: str, value: object) -> float | Tensor:
     """A value before the first step: a number, a tensor of the event's shape, or a trained parameter.
 
     Raises:
-        OptionError: if it is none of these.
+        OptionError: if it is none of these, or not finite.
     """
     if isinstance(value, Tensor):
+        if not isinstance(value, nn.Parameter) and not torch.isfinite(value).all():
+            raise OptionError(f"`{name}` has values that are not finite", hint="look where they come from")
         return value
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
         return float(value)
+    if isinstance(value, float):
+        raise OptionError(f"`{name}` is {value}, but a sequence begins by a finite value", hint="such as 0.0")
     raise OptionError(
         f"`{name}` is {type(value).__name__}, but it is the value before the first step",
         hint="give a number, a tensor of the event's shape, or an nn.Parameter",

@@ -65,7 +65,8 @@ def independent(lowering: Lowering, factors: tuple[Basic, ...], scope: Scope) ->
     lowered = []
     for factor in factors:
         lowered.append(lowering.lower(factor, scope))
-        scope = replace(scope, stream=scope.stream + streams(factor, lowering.streams))
+        drawn = streams(factor, lowering.streams)
+        scope = replace(scope, stream=scope.stream + drawn) if drawn else scope
     return lowered
 
 

@@ -13,6 +13,7 @@ from symdgm.binding.chains import Chain
 from symdgm.binding.factors import Factor
 from symdgm.distributions import NetworkSource
 from symdgm.errors import NotSupportedError
+from symdgm.expressions.arithmetic import Times
 from symdgm.expressions.families import PI
 from symdgm.expressions.laws import Law
 from symdgm.expressions.names import spelled
@@ -67,7 +68,7 @@ class Scope:
 
     def nonlinear(self) -> Scope:
         """The same place inside a nonlinear function: what is estimated here is biased outside."""
-        return replace(self, linear=False, logged=False)
+        return replace(self, linear=False, logged=False) if self.linear or self.logged else self
 
     def at(self, variable: Basic, value: PlanNode) -> Scope:
         """The same place where a variable, or an expression that stands for one, has a value."""
@@ -225,8 +226,11 @@ class Lowering:
         return self._names[key]
 
     def density(self, node: Basic, scope: Scope) -> PlanNode:
-        """The density of a law, or the value of a function."""
+        """The density of a law, or of a joint as it stands in what a network reads, or a function's value."""
         law = self.facts.law(node)
+        joint = self.facts.factorise(node) if law is None else None
+        if joint:
+            return self.lower(Times(*joint) if len(joint) > 1 else joint[0], scope)
         if law is None:
             return self._function_value(node, scope)
         return self.apply("exp", node, [self._log_density(node, law, scope)])

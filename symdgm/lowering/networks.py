@@ -211,13 +211,22 @@ def run_call(writer: Writer, text: str, inputs: list[Operand]) -> Any:
     """What a call returns in this evaluation.
 
     Raises:
-        ShapeError: the network fails.
+        ShapeError: the network fails, or takes no number where the formula has one.
     """
-    return attempt(
-        lambda: writer.script.run(text),
-        f"`{text}`",
-        lambda: {i.text: writer.value(i) for i in inputs if not i.number},
-    )
+    numbers = ", ".join(f"`{i.text}`" for i in inputs if i.number)
+    try:
+        return attempt(
+            lambda: writer.script.run(text),
+            f"`{text}`",
+            lambda: {i.text: writer.value(i) for i in inputs if not i.number},
+        )
+    except (TypeError, AttributeError) as error:
+        if not numbers:
+            raise
+        raise ShapeError(
+            f"the network failed in `{text}` with the number {numbers}: {error}",
+            hint="write a variable there, or let the network take a number",
+        ) from error
 
 
 def _unpack(

@@ -148,7 +148,7 @@ class Runner:
         A network that squeezes returns other axes for one example than for several.
         """
         size = next((len(v) for v in data.values()), n)
-        events = ((k, self._event(k, v), v.dtype, v.device) for k, v in data.items())
+        events = ((k, self._event(k, data[k]), data[k].dtype, data[k].device) for k in sorted(data))
         around, written = surrounding(self._device(data)), map(is_as_written, self._recurrent)
         return (output, size == 1, around, *written, *events)
 

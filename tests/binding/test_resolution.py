@@ -36,6 +36,12 @@ def test_all_ways_to_name_the_same(text: str) -> None:
     assert torch.equal(value(text, *vae()), value(ELBO, *vae()))
 
 
+def test_a_formula_without_short_names_stays_the_very_one_that_was_read() -> None:
+    """By it what is remembered of the formula is found at one look, without comparing trees."""
+    assert sd.Objective(ELBO, *vae()).bound.expression is sd.parse(ELBO)
+    assert sd.Objective("KL[q || p]", *vae()).bound.expression == sd.parse("KL[q(z|x) || p(z)]")
+
+
 def test_a_joint_is_the_product_of_its_factors_in_any_order() -> None:
     ratio = "E_q(z|x)[log(p(x,z)/q(z|x))]"
     written = value("E_q(z|x)[log p(x|z) + log p(z) - log q(z|x)]", *vae())

@@ -150,3 +150,16 @@ def test_the_caret_of_a_name_with_an_index_that_is_not_bound() -> None:
     with pytest.raises(NameResolutionError, match=r"`D` is not bound\n.*\n  {14}\^") as caught:
         sd.Objective("sum_j (x_j - D_j)", sd.Data("data(x)"))
     assert caught.value.source is not None
+
+
+def test_a_joint_in_what_a_network_reads() -> None:
+    q, p, prior = parts()
+    whole = sd.Objective("E_q(z|x)[f(log p(x,z)) + f(p(x,z))]", q, p, prior, f=lambda v: 2 * v)
+    split = sd.Objective(
+        "E_q(z|x)[f(log p(x|z) + log p(z)) + f(p(x|z) p(z))]", q, p, prior, f=lambda v: 2 * v
+    )
+    found = []
+    for objective in (whole, split):
+        torch.manual_seed(4)
+        found.append(objective.per_example(x=images()))
+    torch.testing.assert_close(*found)

@@ -179,3 +179,22 @@ def test_errors_of_networks_keep_their_kind():
     with pytest.raises(KeyError, match="weights") as caught:
         sd.Objective("E_q(z|x)[||f(z)||^2]", Q, f=broken)(x=X)
     assert "while computing `f(z)`" in caught.value.__notes__
+
+
+def test_a_network_that_takes_no_number():
+    with pytest.raises(ShapeError, match=r"`f\(2\)` with the number `2`: .*\n.*\n {13}\^") as caught:
+        sd.Objective("sum(x) + ||f(2)||^2", sd.Data("data(x)"), f=nn.Linear(1, 1))(x=torch.rand(2, 3))
+    assert isinstance(caught.value.__cause__, TypeError)
+    assert sd.Objective("f(2) + 1", f=lambda v: v**2)() == 5
+
+
+def test_a_variable_that_is_given_twice():
+    x = torch.rand(2, 4)
+    torch.manual_seed(0)
+    once = sd.Objective("sum_y p(x|y) c(y)", *twice())(x=x)
+    torch.testing.assert_close(sd.Objective("sum_y p(x|y,y) c(y)", *twice())(x=x), once)
+
+
+def twice():
+    torch.manual_seed(0)
+    return sd.Categorical("c(y)", probs=torch.ones(3) / 3), sd.Bernoulli("p(x|y)", nn.Embedding(3, 4))

@@ -102,3 +102,13 @@ def test_a_number_of_draws_is_part_of_the_call():
     objective = sd.Objective("E_p(z)[f(z)]", prior, f=lambda z: z.sum(-1).squeeze())
     for n in (1, 1, 1, 5, 5, 1):
         assert objective.per_example(n=n).shape == (n,)
+
+
+def test_the_order_of_the_data_is_no_part_of_the_call():
+    p = sd.Normal("p(y|x)", loc=lambda x: x, scale=1.0)
+    objective, x, y = sd.Objective("log p(y|x)", p), torch.randn(3, 2), torch.randn(3, 2)
+    model = sd.Model("maximize log p(y|x) + a", p, a=nn.Parameter(torch.zeros(())))
+    for data in ({"x": x, "y": y}, {"y": y, "x": x}, {"x": x, "y": y}):
+        expected = objective(data)
+        assert torch.equal(model.evaluate(data).value.detach(), expected)
+    assert len(objective.runner.programs) == len(model.objective.runner.programs) == 1

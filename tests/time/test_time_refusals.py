@@ -137,9 +137,24 @@ def test_a_latent_without_a_beginning_in_its_prior_alone():
 @pytest.mark.parametrize("value", ["zero", None, [1.0], True])
 def test_a_beginning_of_no_value(value):
     with pytest.raises(
-        OptionError, match=r"`z_0` is .*, but it is the value before the first step\ngive a number"
+        OptionError,
+        match=r"`z_0` is .*, but it is the value before the first step\n.*\n +\^\ngive a number",
     ):
         sd.Objective(WHOLE, *DMM().factors, z_0=value)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), torch.tensor([0.0, float("nan")])])
+def test_a_beginning_that_is_not_finite(value):
+    """A NaN ended in a NameError of the code that was written."""
+    text = "sum_{t=1}^T log p(x_t|x_{t-1})"
+    with pytest.raises(OptionError, match=r"`x_0` .*finite.*\n.*\n +\^\n") as caught:
+        sd.Objective(text, AUTO, x_0=value)
+    assert caught.value.span is not None and caught.value.span[0] == text.index("x_{t-1}")
+
+
+def test_the_caret_of_a_keyword_without_a_meaning():
+    with pytest.raises(OptionError, match=r"`x_0` must be one number; it has shape \[2\]\n.*\n +\^"):
+        sd.Objective("sum(x) + x_0", x_0=torch.zeros(2))
 
 
 def test_a_beginning_of_another_shape():
