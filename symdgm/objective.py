@@ -219,10 +219,10 @@ class Objective(Arithmetic):
     def terms(self, values: object = None, /, *, n: int = 1, **data: object) -> dict[str, Tensor]:
         """Each term by its mathematical name, without sign and scalar factors; the batch mean, ``[]``.
 
-        Arguments and errors are those of `__call__`.
+        Differentiable, for which plain PyTorch runs. Arguments and errors are those of `__call__`.
         """
         tensors = self.read(collect(values, data, self.data))
-        return self.evaluate(tensors, n=check_draws(n, tensors))[1]
+        return self.evaluate(tensors, n=check_draws(n, tensors), apart=torch.is_grad_enabled())[1]
 
     def per_example(self, values: object = None, /, *, n: int = 1, **data: object) -> Tensor:
         """The value of each example, ``[batch]``; where it is the same for all, it is repeated.
@@ -234,10 +234,10 @@ class Objective(Arithmetic):
         return value.expand(next((len(v) for v in tensors.values()), n))
 
     def evaluate(
-        self, data: Mapping[str, Tensor], *, n: int = 1, output: Output = Output.MEAN
+        self, data: Mapping[str, Tensor], *, n: int = 1, output: Output = Output.MEAN, apart: bool = False
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The value and the terms from one evaluation; the data are taken as they are (see `read`)."""
-        result = self.runner(data, n=n, output=output)
+        """The value and the terms, if compiled differentiable only if ``apart``; the data are from `read`."""
+        result = self.runner(data, n=n, output=output, apart=apart)
         if self.runner.frozen is not self._frozen:  # a variable had too many states to be summed over
             self.derivation, self._frozen = self._derived(), self.runner.frozen
         return result

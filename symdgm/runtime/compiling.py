@@ -24,7 +24,8 @@ class Compiled(Generic[Result]):
     The batch's size is dynamic from the beginning, so that a smaller last batch compiles nothing, and so is
     the number of steps of sequences; scalars are tensors, whose values are no part of the graph; noise is
     drawn as plain PyTorch draws it, so that a seed gives the same numbers. What cannot be compiled runs as it
-    is, and a warning says why, once.
+    is, and a warning says why, once. Of an objective the value is differentiable, the terms are not: every
+    result that is costs a training step time, though none but the value is differentiated.
 
     A call looks for a graph that fits, and only where there is none a graph is made: for that alone axes are
     marked as dynamic. A hook or a parametrisation that a network gets later needs another graph.
@@ -55,8 +56,7 @@ class Compiled(Generic[Result]):
 
     def __call__(self, **arguments: Any) -> Result:
         """The function's result."""
-        # A mode that looks at every operation, such as a counter, sees none in a graph.
-        if self.why or torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack():
+        if self.why or _looked_into():
             return self.plain(**arguments)
         found = self._find(**(_sized(arguments) if "n" in arguments else arguments))
         return self._made(arguments) if found is None else found
@@ -123,6 +123,15 @@ def without_effect(why: str, formula: str | None = None) -> None:
     of = f" for `{words}`" if words else ""
     message = f"`compile` has no effect here, and plain PyTorch runs instead{of}: {why}"
     warnings.warn(message, SymdgmWarning, stacklevel=3)
+
+
+def _looked_into() -> bool:
+    """Whether somebody sees every operation, of which a graph shows none, such as a counter."""
+    return (
+        torch.compiler.is_compiling()
+        or torch._C._len_torch_dispatch_stack() > 0
+        or torch.is_anomaly_enabled()
+    )
 
 
 def _no_graph(**arguments: Any) -> None:

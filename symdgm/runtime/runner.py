@@ -83,9 +83,9 @@ class Runner:
         vars(self).update(state, **kept, _making=threading.RLock())
 
     def __call__(
-        self, data: Mapping[str, Tensor], *, n: int = 1, output: Output = Output.MEAN
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The value and the terms; see `Program`.
+        self, data: Mapping[str, Tensor], *, n: int = 1, output: Output = Output.MEAN, apart: bool = False
+    ) -> Result:
+        """The value and the terms, of a graph each differentiable only if they are taken ``apart``.
 
         Raises:
             SupportError: an observed class that the parameters do not have.
@@ -93,14 +93,14 @@ class Runner:
         usual = self.programs.usual
         if usual is not None and usual.is_again(data, n, output):
             self.programs.hits += 1
-            return self._run(usual.program, data, n, None)
+            return self._run(usual.program, data, n, None, apart)
         key, around = self.key(data, output, n), surrounding(self._device(data))
         program = self.programs.get(key)
         if program is None:
             with self._making:
                 program = self.programs.get(key)
                 if program is None:
-                    return self._first(key, data, n, output)
+                    return self._first(key, data, n, output, apart)
         if not torch.compiler.is_compiling():  # a graph would be made anew for each count
             self.programs.hits += 1
             self.latest[output] = program
@@ -108,19 +108,21 @@ class Runner:
             if around is None and has_autocast(device := self._device(data)):
                 bare = tuple((network, is_as_written(network)) for network in self._recurrent)
                 self.programs.usual = Usual(program, output, n, kinds(data), device, bare)
-        return self._run(program, data, n, around)
+        return self._run(program, data, n, around, apart)
 
     def _run(
-        self, program: Program, data: Mapping[str, Tensor], n: int, around: torch.dtype | None
+        self, program: Program, data: Mapping[str, Tensor], n: int, around: torch.dtype | None, apart: bool
     ) -> Result:
         """The result of a function, for a precision around."""
+        compiled = program.function
+        function = compiled.plain if apart and isinstance(compiled, Compiled) else compiled
         try:
             arguments = self._arguments(program, data, n, self.precision or around)
             if around is None:
-                result = program.function(**arguments)
+                result = function(**arguments)
             else:
                 with full_precision(self._device(data)):
-                    result = program.function(**arguments)
+                    result = function(**arguments)
         except (RuntimeError, IndexError) as error:
             program.explain(self.frozen, data, self.anchor(), error)
             raise
@@ -187,18 +189,18 @@ class Runner:
         return next((self.latest[o] for o in Output if o in self.latest), None)
 
     def _first(
-        self, key: Hashable, data: Mapping[str, Tensor], n: int, output: Output
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+        self, key: Hashable, data: Mapping[str, Tensor], n: int, output: Output, apart: bool = False
+    ) -> Result:
         """The first evaluation for a kind of input, which makes its function."""
         if self.budget is not None and not self.frozen.bound.sequences:
-            return self._first_in_parts(key, data, n, output)
+            return self._first_in_parts(key, data, n, output, apart)
         emission = self._emitted(data, n, output)
         self._keep(key, output, emission, emission.text)
         return self._told(emission.result)
 
     def _first_in_parts(
-        self, key: Hashable, data: Mapping[str, Tensor], n: int, output: Output
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+        self, key: Hashable, data: Mapping[str, Tensor], n: int, output: Output, apart: bool
+    ) -> Result:
         """The same within a budget of memory: the function is made on two examples."""
         with undone(self.frozen, self._like(data)):
             emission = self._emitted({name: v[:2] for name, v in data.items()}, min(n, 2), output)
@@ -221,7 +223,7 @@ class Runner:
         self.programs[key] = self.latest[output] = replace(
             program, text=text, function=self._callable(text, emission)
         )
-        return self(data, n=n, output=output)
+        return self(data, n=n, output=output, apart=apart)
 
     def _keep(self, key: Hashable, output: Output, emission: Emission, text: str) -> Program:
         """Makes the function of an emission."""

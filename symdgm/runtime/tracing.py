@@ -25,6 +25,8 @@ DERIVATIVES = (GRADIENT, "jacobian")
 """What differentiates."""
 SIZE = r"\.shape\b|\bn\b"
 """Where a size is read."""
+RETURN, DETACHED = "return (value, terms)", "terms = {name: term.detach() for name, term in terms.items()}"
+"""The end of an objective, before which its terms are detached: what is differentiated is their sum."""
 UNTRACED = "if not torch.compiler.is_compiling():\n    return None"
 """What a function does to which no graph fits."""
 
@@ -32,8 +34,8 @@ UNTRACED = "if not torch.compiler.is_compiling():\n    return None"
 def traceable(text: str, name: str = FUNCTION) -> str:
     """The source of a function with its gradients by `torch.func.grad`, and ``n`` as ``n.shape[0]``.
 
-    Untraced it returns None. Gradients stay as they are where one of them has no such form, as where there is
-    a Jacobian.
+    Untraced it returns None; its terms are detached. Gradients stay as they are where one of them has no such
+    form, as where there is a Jacobian.
 
     Args:
         text: a generated source.
@@ -46,6 +48,8 @@ def traceable(text: str, name: str = FUNCTION) -> str:
     arguments = [*function.args.args, *function.args.kwonlyargs]
     size = "n = n.shape[0]" if any(argument.arg == "n" for argument in arguments) else ""
     function.body[1:1] = ast.parse(f"{UNTRACED}\n{size}").body
+    if ast.unparse(function.body[-1]) == RETURN:
+        function.body[-1:-1] = ast.parse(DETACHED).body
     return ast.unparse(ast.fix_missing_locations(_Sizes().visit(tree)))
 
 

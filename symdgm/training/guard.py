@@ -177,7 +177,8 @@ def _explain(trainable: Trainable, attempt: Attempt) -> SymdgmError:
 
 def explain_gradient(trainable: Trainable, attempt: Attempt) -> NonFiniteError:
     """The error for a finite loss with a gradient that is not: which parameters, and through which terms."""
-    with attempt.replayed():
+    # Under anomaly detection nothing is one graph, so that every term is differentiable by itself.
+    with attempt.replayed(), torch.autograd.set_detect_anomaly(True, check_nan=False):
         evaluation = trainable.evaluate(attempt.batch, attempt.player.name)
     parameters = attempt.player.parameters
     terms = [name for name, term in evaluation.terms.items() if _is_bad(_gradients(term, parameters))]

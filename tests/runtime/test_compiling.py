@@ -13,7 +13,7 @@ from torch.nn.functional import softplus
 from torch.utils.flop_counter import FlopCounterMode
 
 import symdgm as sd
-from symdgm.errors import OptionError, ShapeError, SymdgmWarning
+from symdgm.errors import NonFiniteError, OptionError, ShapeError, SymdgmWarning
 from symdgm.runtime.compiling import Compiled
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -124,6 +124,31 @@ def test_a_mode_that_counts_operations_sees_them() -> None:
         model.train_step(x=X)
     model.train_step(x=X)
     assert counter.get_total_flops() > 0 and graphs() == 1
+
+
+def test_terms_are_differentiable_by_themselves_where_they_are_asked_for() -> None:
+    found = []
+    for model in (vae(compile="aot_eager"), vae()):
+        torch.manual_seed(1)
+        model.train_step(x=X)
+        evaluation = model.train_step(x=X)
+        terms = model.terms(x=X)
+        for term in terms.values():
+            term.backward(retain_graph=True)
+        found.append([*evaluation.terms.values(), *terms.values(), *(p.grad for p in model.parameters())])
+    torch.testing.assert_close(*found)
+    assert graphs() == 1
+
+
+def test_a_bad_gradient_names_its_term() -> None:
+    shift = nn.Parameter(torch.tensor(1.0))
+    prior = sd.Normal("p(z)", loc=0.0, scale=1.0, event_shape=2)
+    model = sd.Model("minimize E_p(z)[||z||^2] + sqrt(a)", prior, a=shift, compile="aot_eager")
+    for _ in range(3):
+        model.train_step(n=4)
+    shift.data.zero_()
+    with pytest.raises(NonFiniteError, match="its gradient is not through the term"):
+        model.train_step(n=4)
 
 
 def test_each_graph_is_for_batches_of_any_size() -> None:
