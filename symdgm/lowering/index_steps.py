@@ -31,7 +31,13 @@ def emit_index(writer: Writer, node: PlanNode) -> Operand:
         writer.lengths[node] = writer.size(BATCH)
     if node.args:
         lower, upper = (_bound(writer, a) for a in node.args)
-        writer.lengths[node] = _count(writer, lower, upper).text
+        count = _count(writer, lower, upper)
+        if int(writer.value(count)) < 0:
+            raise ShapeError(
+                f"an index runs from {lower.text} to {writer.value(upper)}",
+                hint="begin it where it ends, or before",
+            )
+        writer.lengths[node] = count.text
     return Operand(str(node.number(1)), number=True)
 
 

@@ -214,6 +214,7 @@ def test_another_number_of_components() -> None:
         ("sum_{j=0}^d x_j", {}, NotSupportedError, "`j` runs from `0` to an end that nothing says"),
         ("sum_{j=-1}^d x_j", {}, NotSupportedError, "`j` runs from `-1` to an end that nothing says"),
         ("sum_{j=1}^{5/2} x_j", {}, ShapeError, "`5/2` is 2.5, but the bound of an index"),
+        ("sum_{j=9}^D x_j", {"D": 3}, ShapeError, "runs from 9 to 3"),
         ("sum_{j=1}^x x_j", {}, NotSupportedError, "`x` is no number, but the bound of an index"),
         ("sum_{j=1}^2 sum_{i=1}^j x_i x_j", {}, NotSupportedError, r"as in `sum_\{i <= j\}`"),
         ("sum_{i=1}^2 sum_{j=i}^2 x_i x_j", {}, NotSupportedError, r"as in `sum_\{k <= i\}`"),
