@@ -121,7 +121,7 @@ class Coupling(Flow, ABC):
     def _is_as_written(self) -> bool:
         """Whether nobody hears of its calls, and nothing stands in the place of `forward` and `inverse`."""
         ways = type(self).forward, type(self).inverse
-        own = ways == (Coupling.forward, Coupling.inverse) and vars(self).keys().isdisjoint(WAYS)
+        own = ways == (Coupling.forward, Coupling.inverse) and not any(way in vars(self) for way in WAYS)
         return own and not is_hooked(self) and not all_hooked()
 
     def _change(self, change: Change, x: Tensor, context: Tensor | None) -> Pushed:
