@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar, final
 
 import torch
+from torch import Tensor
 
 from symdgm.errors import OptionError, SymdgmWarning, suggest
 from symdgm.lowering import FUNCTION
@@ -58,8 +59,9 @@ class Compiled(Generic[Result]):
         """The function's result."""
         if self.why or _looked_into():
             return self.plain(**arguments)
-        found = self._find(**(_sized(arguments) if "n" in arguments else arguments))
-        return self._made(arguments) if found is None else found
+        given = {**arguments, "n": _sized(arguments["n"])} if "n" in arguments else arguments
+        found = self._find(**given)
+        return self._made(given, arguments) if found is None else found
 
     @property
     def state(self) -> str:
@@ -68,19 +70,22 @@ class Compiled(Generic[Result]):
             return f"not compiled, plain PyTorch runs: {self.why}"
         return f"compiled by {self._backend}" if self._make is not None else "compiled at the next evaluation"
 
-    def _made(self, arguments: dict[str, Any]) -> Result:
+    def _made(self, given: dict[str, Any], arguments: dict[str, Any]) -> Result:
         """The result of a new graph; of plain PyTorch, where there can be none."""
         # Its import takes a second, which only those pay who compile.
         from torch._dynamo import config, run
         from torch._dynamo.exc import TorchDynamoException
+        from torch._dynamo.utils import counters
         from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
-        make = self._make = self._make or self._compiler()
+        self._make, known = self._make or self._compiler(), counters["stats"]["unique_graphs"]
         try:
             # By itself torch takes networks for such as get no hooks any more.
             with config.patch(skip_nnmodule_hook_guards=False):
-                result = make(**self._marked(arguments))
-            self._find = run(self._traced)
+                result = self._make(**self._marked(given))
+            # Where none was made, one that fits was there: to look alone gives up at one that was made while
+            # parameters had no gradients yet. Then every call goes the longer way.
+            self._find = run(self._traced) if counters["stats"]["unique_graphs"] > known else _no_graph
             # There is still none where torch was told to compile nothing.
             return self.plain(**arguments) if result is None else result
         except (TorchDynamoException, GuardOnDataDependentSymNode) as error:
@@ -104,11 +109,11 @@ class Compiled(Generic[Result]):
                 hint=suggest(self._backend, known),
             ) from error
 
-    def _marked(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def _marked(self, given: dict[str, Any]) -> dict[str, Any]:
         """The arguments with their axes of another length as axes that may change."""
         from torch._dynamo import maybe_mark_dynamic
 
-        marked = _sized(arguments) if "n" in arguments else {**arguments}
+        marked = {**given}
         for name in marked.keys() & self._axes.keys():
             # A view: a mark on the tensor of somebody else would compile other functions of it anew.
             marked[name] = view = marked[name].view_as(marked[name])
@@ -135,12 +140,12 @@ def _looked_into() -> bool:
 
 
 def _no_graph(**arguments: Any) -> None:
-    """Before anything is compiled."""
+    """Where looking alone finds none."""
 
 
-def _sized(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The number of draws as the size of a tensor: of numbers the compiler makes constants."""
-    return {**arguments, "n": torch.empty(arguments["n"], 0)}
+def _sized(n: int) -> Tensor:
+    """A number of draws as the size of a tensor: of numbers the compiler makes constants."""
+    return torch.empty(n, 0)
 
 
 def _reason(error: Exception) -> str:
