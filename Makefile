@@ -2,7 +2,7 @@
 #   make demo             train the VAE from its equation on scikit-learn's digits
 #   make demo DATA=DIR    the same on MNIST's IDX files in DIR
 #   make test             lint, types, tests
-#   make bench            measure the training steps beside hand-written PyTorch, Pyro and Pixyz (ten minutes)
+#   make bench            measure the training steps beside hand-written PyTorch, Pyro and Pixyz (seven minutes)
 PYTHON ?= python3
 VENV ?= .venv
 PIP_OPTIONS ?=
