@@ -200,8 +200,7 @@ class Flows(Flow):
 
 def _through(steps: Sequence[Flow], x: Tensor, context: Tensor | None, *, back: bool) -> Pushed:
     """Values through steps, taken apart and joined only where one step wants them otherwise than the next."""
-    total: Tensor | None = None
-    parts: Parts | None = None
+    total, parts = x.new_zeros(len(x)), None
     for step in steps:
         first = step.first_channels
         if parts is not None and parts[0].shape[1] != first:
@@ -211,9 +210,8 @@ def _through(steps: Sequence[Flow], x: Tensor, context: Tensor | None, *, back: 
             parts, log_det = step.push_parts(held, context, back=back)
         else:
             x, log_det = step.inverse(x, context) if back else step(x, context)
-        total = log_det if total is None else total + log_det
-    joined = x if parts is None else torch.cat(parts, 1)
-    return joined, x.new_zeros(len(x)) if total is None else total
+        total = total + log_det
+    return x if parts is None else torch.cat(parts, 1), total
 
 
 def _steps(flow: Flow) -> list[Flow]:

@@ -1,5 +1,7 @@
 """Couplings that follow each other take values apart once, and compute what each would alone."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -7,6 +9,7 @@ from torch import nn
 from symdgm.distributions.flows import (
     AdditiveCoupling,
     AffineCoupling,
+    Coupling,
     Flow,
     Flows,
     Reverse,
@@ -89,7 +92,7 @@ def test_a_hook_on_one_of_them_is_called_with_whole_values():
     assert torch.equal(hooked, flow(x)[0]) and len(seen) == 1
 
 
-class Doubled(AffineCoupling.__base__):
+class Doubled(Coupling):
     """A coupling with a way of its own."""
 
     def __init__(self):
@@ -131,6 +134,18 @@ def test_no_flow_at_all_changes_nothing():
     x = torch.randn(3, 4)
     z, log_det = Flows([])(x)
     assert torch.equal(z, x) and torch.equal(log_det, torch.zeros(3))
+
+
+def test_a_log_determinant_that_is_one_number_counts_for_each_row():
+    class Halved(Flow):
+        def forward(self, x, context=None):
+            return x / 2, torch.tensor(-4 * math.log(2.0))
+
+        def inverse(self, z, context=None):
+            return 2 * z, torch.tensor(4 * math.log(2.0))
+
+    for way, sign in ((Flows([Halved()]), -4), (Flows([Halved()]).inverse, 4)):
+        assert torch.equal(way(torch.zeros(3, 4))[1], torch.full((3,), sign * math.log(2.0)))
 
 
 def test_one_network_call_for_each():
