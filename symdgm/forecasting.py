@@ -113,7 +113,15 @@ def _steps(unrolled: Unrolled, steps: object) -> int:
         raise OptionError("nothing says how many steps there are", hint=f"write `sample(n, {name}=32)`")
     if steps is None:
         return max(unrolled.given.values())
-    return _number(unrolled.generator, steps)
+    number = _number(unrolled.generator, steps)
+    longer = next((spelled(v) for v, known in unrolled.given.items() if known > number), None)
+    if longer is not None:
+        name = spelled(unrolled.time.length)
+        raise OptionError(
+            f"`{name}={number}`, but `{longer}` is given for more steps",
+            hint=f"give `{longer}[:, :{number}]`, or leave `{name}` out",
+        )
+    return number
 
 
 def _number(generator: Generator, steps: object) -> int:

@@ -198,6 +198,8 @@ def test_autoregression_goes_on_from_a_prefix():
     for t in range(2, 5):
         before = step(p, x=before, t=torch.full((3,), t + 1))
         assert torch.equal(found[:, t], before)
+    with pytest.raises(OptionError, match=r"`T=1`, but `x` is given for more steps\ngive `x\[:, :1\]`"):
+        model.sample(x=x, T=1)
     first = model.sample(2, T=1, seed=1)["x"]
     torch.manual_seed(1)
     wanted = step(p, x=torch.ones(2, 4).double(), t=torch.ones(2, dtype=torch.int64))
