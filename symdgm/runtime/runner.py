@@ -126,7 +126,7 @@ class Runner:
         except (RuntimeError, IndexError) as error:
             program.explain(self.frozen, data, self.anchor(), error)
             raise
-        return self._told(result) if self.frozen.differentiates else result
+        return self._told(result)
 
     def of(self, frozen: Frozen, names: list[str]) -> Runner:
         """A runner of another plan that runs it in the same way."""

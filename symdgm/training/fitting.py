@@ -123,7 +123,6 @@ def fit(
     )
     device = stepper.players[0].parameters[0].device
     layout = _layout(stepper, batch_size=n or batch_size, shuffle=shuffle, drop_last=drop_last)
-    layout = replace(layout, ragged=trainable.ragged)
     with seeded(seed, device):
         # Both are always drawn, so that watching or not makes no difference to the noise.
         order_seed, validation_seed = draw_seed(), draw_seed()
@@ -230,6 +229,7 @@ def _layout(stepper: Stepper, batch_size: int | None, shuffle: bool | None, drop
         shuffle=shuffle is not False,
         drop_last=bool(drop_last),
         asked=tuple(name for name, value in options.items() if value is not None),
+        ragged=stepper.trainable.ragged,
     )
 
 

@@ -17,7 +17,7 @@ from symdgm.errors import OptionError
 class RandomState:
     """The state of torch's random streams at one moment, on the CPU and on one device.
 
-    Capturing costs a microsecond on the CPU, ten within a step, so that every training step can afford it.
+    Capturing costs a microsecond on the CPU, some 25 amid a training step, so that every step can afford it.
 
     Example:
         >>> before = RandomState.capture(torch.device("cpu"))

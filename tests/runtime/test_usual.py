@@ -99,9 +99,17 @@ def test_what_was_cleared_is_made_anew():
 
 def test_a_number_of_draws_is_part_of_the_call():
     prior = sd.Normal("p(z)", loc=0.0, scale=1.0, event_shape=2)
-    objective = sd.Objective("E_p(z)[f(z)]", prior, f=lambda z: z.sum(-1).squeeze())
+
+    def made():
+        return sd.Objective("E_p(z)[f(z)]", prior, f=lambda z: z.sum(-1).squeeze())
+
+    def drawn(objective, n):
+        torch.manual_seed(n)
+        return objective.per_example(n=n)
+
+    objective = made()
     for n in (1, 1, 1, 5, 5, 1):
-        assert objective.per_example(n=n).shape == (n,)
+        assert torch.equal(drawn(objective, n), drawn(made(), n))
 
 
 def test_the_order_of_the_data_is_no_part_of_the_call():

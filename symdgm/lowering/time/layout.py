@@ -146,11 +146,9 @@ def over_steps(writer: Writer, node: PlanNode, value: Operand) -> Operand:
     operation, first, dropped = node.word(), node.number(2), node.number(3)
     shortened = first - 1 + dropped
     if STEPS not in value.axes:
-        return (
-            value
-            if operation == "mean"
-            else writer.combine("mul", [_number_of_steps(writer, shortened), value])
-        )
+        if operation == "mean":
+            return value
+        return writer.combine("mul", [_number_of_steps(writer, shortened), value])
     value = writer.named("step_term", value, node.origin)
     dim = value.axes.index(STEPS)
     text, rows = value.text, steps.rows
