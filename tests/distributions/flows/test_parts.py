@@ -62,13 +62,15 @@ def slopes(result, parameters):
 @pytest.mark.parametrize("back", [False, True])
 @pytest.mark.parametrize("rows", [0, 1, 7])
 def test_they_compute_what_each_would_alone(make, back, rows):
+    torch.manual_seed(0)
     flow, event = make()
     stirred(flow)
     x = torch.rand(rows, *event, dtype=torch.float64, requires_grad=True)
     parameters = [x, *flow.parameters()]
     together = flow.inverse(x) if back else flow(x)
     alone = one_by_one(list(flow), x, back=back)
-    assert all(torch.equal(a, b) for a, b in zip(together, alone, strict=True))
+    # The layout of a single row chooses another product, whose last digit may be another.
+    torch.testing.assert_close(together, alone, rtol=1e-12, atol=1e-12)
     pairs = zip(slopes(together, parameters), slopes(alone, parameters), strict=True)
     assert all(a is b or torch.allclose(a, b, rtol=1e-12, atol=1e-12) for a, b in pairs)
 
@@ -77,8 +79,8 @@ def test_they_are_given_the_context():
     steps = [AffineCoupling(4, flip=f, context_features=2) for f in (False, True)]
     flow = stirred(Flows(steps))
     x, context = torch.randn(3, 4).double(), torch.randn(3, 2).double()
-    assert torch.equal(flow(x, context)[0], one_by_one(steps, x, context)[0])
-    assert not torch.equal(flow(x, context)[0], flow(x, context + 1)[0])
+    torch.testing.assert_close(flow(x, context), one_by_one(steps, x, context), rtol=1e-12, atol=1e-12)
+    assert not torch.allclose(flow(x, context)[0], flow(x, context + 1)[0])
 
 
 def test_a_hook_on_one_of_them_is_called_with_whole_values():
@@ -89,7 +91,8 @@ def test_a_hook_on_one_of_them_is_called_with_whole_values():
     hooked = flow(x)[0]
     assert seen == [(3, 5)]
     handle.remove()
-    assert torch.equal(hooked, flow(x)[0]) and len(seen) == 1
+    torch.testing.assert_close(hooked, flow(x)[0])
+    assert len(seen) == 1
 
 
 class Doubled(Coupling):
