@@ -30,7 +30,7 @@ from symdgm.expressions.indices import Aggregate, Index
 from symdgm.expressions.notation import latex, unicode
 from symdgm.expressions.statements import Definition
 from symdgm.given import whole
-from symdgm.lowering import Comparisons, Estimate
+from symdgm.lowering import Estimate, Frozen, initial_values
 from symdgm.lowering.sources import is_opaque
 from symdgm.measuring import Subject
 from symdgm.parsing import parse
@@ -153,17 +153,18 @@ def assemble(
     title: Basic,
     bound: Bound,
     rewriting: Rewriting,
-    estimates: Sequence[Estimate],
-    comparisons: Comparisons,
+    frozen: Frozen,
     checks: Checks | None = None,
 ) -> Derivation:
     """All steps in order: what names mean, how the equation was rewritten, how expectations are estimated."""
+    estimates, comparisons = frozen.estimates, frozen.comparisons
     named = _named(bound)
     steps = [
         *_resolution(bound),
         *rewriting.steps,
         *_left_out(bound, named),
         *_objects(bound, named),
+        *initial_values(frozen),
         *_estimation(estimates),
         *comparisons.steps.values(),
         *_batch(bound, estimates, comparisons.of_batch),

@@ -27,7 +27,6 @@ from symdgm.games.game import (
     evaluate,
     find_player,
     read_batch,
-    signed,
     split_batch,
 )
 from symdgm.games.players import Listed, Player
@@ -174,7 +173,8 @@ class Model(nn.Module):
             data: see `Objective.__call__`.
         """
         objective = self.player(player).objective
-        return signed(objective, objective(values, n=n, **data))
+        value = objective(values, n=n, **data)
+        return -value if objective.direction == "maximize" else value
 
     def forward(
         self, values: object = None, /, *, n: int = 1, player: str | None = None, **data: object

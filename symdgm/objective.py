@@ -336,7 +336,7 @@ class Objective(Arithmetic):
         given = frozen.comparisons.given
         subject = Subject(self.bound, self.facts, self._draws, self._anchor, given, frozen.choices)
         checks = Checks(subject, self.rewriting, frozen.estimates, self.read)
-        return assemble(body, self.bound, self.rewriting, frozen.estimates, frozen.comparisons, checks)
+        return assemble(body, self.bound, self.rewriting, frozen, checks)
 
     def _module_parameters(self) -> Iterator[nn.Parameter]:
         yield from self.factors.parameters()

@@ -20,7 +20,7 @@ from symdgm.rewriting.rule import Change, Kind, Step
 
 _SIGN = {
     Kind.EQUALITY: "=", Kind.UP_TO_A_CONSTANT: "=", Kind.UNBIASED: r"\approx", Kind.BIASED: r"\approx",
-    Kind.LOWER_BOUND: r"\gtrsim", Kind.LOWER: r"\le", Kind.UPPER: r"\ge",
+    Kind.LOWER_BOUND: r"\gtrsim", Kind.LOWER: r"\le", Kind.UPPER: r"\ge", Kind.ASSUMPTION: "=",
 }  # fmt: skip
 _SPECIAL = {
     "\\": r"\backslash ", "{": r"\{", "}": r"\}", "_": r"\_", "^": r"{\wedge}", "#": r"\#", "&": r"\&",

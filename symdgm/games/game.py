@@ -139,7 +139,7 @@ def evaluate(players: Mapping[str, Player], name: str, batch: Mapping[str, Tenso
         data, n = split_batch(objective, batch)
         with turn_of(name, players):
             value, terms = objective.evaluate(data, n=n)
-    return Evaluation(signed(objective, value), value, terms)
+    return Evaluation(value, terms, maximized=objective.direction == "maximize")
 
 
 def after_move(player: Player, averages: Sequence[Average]) -> None:
@@ -149,11 +149,6 @@ def after_move(player: Player, averages: Sequence[Average]) -> None:
     for average in averages:
         if not player.name or not {*player.parameters}.isdisjoint(average.source.parameters()):
             average.follow()
-
-
-def signed(objective: Objective, value: Tensor) -> Tensor:
-    """What is minimised."""
-    return -value if objective.direction == "maximize" else value
 
 
 def all_baselines(players: Mapping[str, Player]) -> Shelf:

@@ -9,6 +9,7 @@ from symdgm.lowering.expectations import Estimate
 from symdgm.lowering.freeze import Frozen, freeze
 from symdgm.lowering.ranges import LabelRange, ParameterRange
 from symdgm.lowering.statements import Statement, compiled, environment, function_text
+from symdgm.lowering.time.initial_values import initial_values
 from symdgm.lowering.time.segments import Segments, segments
 from symdgm.lowering.time.uneven import Uneven
 from symdgm.lowering.unshare import unshare
@@ -33,6 +34,7 @@ __all__ = [
     "environment",
     "freeze",
     "function_text",
+    "initial_values",
     "segments",
     "unshare",
 ]

@@ -42,7 +42,7 @@
 | FIRST | which step, counted from 1 | a sequence |
 | JOINED | | the law of the first step, that of the others |
 | STOPPED | | a law whose parameters get no gradient |
-| LAG | how many steps | a sequence |
+| LAG | sequence | its steps, to be read one step earlier |
 | SEQUENCE | network, direction | its inputs, step by step |
 | LOOP | its body | what it reads from outside |
 | TIME | rows | |

@@ -204,8 +204,8 @@ class Script:
     pending: list[str] = field(default_factory=list)
 
     def comment(self, text: str) -> None:
-        """A comment above the next statement."""
-        self.pending.append(text)
+        """A comment above the next statement; an empty one is none."""
+        self.pending += [text] if text else []
 
     def run(self, text: str) -> Any:
         """The value of an expression, not recorded."""

@@ -21,12 +21,14 @@ class Kind(Enum):
     LOWER_BOUND = "estimator of a lower bound"
     LOWER = "lower bound"
     UPPER = "upper bound"
+    ASSUMPTION = "assumption"
 
     @property
     def sign(self) -> str:
         """The sign between the two sides."""
         signs = {
             Kind.EQUALITY: "=",
+            Kind.ASSUMPTION: "=",
             Kind.UP_TO_A_CONSTANT: "=",
             Kind.LOWER_BOUND: "≳",
             Kind.LOWER: "≤",

@@ -25,7 +25,7 @@ Example:
     ...         self.players = {"": [self.mu]}
     ...     def evaluate(self, batch, player=""):
     ...         value = -0.5 * ((batch["x"] - self.mu) ** 2).mean()
-    ...         return Evaluation(-value, value, {"log p(x)": value})
+    ...         return Evaluation(value, {"log p(x)": value}, maximized=True)
     ...     def schedule(self, step): pass
     ...     def check(self, data): pass
     ...     def diagnose(self, batch, rng, player=""): return SymdgmError("log p(x) is not finite")

@@ -81,8 +81,9 @@ class _Recorded:
         launch: makes the move.
         inputs: where it reads the batch.
         rates: where it reads the step sizes.
-        packed: where it leaves loss, value and terms.
+        packed: where it leaves value and terms.
         names: of the terms.
+        maximized: whether the value is maximised.
         gradients: where it leaves them.
         state: of the optimiser; what is kept cannot give its place to another.
         used: when it was launched last.
@@ -93,6 +94,7 @@ class _Recorded:
     rates: Rates
     packed: Tensor
     names: tuple[str, ...]
+    maximized: bool
     gradients: tuple[Tensor | None, ...]
     state: object
     used: int = 0
@@ -106,8 +108,8 @@ class _Recorded:
         for parameter, gradient in zip(player.parameters, self.gradients, strict=True):
             parameter.grad = gradient
         # The next replay writes over what this one left.
-        loss, value, *terms = self.packed.clone().unbind()
-        return Evaluation(loss, value, dict(zip(self.names, terms, strict=True)))
+        value, *terms = self.packed.clone().unbind()
+        return Evaluation(value, dict(zip(self.names, terms, strict=True)), self.maximized)
 
 
 @final
@@ -197,7 +199,7 @@ class Recorder:
             why = f"PyTorch could not record it: {(str(error).splitlines() or [repr(error)])[0]}"
         else:
             evaluation = recorded.replay(player, batch)
-            why = self._apart(before, after, player, eager.loss, evaluation.loss)
+            why = self._apart(before, after, player, eager.value, evaluation.value)
         if not why:
             recorded.used = self._moves
             self._recorded[key] = recorded
@@ -217,7 +219,7 @@ class Recorder:
     ) -> str:
         """In what a replayed step differs from an eager one, or nothing."""
         off = differences(before, after, self._snapshot(player))
-        off["loss"] = float((replayed - eager).abs() / eager.abs().clamp_min(1e-6))
+        off["value"] = float((replayed - eager).abs() / eager.abs().clamp_min(1e-6))
         worst = max(off, key=lambda name: off[name])
         if not off[worst] > TOLERANCE:
             return ""
@@ -229,15 +231,17 @@ class Recorder:
 
         def work() -> tuple[Evaluation, Tensor]:
             evaluation = self._move(player, inputs)
-            parts = (evaluation.loss, evaluation.value, *evaluation.terms.values())
-            return evaluation, torch.stack([part.detach().to(evaluation.loss.dtype) for part in parts])
+            value = evaluation.value
+            parts = (value, *evaluation.terms.values())
+            return evaluation, torch.stack([part.detach().to(value.dtype) for part in parts])
 
         for parameter in player.parameters:
             parameter.grad = None
         with self._trainable.pinned(), rates.read():
             (evaluation, packed), launch = self._graphs.record(work, player.name)
         gradients, names = tuple(p.grad for p in player.parameters), tuple(evaluation.terms)
-        return _Recorded(launch, inputs, rates, packed, names, gradients, player.optimizer.state)
+        sense, state = evaluation.maximized, player.optimizer.state
+        return _Recorded(launch, inputs, rates, packed, names, sense, gradients, state)
 
     def _give_up(self, why: str) -> None:
         self.why = why
@@ -248,7 +252,7 @@ class Recorder:
 def _detached(made: Evaluation) -> Evaluation:
     """An evaluation whose graph is gone: what accumulates gradients would stay on the stream of its time."""
     terms = {name: term.detach() for name, term in made.terms.items()}
-    return Evaluation(made.loss.detach(), made.value.detach(), terms)
+    return Evaluation(made.value.detach(), terms, made.maximized)
 
 
 def move_key(player: Player, batch: Mapping[str, Tensor], rest: Hashable) -> Hashable:

@@ -1,4 +1,4 @@
-"""Between a bad number and the weights: a step whose loss or gradient is not finite is not made."""
+"""Between a bad number and the weights: a step whose value or gradient is not finite is not made."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ class Guard(ABC):
     """Decides whether an optimiser may step; raises what explains the first bad number."""
 
     @abstractmethod
-    def loss(self, attempt: Attempt, loss: Tensor) -> None:
+    def value(self, attempt: Attempt, value: Tensor) -> None:
         """Called before the backward pass."""
 
     @abstractmethod
-    def gradient(self, attempt: Attempt, loss: Tensor, bad: Tensor) -> None:
+    def gradient(self, attempt: Attempt, value: Tensor, bad: Tensor) -> None:
         """Called before the step; ``bad`` ``[]`` is not 0 if some gradient is not finite."""
 
     @abstractmethod
@@ -76,12 +76,12 @@ class ImmediateGuard(Guard):
     def __init__(self, trainable: Trainable) -> None:
         self._trainable = trainable
 
-    def loss(self, attempt: Attempt, loss: Tensor) -> None:
-        """Raises what `Trainable.diagnose` finds if the loss is not finite."""
-        if not math.isfinite(loss.item()):
+    def value(self, attempt: Attempt, value: Tensor) -> None:
+        """Raises what `Trainable.diagnose` finds if the value is not finite."""
+        if not math.isfinite(value.item()):
             raise self._trainable.diagnose(attempt.batch, attempt.rng, attempt.player.name)
 
-    def gradient(self, attempt: Attempt, loss: Tensor, bad: Tensor) -> None:
+    def gradient(self, attempt: Attempt, value: Tensor, bad: Tensor) -> None:
         """Raises an error that names the parameters and the term if a gradient is not finite."""
         if bad.item():
             raise explain_gradient(self._trainable, attempt)
@@ -119,12 +119,12 @@ class DeferredGuard(Guard):
         self._attempts: list[Attempt] = []
         self._held = 0
 
-    def loss(self, attempt: Attempt, loss: Tensor) -> None:
-        """The loss is judged together with the gradient."""
+    def value(self, attempt: Attempt, value: Tensor) -> None:
+        """The value is judged together with the gradient."""
 
-    def gradient(self, attempt: Attempt, loss: Tensor, bad: Tensor) -> None:
+    def gradient(self, attempt: Attempt, value: Tensor, bad: Tensor) -> None:
         """Raises the flag on the device, and counts the steps until it was raised."""
-        self._bad.logical_or_(bad).logical_or_(~torch.isfinite(loss.detach()))
+        self._bad.logical_or_(bad).logical_or_(~torch.isfinite(value.detach()))
         self._good.add_(1 - self._bad)
         attempt.player.optimizer.found_inf = self._bad  # type: ignore[attr-defined]
         attempt.player.optimizer.grad_scale = None  # type: ignore[attr-defined]
@@ -169,20 +169,20 @@ def make_guard(trainable: Trainable, players: Sequence[Player], device: torch.de
 
 def _explain(trainable: Trainable, attempt: Attempt) -> SymdgmError:
     with attempt.replayed():
-        loss = trainable.evaluate(attempt.batch, attempt.player.name).loss
-    if not math.isfinite(loss.item()):
+        value = trainable.evaluate(attempt.batch, attempt.player.name).value
+    if not math.isfinite(value.item()):
         return trainable.diagnose(attempt.batch, attempt.rng, attempt.player.name)
     return explain_gradient(trainable, attempt)
 
 
 def explain_gradient(trainable: Trainable, attempt: Attempt) -> NonFiniteError:
-    """The error for a finite loss with a gradient that is not: which parameters, and through which terms."""
+    """The error for a finite value with a gradient that is not: which parameters, and through which terms."""
     # Under anomaly detection nothing is one graph, so that every term is differentiable by itself.
     with attempt.replayed(), torch.autograd.set_detect_anomaly(True, check_nan=False):
         evaluation = trainable.evaluate(attempt.batch, attempt.player.name)
     parameters = attempt.player.parameters
     terms = [name for name, term in evaluation.terms.items() if _is_bad(_gradients(term, parameters))]
-    gradients = _gradients(evaluation.loss, parameters)
+    gradients = _gradients(evaluation.value, parameters)
     bad = [p for p, g in zip(parameters, gradients, strict=True) if g is not None and _is_bad([g])]
     if not bad:
         return NonFiniteError(

@@ -29,10 +29,10 @@ class Meter:
     Example:
         >>> meter = Meter()
         >>> one = torch.tensor(1.0)
-        >>> meter.add({"": Evaluation(one, one, {"KL": one})}, rows=3)
-        >>> meter.add({"": Evaluation(one, one * 5, {"KL": one * 2})}, rows=1)
+        >>> meter.add({"": Evaluation(one, {"KL": one})}, rows=3)
+        >>> meter.add({"": Evaluation(one * 5, {"KL": one * 2})}, rows=1)
         >>> meter.means()
-        Means(loss=1.0, value=2.0, terms={'KL': 1.25})
+        Means(loss=2.0, value=2.0, terms={'KL': 1.25})
     """
 
     def __init__(self, players: Sequence[str] = ("",)) -> None:

@@ -5,26 +5,39 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, final
 
+import torch
 from torch import Tensor, nn
 
 from symdgm.errors import SymdgmError
 
 
+@final
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """One evaluation of an objective on one batch.
 
     Args:
-        loss: ``[]``, differentiable, to be minimised (the negated objective where it is maximised).
-        value: ``[]``, the objective as its author wrote it.
+        value: ``[]``, the objective as its author wrote it; differentiable.
         terms: each term of the objective by its mathematical name, ``[]``; the same names in every step.
+        maximized: whether the objective is maximised.
     """
 
-    loss: Tensor
     value: Tensor
     terms: Mapping[str, Tensor]
+    maximized: bool = False
+
+    @property
+    def loss(self) -> Tensor:
+        """What is minimised, ``[]``: the value, or its negative where it is maximised."""
+        return -self.value if self.maximized else self.value
+
+    def backward(self, parameters: Sequence[nn.Parameter] | None = None) -> None:
+        """Adds the gradient of the loss to that of some parameters, by default of all that it depends on."""
+        # The sign is where the gradient begins: a negative of the value would be an operation both ways.
+        sign = torch.full_like(self.value, -1) if self.maximized else None
+        torch.autograd.backward(self.value, sign, inputs=parameters)
 
 
 class Trainable(Protocol):

@@ -25,7 +25,7 @@ from symdgm.training.update import Update
 class Stepper:
     """The training step of a model: every player in turn evaluates, differentiates and updates.
 
-    For each player: ``evaluate``, a look at the loss, ``backward`` into that player's parameters only,
+    For each player: ``evaluate``, a look at the value, ``backward`` into that player's parameters only,
     clipping, a look at the gradient, and the optimiser's step. What is not finite stops the run before the
     weights move.
 
@@ -84,7 +84,7 @@ class Stepper:
             The evaluation of each player that moved, from before its own update.
 
         Raises:
-            SymdgmError: what `Trainable.diagnose` found, if a loss is not finite.
+            SymdgmError: what `Trainable.diagnose` found, if a value is not finite.
             NonFiniteError: if a gradient is not finite.
         """
         self.trainable.schedule(self.step)
@@ -121,8 +121,8 @@ class Stepper:
     def _attempted(self, attempt: Attempt) -> Evaluation:
         player, batch = attempt.player, attempt.batch
         evaluation = self.trainable.evaluate(batch, player.name)
-        self._guard.loss(attempt, evaluation.loss)
-        if not evaluation.loss.requires_grad:
+        self._guard.value(attempt, evaluation.value)
+        if not evaluation.value.requires_grad:
             whose = f" of player `{player.name}`" if player.name else ""
             raise ParameterError(
                 f"the objective{whose} depends on no parameter",
@@ -131,11 +131,11 @@ class Stepper:
         for parameter in player.parameters:
             parameter.grad = None
         if self._owns_all and not any(value.requires_grad for value in batch.values()):
-            torch.autograd.backward(evaluation.loss)
+            evaluation.backward()
         else:
             # Only this player's own gradients are formed: nobody else's weights, and no more work than that.
-            torch.autograd.backward(evaluation.loss, inputs=player.parameters)
-        self._guard.gradient(attempt, evaluation.loss, self._clip(player.parameters))
+            evaluation.backward(player.parameters)
+        self._guard.gradient(attempt, evaluation.value, self._clip(player.parameters))
         self._updates[player.name]()
         self.trainable.moved(player.name)
         return evaluation

@@ -33,7 +33,7 @@ class Mean:
         (rows,) = (len(value) for value in batch.values())
         self.rows.append(rows)
         value = ((self.mu + torch.randn(rows)) ** 2).mean()
-        return Evaluation(value, value, {"E": value})
+        return Evaluation(value, {"E": value})
 
     def schedule(self, step): ...
 
@@ -93,11 +93,11 @@ def test_a_scheduler_for_one_player():
 def test_the_meter_averages_each_player_over_its_own_steps():
     meter = Meter(["D", "G"])
     number = lambda v: torch.tensor(float(v))  # noqa: E731
-    meter.add({"G": Evaluation(number(7), number(7), {"g": number(7)})}, rows=2)
-    meter.add({"D": Evaluation(number(-1), number(1), {"d": number(1)})}, rows=2)
+    meter.add({"G": Evaluation(number(7), {"g": number(7)})}, rows=2)
+    meter.add({"D": Evaluation(number(1), {"d": number(1)}, maximized=True)}, rows=2)
     both = {
-        "D": Evaluation(number(-4), number(4), {"d": number(4)}),
-        "G": Evaluation(number(9), number(9), {"g": number(9)}),
+        "D": Evaluation(number(4), {"d": number(4)}, maximized=True),
+        "G": Evaluation(number(9), {"g": number(9)}),
     }
     meter.add(both, rows=1)
     loss, value, terms = meter.means()
@@ -122,9 +122,7 @@ def test_a_diagnosis_knows_its_player():
     game.diagnose = lambda batch, rng, player: NonFiniteError(f"the loss of {player}")
     evaluate = game.evaluate
     game.evaluate = lambda batch, player: (
-        Evaluation(torch.tensor(math.nan), torch.tensor(math.nan), {})
-        if player == "a"
-        else evaluate(batch, player)
+        Evaluation(torch.tensor(math.nan), {}) if player == "a" else evaluate(batch, player)
     )
     with pytest.raises(SymdgmError, match="the loss of a"):
         Stepper(game)(ONE)

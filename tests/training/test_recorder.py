@@ -187,7 +187,7 @@ class Wrong(Tape):
 
 def test_a_replay_that_differs_is_not_used():
     one, two = vae(), vae()
-    with pytest.warns(SymdgmWarning, match="a replayed step differs from an eager one, in `loss` by 50.0%"):
+    with pytest.warns(SymdgmWarning, match="a replayed step differs from an eager one, in `value` by 50.0%"):
         found = run(one, Wrong(), [X] * 8)
     assert found == pytest.approx(run(two, None, [X] * 8), rel=1e-6)
     torch.testing.assert_close(one.state_dict(), two.state_dict())

@@ -119,8 +119,21 @@ def test_limits_are_positive(name, value):
 def test_an_objective_without_parameters_is_refused(monkeypatch):
     model = VAE()
     one = torch.ones(())
-    monkeypatch.setattr(model, "evaluate", lambda batch, player="": Evaluation(one, one, {}))
+    monkeypatch.setattr(model, "evaluate", lambda batch, player="": Evaluation(one, {}))
     with pytest.raises(
         ParameterError, match="the objective depends on no parameter\na network that is bound"
     ):
         Stepper(model)(X)
+
+
+@pytest.mark.parametrize("maximized", [False, True])
+@pytest.mark.parametrize("inputs", [None, "a"])
+def test_the_gradient_of_an_evaluation_is_that_of_its_loss(maximized, inputs):
+    a, b = (nn.Parameter(torch.tensor(v, dtype=torch.float64)) for v in (2.0, 3.0))
+    value = a.square() * b
+    evaluation = Evaluation(value, {}, maximized)
+    sign = -1 if maximized else 1
+    assert evaluation.loss.item() == sign * 12
+    evaluation.backward(None if inputs is None else [a])
+    assert a.grad.item() == sign * 12
+    assert (b.grad.item() == sign * 4) if inputs is None else b.grad is None

@@ -46,7 +46,7 @@ class VAE:
         self.steps: list[int] = []
         self.checked: list[int] = []
         self.modes: list[bool] = []
-        self.spoil: Callable[[int, Tensor], Tensor] = lambda step, loss: loss
+        self.spoil: Callable[[int, Tensor], Tensor] = lambda step, value: value
 
     def evaluate(self, batch: Mapping[str, Tensor], player: str = "") -> Evaluation:
         x = batch["x"]
@@ -58,9 +58,9 @@ class VAE:
             .mean()
         )
         kl = 0.5 * (mu**2 + (2 * log_sigma).exp() - 1 - 2 * log_sigma).sum(-1).mean()
-        value = log_p - self.beta * kl
-        loss = self.spoil(self.steps[-1] if self.steps else 0, -value)
-        return Evaluation(loss, value, {"E_q(z|x)[log p(x|z)]": log_p, "KL[q(z|x) || p(z)]": kl})
+        value = self.spoil(self.steps[-1] if self.steps else 0, log_p - self.beta * kl)
+        terms = {"E_q(z|x)[log p(x|z)]": log_p, "KL[q(z|x) || p(z)]": kl}
+        return Evaluation(value, terms, maximized=True)
 
     def schedule(self, step: int) -> None:
         self.steps.append(step)
@@ -76,7 +76,8 @@ class VAE:
         assert isinstance(rng, RandomState)
         with rng.replayed():
             again = self.evaluate(batch)
-        return NonFiniteError(f"the loss is {again.loss.item()}, the value {again.value.item():.6f}")
+        found, *_ = again.terms.values()
+        return NonFiniteError(f"the loss is {again.loss.item()}, a term {found.item():.6f}")
 
     def train_mode(self, on: bool) -> None:
         self.modes.append(on)
@@ -106,7 +107,7 @@ class Saddle:
         self.order.append(player)
         scale = batch["x"].mean()
         value = scale * (self.a * self.b + self.a**2 / 2 - self.b**2 / 2).sum()
-        return Evaluation(value if player == "a" else -value, value, {"V": value})
+        return Evaluation(value, {"V": value}, maximized=player != "a")
 
     def schedule(self, step: int) -> None: ...
 

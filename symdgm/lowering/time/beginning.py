@@ -46,8 +46,16 @@ def initial(writer: Writer, step: Step, lead: tuple[Axis, ...]) -> Operand:
     else:
         like = f"dtype={writer.argument('dtype')}, device={writer.argument('device')}"
         text = f"torch.full(({shape},), {value}, {like})" if value else f"torch.zeros({shape}, {like})"
-    writer.script.comment(f"{name}_0, before the first step")
+    writer.script.comment(beginning_of(writer, step.sequence))
     return writer.named(name, Operand(text, ATOM, lead, len(event)), step.value.origin)
+
+
+def beginning_of(writer: Writer, sequence: Basic) -> str:
+    """What a comment in generated code says of the value before the first step."""
+    time = writer.environment.time
+    assert time is not None
+    zeros = "" if sequence in time.initial else " = 0 by default"
+    return f"{spelled(sequence)}_0{zeros}, before the first step"
 
 
 def _event(writer: Writer, step: Step) -> torch.Size:

@@ -62,7 +62,7 @@ def is_cell(module: Any, values: torch.Tensor) -> bool:
     )
 
 
-def emit_cell(writer: Writer, node: PlanNode, text: str, start: str, flip: str) -> Operand:
+def emit_cell(writer: Writer, node: PlanNode, text: str, start: str, flip: str, comment: str = "") -> Operand:
     """Write a recurrence over the steps of all sequences.
 
     Args:
@@ -71,6 +71,7 @@ def emit_cell(writer: Writer, node: PlanNode, text: str, start: str, flip: str) 
         text: what it reads, ``[steps, features]``.
         start: the state before the first step, or nothing for zeros.
         flip: the place of each step when every sequence is read from its end, or nothing.
+        comment: what is said of the state before the first step.
     """
     script, counts = writer.script, layout(writer).counts
     module: Any = writer.frozen.readings[node].call
@@ -91,4 +92,5 @@ def emit_cell(writer: Writer, node: PlanNode, text: str, start: str, flip: str) 
     exec(compile(source, "<symdgm>", "exec"), script.values)
     script.record(source, (step,))
     run = f"carried({step}, {counts}, [{', '.join(state)}], [{read}])[0]{f'[{flip}]' if flip else ''}"
+    script.comment(comment)
     return Operand(script.assign(f"{h}_t", run, node.origin), ATOM, (STEPS,), 1)

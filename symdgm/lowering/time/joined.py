@@ -14,7 +14,7 @@ from symdgm.expressions.names import spelled
 from symdgm.lowering.operands import ATOM, STEPS, Operand
 from symdgm.lowering.parameters import known_event, spread
 from symdgm.lowering.plan import PlanNode
-from symdgm.lowering.time.beginning import filled
+from symdgm.lowering.time.beginning import beginning_of, filled
 from symdgm.lowering.time.layout import Layout, layout
 from symdgm.lowering.time.sequences import UNREAD
 
@@ -62,25 +62,25 @@ def _joined(writer: Writer, start: str, others: Operand) -> Operand:
 
 
 def emit_lag(writer: Writer, node: PlanNode) -> Operand:
-    """An earlier step of a sequence; before the first step stands its initial value, 0 if there is none.
+    """The step before of a sequence; before the first step stands its initial value, 0 if there is none.
 
     Where nothing reads what stands there, it is the first step itself, a value that every law allows.
     """
     value, steps = writer.named("steps", writer.operands[node.args[0]]), layout(writer)
-    sequence, unread = node.detail[1], node.detail[2:] == (UNREAD,)
+    sequence, unread = node.detail[0], UNREAD in node.detail
     assert isinstance(sequence, Basic)
     event = writer.value(value).shape[len(value.axes) :]
     dim = value.axes.index(STEPS)
     lead = [":"] * dim
     sizes = [*(writer.size(a) for a in value.axes[:dim]), f"{steps.counts}[0]", *map(str, event)]
-    for _ in range(node.number(0)):
+    rest = f"{value.text}[{', '.join([*lead, _earlier(writer, steps)])}]"
+    if unread:
         first = f"{value.text}[{', '.join([*lead, f':{steps.counts}[0]'])}]"
-        if not unread:
-            first = _before_all(writer, sequence, value, ", ".join(sizes))
-        rest = f"{value.text}[{', '.join([*lead, _earlier(writer, steps)])}]"
-        text = f"torch.cat([{first}, {rest}]{f', {dim}' if dim else ''})"
-        value = writer.named(f"{sequence}_before", Operand(text, ATOM, value.axes, value.rank), node.origin)
-    return value
+    else:
+        first = _before_all(writer, sequence, value, ", ".join(sizes))
+        writer.script.comment(beginning_of(writer, sequence))
+    text = f"torch.cat([{first}, {rest}]{f', {dim}' if dim else ''})"
+    return writer.named(f"{sequence}_before", Operand(text, ATOM, value.axes, value.rank), node.origin)
 
 
 def _earlier(writer: Writer, steps: Layout) -> str:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 from sympy import Basic
 from torch import Tensor, nn
 
+from symdgm.binding import Environment
 from symdgm.errors import NotSupportedError, ShapeError
-from symdgm.expressions.names import spelled
+from symdgm.expressions.names import base, spelled
 from symdgm.lowering.networks import run_call
 from symdgm.lowering.operands import ATOM, STEPS, Operand
 from symdgm.lowering.plan import PlanNode
+from symdgm.lowering.time.beginning import beginning_of
 from symdgm.lowering.time.cells import emit_cell, is_cell
 from symdgm.lowering.time.layout import layout, padded, unpadded
 from symdgm.lowering.time.sequences import FUSED
@@ -72,9 +74,10 @@ def _recurrent(writer: Writer, node: PlanNode, inputs: list[Operand], call: str,
     if flip:
         text = f"{text}[{flip}]"
     start = _start(writer, node, backward)
+    comment = _comment(writer, node, backward)
     plain = writer.inputs[call] is module and not writer.frozen.segments.some
     if plain and is_cell(module, script.run(text)):
-        return emit_cell(writer, node, text, start, flip)
+        return emit_cell(writer, node, text, start, flip, comment)
     start = f", {start}[None]" if start else ""
     if module.bidirectional and steps.order:
         _called(writer, node, call, text, start)
@@ -91,6 +94,7 @@ def _recurrent(writer: Writer, node: PlanNode, inputs: list[Operand], call: str,
     found = run_call(writer, run, inputs)
     name = script.names.fresh(f"{name}_t")
     script.values[name] = found[script.values[flip]] if flip else found
+    script.comment(comment)
     script.record(f"{name} = {run}{f'[{flip}]' if flip else ''}", (name,), node.origin)
     return Operand(name, ATOM, (STEPS,), 1)
 
@@ -130,7 +134,7 @@ def _start(writer: Writer, node: PlanNode, backward: bool) -> str:
     if not isinstance(value, Tensor) and value == 0:
         return ""
     call, name = writer.frozen.readings[node].call, spelled(sequence)
-    if backward or isinstance(call, nn.LSTM) or not isinstance(call, FUSED) or call.num_layers > 1:
+    if not isinstance(call, FUSED) or not can_begin(call, str(node.detail[1])):
         raise NotSupportedError(
             f"`{name}_0` cannot begin `{node.origin}` yet",
             hint="a value of its own begins an nn.RNN or nn.GRU of one layer that runs forward; "
@@ -141,6 +145,28 @@ def _start(writer: Writer, node: PlanNode, backward: bool) -> str:
         return f"{writer.argument(f'initial:{name}')}.expand({sizes}).contiguous()"
     like = f"dtype={writer.argument('dtype')}, device={writer.argument('device')}"
     return f"torch.full(({sizes}), {value}, {like})"
+
+
+def _comment(writer: Writer, node: PlanNode, backward: bool) -> str:
+    """What is said in generated code of the state that a recurrence begins with."""
+    sequence, time = node.detail[2], writer.environment.time
+    assert time is not None and isinstance(sequence, Basic)
+    if not names_its_state(writer.environment, node):
+        return ""
+    after = f"{spelled(sequence)}_{{{spelled(time.length)}+1}} = 0, after the last step"
+    return after if backward else beginning_of(writer, sequence)
+
+
+def can_begin(call: object, direction: object) -> bool:
+    """Whether a recurrent module can begin with a state that is bound."""
+    known = isinstance(call, nn.RNN | nn.GRU) and (call.num_layers, call.bidirectional) == (1, False)
+    return known and direction == "forward"
+
+
+def names_its_state(environment: Environment, node: PlanNode) -> bool:
+    """Whether the factor of a network over whole sequences is written as given its own step before."""
+    factors = (f for f in environment.factors if f.node == node.origin)
+    return any(base(given) == node.detail[2] for factor in factors for given in factor.givens)
 
 
 def _spelled(sequence: object) -> str:

@@ -81,8 +81,10 @@ def lower_step(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode | None
         raise _later(node, time.index)
     if not offset:
         return value
-    detail = (-offset, sequence, *((UNREAD,) if unread else ()))
-    return lowering.plan.node(Kind.LAG, value, detail=detail, origin=node)
+    detail = (sequence, *((UNREAD,) if unread else ()))
+    for lag in range(1, 1 - offset):
+        value = lowering.plan.node(Kind.LAG, value, detail=detail, origin=time.step(sequence, -lag))
+    return value
 
 
 def _step_number(lowering: Lowering, node: Basic, scope: Scope) -> PlanNode:
