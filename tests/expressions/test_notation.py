@@ -51,7 +51,6 @@ from symdgm.expressions.names import IndexRange, Labelled, Listing, Name, Placeh
 from symdgm.expressions.notation import ascii, latex, unicode
 from symdgm.expressions.notation.letters import undecorated
 from symdgm.expressions.notation.walk import WRITERS
-from symdgm.expressions.resolved import StoppedLaw
 from symdgm.expressions.statements import Abbreviation, Block, Definition, Labeled, Optimize, Proportional
 
 one, two = Integer(1), Integer(2)
@@ -223,7 +222,6 @@ LATEX: list[tuple[Basic, str]] = [
     (call("abs", x), r"\left\lvert x \right\rvert"),
     (call("sg", Apply(f, x)), r"\operatorname{sg}\left[f(x)\right]"),
     (call("sg", x / y), r"\operatorname{sg}\left[\frac{x}{y}\right]"),
-    (StoppedLaw(Quotient(p, q)), r"\operatorname{sg}\left[\frac{p}{q}\right]"),
     (sub(Name("x'"), t) ** 2, r"(x'_{t})^{2}"),
     (Transposed(sub(Name("x_bar'"), t)), r"(\bar{x}'_{t})^{\top}"),
     (call("softplus", x), r"\operatorname{softplus}(x)"),
