@@ -16,6 +16,7 @@ from symdgm.binding import Bound
 from symdgm.binding.chains import Chain, Sort, joint_over_time
 from symdgm.binding.factors import Factor
 from symdgm.binding.observations import check_draws, collect
+from symdgm.binding.paths import Path
 from symdgm.bounding import ObjectiveBound, bound_of
 from symdgm.display.derivations import derivation_latex, derivation_text
 from symdgm.distributions import Custom, Distribution
@@ -27,6 +28,7 @@ from symdgm.expressions.depth import nodes
 from symdgm.expressions.expectations import Binder
 from symdgm.expressions.indices import Aggregate, Index
 from symdgm.expressions.notation import latex, unicode
+from symdgm.expressions.statements import Definition
 from symdgm.given import whole
 from symdgm.lowering import Estimate, Frozen, initial_values
 from symdgm.lowering.sources import is_opaque
@@ -171,17 +173,18 @@ def assemble(
 
 
 def _resolution(bound: Bound) -> list[Step]:
-    if not bound.resolutions:
+    changes = tuple(Change(a, b) for a, b in bound.resolutions if unicode(a) != unicode(b))
+    if not changes:
         return []
-    changes = tuple(Change(a, b) for a, b in bound.resolutions)
     why = "a short name is the one bound factor that it can mean"
     return [Step("resolution", Kind.EQUALITY, why, changes, bound.expression)]
 
 
 def _named(bound: Bound) -> list[Factor]:
-    """The factors that the formula refers to."""
+    """The factors that the formula refers to; of a law of whole sequences, those of its steps."""
     laws = nodes(bound.expression, Apply, Density)
-    found = {m.factor.index: m.factor for n in laws if (m := bound.environment.match(n)) is not None}
+    matched = [m.factor for n in laws if (m := bound.environment.match(n)) is not None]
+    found = {f.index: f for m in matched for f in (m.steps if isinstance(m, Path) else (m,))}
     return [factor for _, factor in sorted(found.items())]
 
 
@@ -207,7 +210,7 @@ def _left_out(bound: Bound, named: Sequence[Factor]) -> list[Step]:
 def _objects(bound: Bound, used: Sequence[Factor]) -> list[Step]:
     """The factors that are no formulas: they are computed as a whole."""
     factors = [f for f in used if is_opaque(f.distribution) and not isinstance(f, Chain)]
-    derived = tuple(Change(f.node, f.node, f"is exact: {f.distribution.text}") for f in factors if f.derived)
+    derived = tuple(_by_rules(f) for f in factors if f.derived)
     own = [f for f in factors if not f.derived]
     open_ = [f for f in own if isinstance(f.distribution, Custom) and not f.distribution.normalised]
     named = tuple(Change(f.node, f.node, f"is {_computed(f.distribution)}") for f in own if f not in open_)
@@ -224,6 +227,14 @@ def _objects(bound: Bound, used: Sequence[Factor]) -> list[Step]:
         Step("unnormalised density", Kind.UP_TO_A_CONSTANT, lacks, unnormalised, bound.expression),
     ]
     return [step for step in steps if step.changes]
+
+
+def _by_rules(factor: Factor) -> Change:
+    """What a factor that follows from others is equal to."""
+    written = parse(factor.distribution.text)
+    if isinstance(written, Definition):
+        return Change(factor.node, written.args[1])
+    return Change(factor.node, factor.node, "is exact")
 
 
 def _computed(distribution: Distribution) -> str:

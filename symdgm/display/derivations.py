@@ -8,10 +8,13 @@ backslash means there.
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Callable, Iterator
 
 from sympy import Basic
 
+from symdgm.expressions.arithmetic import Plus
+from symdgm.expressions.names import Name
 from symdgm.expressions.notation import latex, unicode
 from symdgm.rewriting.rule import Change, Kind, Step
 
@@ -30,6 +33,11 @@ _PLACE = re.compile(r"\{(\d+)\}")
 
 _WIDE = 80
 """Characters of a formula from which on what is said of it stands below it."""
+_LINE, _PAGE = 110, 130
+"""Characters of a line of text, and of a formula whose LaTeX is as wide as a page: indices are set small."""
+
+_BELOW = r"\\ & \qquad "
+"""Begins a line that goes on with the one above."""
 
 
 def derivation_text(title: str, steps: tuple[Step, ...]) -> str:
@@ -42,7 +50,8 @@ def derivation_text(title: str, steps: tuple[Step, ...]) -> str:
     lines = [title]
     for number, step in enumerate(steps, 1):
         source = f" [{step.reference}]" if step.reference else ""
-        lines += ["", f"{number}. {step.name} ({step.kind.value}): {step.why}{source}"]
+        heading = f"{number}. {step.name} ({step.kind.value}): {step.why}{source}"
+        lines += ["", *textwrap.wrap(heading, _LINE, subsequent_indent="   ", break_on_hyphens=False)]
         lines += [f"     {_change_text(change, step.kind)}" for change in step.changes]
     return "\n".join(lines)
 
@@ -50,7 +59,8 @@ def derivation_text(title: str, steps: tuple[Step, ...]) -> str:
 def _change_text(change: Change, kind: Kind) -> str:
     if change.note:
         return f"{unicode(change.before)}{''.join(_note(change, str, unicode))}"
-    return f"{unicode(change.before)} {kind.sign} {unicode(change.after)}"
+    apart = "\n       " if _width(change.before) + _width(change.after) > _LINE else ""
+    return f"{unicode(change.before)}{apart or ' '}{kind.sign} {unicode(change.after)}"
 
 
 def derivation_latex(title: str, steps: tuple[Step, ...]) -> str:
@@ -64,15 +74,44 @@ def derivation_latex(title: str, steps: tuple[Step, ...]) -> str:
     for number, step in enumerate(steps, 1):
         source = f" [{step.reference}]" if step.reference else ""
         lines.append(rf"& {_text(f'{number}. {step.name} ({step.kind.value}){source}')} \\")
-        lines += [rf"& \quad {_change_latex(change, step.kind)} \\[4pt]" for change in step.changes]
+        changes = [rf"& \quad {_change_latex(change, step.kind)} \\" for change in step.changes]
+        lines += [*changes[:-1], f"{changes[-1]}[4pt]"] if changes else []
     return "\\begin{aligned}\n" + "\n".join(lines) + "\n\\end{aligned}"
 
 
 def _change_latex(change: Change, kind: Kind) -> str:
+    before = _BELOW.join(_lines(change.before))
     if change.note:
-        apart = r"\\ & \qquad " if len(unicode(change.before)) > _WIDE else ""
-        return rf"{latex(change.before)} {apart}{''.join(_note(change, _text, latex))}"
-    return rf"{latex(change.before)} {_SIGN[kind]} {latex(change.after)}"
+        note = "".join(_note(change, str, unicode))
+        wide = _width(change.before) > _WIDE or _width(change.before) + len(note) > _PAGE
+        return rf"{before} {_BELOW if wide else ''}{''.join(_note(change, _text, latex))}"
+    apart = _BELOW if _width(change.before) + _width(change.after) > _PAGE else ""
+    return rf"{before} {apart}{_SIGN[kind]} {_BELOW.join(_lines(change.after))}"
+
+
+def _width(formula: Basic) -> int:
+    return len(unicode(formula))
+
+
+def _lines(formula: Basic) -> list[str]:
+    """A formula in LaTeX, a sum that is too wide as lines of as many terms as a line holds."""
+    if _width(formula) <= _PAGE or not isinstance(formula, Plus):
+        return [latex(formula)]
+    lines: list[list[Basic]] = [[]]
+    for term in formula.args:
+        if lines[-1] and sum(map(_width, lines[-1])) + _width(term) > _PAGE:
+            lines.append([])
+        lines[-1].append(term)
+    first, *others = lines
+    # Behind a letter, which is cut off again, terms are written as they are in the midst of a sum.
+    return [_sum(first), *(_sum([Name("x"), *line]).removeprefix("x ") for line in others)]
+
+
+def _sum(terms: list[Basic]) -> str:
+    if len(terms) > 1:
+        return latex(Plus(*terms))
+    alone = latex(terms[0])
+    return rf"\left({alone}\right)" if isinstance(terms[0], Plus) else alone
 
 
 def _note(change: Change, words: Callable[[str], str], formula: Callable[[Basic], str]) -> Iterator[str]:

@@ -63,6 +63,10 @@ class Picture:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         self.figure.savefig(path, dpi=DPI)
 
+    def __repr__(self) -> str:
+        width, height = self.figure.get_size_inches()
+        return f"Picture({width:.1f} by {height:.1f} inches)"
+
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
         """The picture, and its width on the page: half of its dots, so that it is sharp on fine screens."""
         buffer = io.BytesIO()

@@ -64,7 +64,7 @@ def test_the_derivation_shows_the_sum() -> None:
     m = Mixture()
     shown = repr(sd.Objective("log p(x)", m.p, m.prior).derivation)
     assert "rules of probability (equality)" in shown
-    assert "p(x) = sum_k p(x|k) p(k)" in shown
+    assert "p(x) = ∑_k p(x|k) p(k)" in shown
 
 
 def test_a_model_trains_the_factors_and_not_a_copy() -> None:

@@ -62,6 +62,10 @@ def test_curves_show_the_objective_its_validation_and_every_term():
     assert len({line.get_color() for line in axes.lines[:3]}) == 3
 
 
+def test_a_picture_without_a_notebook_says_its_size():
+    assert repr(curves(EPOCHS)) == f"Picture(6.4 by {4.2 + 0.35 * len(EPOCHS[-1].terms):.1f} inches)"
+
+
 def test_names_of_terms_are_typeset():
     axes = drawn(curves(EPOCHS, typeset=lambda name: rf"\mathcal{{L}}_{{{name[0]}}}"))
     assert axes.lines[1].get_label().startswith(r"$\mathcal{L}_{A}$")

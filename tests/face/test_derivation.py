@@ -9,6 +9,7 @@ from face_models import LATENT, PIXELS, networks
 from torch import nn
 
 import symdgm as sd
+from symdgm.distributions.flows import Planar
 
 GOLDEN = Path(__file__).parent / "golden"
 FORMS = {
@@ -58,6 +59,7 @@ EQUATIONS = [
     "E_data(x)[E_q_phi(z|x)[log p_theta(x|z)]] - lambda_1 KL[q||p]",
     "log E_q(z|x)[p(x|z)]",
     "1/2 E_q(z|x)[||x - G_{w}(z)||^2] + eps^2",
+    "E_q(z|x)[log p(x|z)] + sg[1/beta]^2",
 ]
 
 
@@ -74,9 +76,48 @@ def test_the_latex_is_set_by_mathjax_and_by_katex(text: str) -> None:
         assert latex.count("{") - latex.count(r"\{") == latex.count("}") - latex.count(r"\}")
         assert latex.count(r"\begin{aligned}") == latex.count(r"\end{aligned}")
         assert latex.count(r"\left") == latex.count(r"\right")
+        assert r"\left\left" not in latex and not re.search(r"'_\{[^{}]*\}\^", latex)
         assert r"\tag" not in latex and r"\operatorname{\\" not in latex
         for words in re.findall(r"\\text\{([^{}]*)\}", latex):
             assert not set(words) & set(r"\_#&%$^~"), words
+
+
+def test_a_wide_equation_goes_over_several_lines_and_keeps_every_term() -> None:
+    built = objective(
+        " + ".join(f"E_q(z|x)[log p(x|z) + beta log p(z) - ||z - {i}|| - beta ||z||]" for i in range(3)),
+        analytic=False,
+    )
+    step = next(s for s in built.derivation.steps if s.name == "distributivity")
+    (change,) = step.changes
+    lines = built.derivation.latex().splitlines()
+    (line,) = (s for s in lines if s.count(r"\\ & \qquad") > 2)
+    before, after = line.removeprefix(r"& \quad ").removesuffix(r" \\[4pt]").split(r"\\ & \qquad = ")
+    sides = [side.replace(r"\\ & \qquad ", "") for side in (before, after)]
+    assert [sd.parse(side) for side in sides] == [sd.parse(str(s)) for s in (change.before, change.after)]
+    assert before.startswith(r"\left(")  # a sum within the sum keeps its brackets
+    rows = repr(built.derivation).splitlines()
+    assert max(len(row) for row in rows if row[:1].isdigit()) <= 110
+
+
+def test_the_law_of_a_path_is_computed_by_its_steps_and_a_marginal_is_shown() -> None:
+    finite = sd.Objective(
+        "log p(x)", sd.Categorical("p(y)", logits=torch.zeros(3)), sd.Bernoulli("p(x|y)", nn.Embedding(3, 5))
+    )
+    assert "     p(x) = ∑_y p(y) p(x|y)" in repr(finite.derivation).splitlines()
+    assert r"p(x) = \sum_{y} p(y) p(x|y)" in finite.derivation.latex()
+    pairs = sd.Model(
+        """
+        q(u_t|z_{t-1}, x_t) = Normal(u_t; f(z_{t-1}, x_t)); z_t = flow(u_t); z_0 = 0
+        p(x_t|z_t) = Normal(x_t; z_t, 1)
+        maximize E_q(z_{1:T}|x_{1:T})[log p(x_{1:T}|z_{1:T})]
+        """,
+        f=lambda z, x: (z + x, torch.ones_like(x)),
+        flow=Planar(2),
+        z=2,
+    )
+    shown = repr(pairs.derivation)
+    assert "q(z_t|z_{t−1}, x_t) is computed by a Transformed as a whole" in shown
+    assert "rules of probability" not in shown
 
 
 def test_estimates_say_what_they_are() -> None:

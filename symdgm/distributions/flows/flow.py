@@ -85,6 +85,10 @@ class Flow(nn.Module, ABC):
         """The inverse as a flow that shares the weights."""
         return self.flow if isinstance(self, Inverse) else Inverse(self)
 
+    def __repr__(self) -> str:
+        # One line: a flow is shown within the distribution that it makes.
+        return f"{type(self).__name__}({self.extra_repr()})"
+
     def __rshift__(self, other: Flow) -> Flows:
         return Flows([*_steps(self), *_steps(other)])
 
@@ -121,8 +125,9 @@ class Inverse(Flow):
         pushed: Pushed = self.flow(z, context)
         return pushed
 
-    def __repr__(self) -> str:
-        return f"Inverse({self.flow!r})"
+    def extra_repr(self) -> str:
+        """The flow."""
+        return repr(self.flow)
 
 
 @final
@@ -174,8 +179,9 @@ class Flows(Flow):
     def __len__(self) -> int:
         return len(self.steps)
 
-    def __repr__(self) -> str:
-        return f"Flows({', '.join(map(repr, self))})"
+    def extra_repr(self) -> str:
+        """The steps."""
+        return ", ".join(map(repr, self))
 
     def _last_rank(self) -> int | None:
         rank: int | None = None

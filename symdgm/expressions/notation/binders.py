@@ -33,8 +33,7 @@ def expect(node: Expect, parts: list[Piece], s: Spelling) -> Piece:
     script = s.comma.join(law.text for law in laws)
     bare = not s.braces and len(laws) == 1 and _stands_bare(node.binders[0])
     subscript = script if bare else f"{{{script}}}"
-    begin, end = s.square
-    return Piece(f"{s.expect}_{subscript}{begin}{body.text}{end}", Level.POWER, tall=body.tall)
+    return Piece(f"{s.expect}_{subscript}{s.squared(body.text)}", Level.POWER, tall=body.tall)
 
 
 def _stands_bare(law: Binder) -> bool:
@@ -51,29 +50,24 @@ def divergence(node: DivergenceBetween, parts: list[Piece], s: Spelling) -> Piec
     _, left, right, *order = parts
     sides = [s.bracket(side).text if side.bars else side.text for side in (left, right)]
     head = s.sign_of(node.kind) + (f"_{{{order[0].text}}}" if order else "")
-    begin, end = s.square
-    return Piece(f"{head}{begin}{sides[0]}{s.apart}{sides[1]}{end}", tall=left.tall or right.tall)
+    return Piece(head + s.squared(s.apart.join(sides)), tall=left.tall or right.tall)
 
 
 def entropy(node: Entropy | CrossEntropy, parts: list[Piece], s: Spelling) -> Piece:
     """``H[q]``, ``H[q, p]``."""
-    begin, end = s.square
-    return Piece(
-        s.entropy + begin + s.comma.join(p.text for p in parts) + end, tall=any(p.tall for p in parts)
-    )
+    laws = s.comma.join(p.text for p in parts)
+    return Piece(s.entropy + s.squared(laws), tall=any(p.tall for p in parts))
 
 
 def known(node: KnownIntegral, parts: list[Piece], s: Spelling) -> Piece:
     """``mean[q(z|x)]``, ``KL[q || p]``."""
-    begin, end = s.square
     laws = s.apart.join(p.text for p in parts[1:])
-    return Piece(f"{s.sign_of(node.what)}{begin}{laws}{end}", tall=any(p.tall for p in parts))
+    return Piece(f"{s.sign_of(node.what)}{s.squared(laws)}", tall=any(p.tall for p in parts))
 
 
 def information(node: MutualInformation, parts: list[Piece], s: Spelling) -> Piece:
     """``I[x; z]``."""
-    begin, end = s.square
-    return Piece(f"I{begin}{parts[0].text}{s.semicolon}{parts[1].text}{end}")
+    return Piece("I" + s.squared(s.semicolon.join(p.text for p in parts)))
 
 
 def index(node: Index, parts: list[Piece], s: Spelling) -> Piece:

@@ -29,4 +29,4 @@ def permuted(node: Basic, parts: list[Piece], s: Spelling) -> Piece:
 
 def stopped(node: StoppedLaw, parts: list[Piece], s: Spelling) -> Piece:
     """``sg[q(z|x)]``."""
-    return Piece(s.sign_of("sg") + s.grown(parts[0], s.square), tall=parts[0].tall)
+    return Piece(s.sign_of("sg") + s.squared(parts[0].text), tall=parts[0].tall)

@@ -58,6 +58,10 @@ class Spelling:
             return f"\\left{pair[0]}{piece.text}\\right{pair[1]}"
         return f"{pair[0]}{piece.text}{pair[1]}"
 
+    def squared(self, text: str) -> str:
+        """Square brackets around a text, which grow with it where the spelling has such."""
+        return f"{self.square[0]}{text}{self.square[1]}"
+
     def bracket(self, piece: Piece) -> Piece:
         """A piece in round brackets."""
         return Piece(self.grown(piece, self.round), first=Edge.BRACKET, tall=piece.tall)

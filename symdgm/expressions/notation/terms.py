@@ -45,7 +45,9 @@ def subscripted(node: Subscripted, parts: list[Piece], s: Spelling) -> Piece:
     """``z_t``, ``x_{i,j}``, ``z_{1:T}``."""
     head, *indices = parts
     letter = s.upright("Delta") if node.head == Name("Delta") else head.text  # Δ_x is the Laplacian
-    return replace(head, text=f"{letter}_{s.script(','.join(i.text for i in indices))}", last=Edge.NAME)
+    raised = head.raised or (s.braces and letter.endswith("'"))  # to TeX a prime is a superscript
+    text = f"{letter}_{s.script(','.join(i.text for i in indices))}"
+    return replace(head, text=text, last=Edge.NAME, raised=raised)
 
 
 def labelled(node: Labelled, parts: list[Piece], s: Spelling) -> Piece:
@@ -97,8 +99,8 @@ def call(node: Call, parts: list[Piece], s: Spelling) -> Piece:
         if function in ("abs", "sqrt", "root"):
             begin, end = s.absolute if function == "abs" else s.root
             return Piece(begin + body.text + end, tall=body.tall)
-    pair = s.square if function == "sg" else s.round
-    return Piece(s.sign_of(function) + s.grown(body, pair), tall=body.tall)
+    shown = s.squared(body.text) if function == "sg" else s.grown(body, s.round)
+    return Piece(s.sign_of(function) + shown, tall=body.tall)
 
 
 def apply(node: Apply, parts: list[Piece], s: Spelling) -> Piece:
@@ -148,8 +150,7 @@ def inner_product(node: Inner, parts: list[Piece], s: Spelling) -> Piece:
 
 def indicator(node: Indicator, parts: list[Piece], s: Spelling) -> Piece:
     """``1[k != i]``."""
-    begin, end = s.square
-    return Piece(f"1{begin}{parts[0].text}{end}", first=Edge.NUMBER, tall=parts[0].tall)
+    return Piece(f"1{s.squared(parts[0].text)}", first=Edge.NUMBER, tall=parts[0].tall)
 
 
 def derivative(node: DerivativeBy, parts: list[Piece], s: Spelling) -> Piece:

@@ -70,9 +70,7 @@ def test_the_weights_of_a_module_that_makes_a_transform_are_those_of_the_flow() 
         "transform.linear.weight",
         "transform.linear.bias",
     ]
-    assert repr(flow) == "TransformFlow(\n  MadeTransform\n  (transform): MadeTransform(\n    " + (
-        "(linear): Linear(in_features=3, out_features=4, bias=True)\n  )\n)"
-    )
+    assert repr(flow) == "TransformFlow(MadeTransform)"
 
 
 class OneWay(td.Transform):
