@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import fields
 
+import torch
 from sympy import Basic
 
 from symdgm.binding import Bound, Excerpt, Written
@@ -39,10 +40,23 @@ def distributions_of(values: tuple[object, ...]) -> list[Distribution]:
     found: list[Distribution] = []
     for value in values:
         if not isinstance(value, Distribution):
-            hint = "bind networks and numbers by keyword, as in `encoder=...`, `beta=1.0`"
-            raise OptionError(f"{type(value).__name__} is no distribution", hint=hint)
+            raise _no_distribution(value)
         found.extend(value.factors if isinstance(value, Joint) else [value])
     return found
+
+
+def _no_distribution(value: object) -> OptionError:
+    """The error for a positional argument that is none."""
+    what, kind = f"a {type(value).__name__}", type(value)
+    hint = "bind networks and numbers by keyword, as in `encoder=...`, `beta=1.0`"
+    if isinstance(value, type):
+        what, hint = f"the class {value.__name__}", f'pass an instance, `{value.__name__}("p(x)", ...)`'
+    elif isinstance(value, torch.distributions.Distribution):
+        what = f"a torch.distributions.{kind.__name__}"
+        hint = f'it has no name and no variables: write `symdgm.{kind.__name__}("p(x)", ...)`'
+    elif isinstance(value, list | tuple):
+        hint = "give its entries one by one, as by `*distributions`"
+    return OptionError(f"{what} is no distribution of symdgm", hint=hint)
 
 
 def drawn_variables(bound: Bound) -> set[str]:
@@ -59,7 +73,7 @@ def counts_of(samples: int | Mapping[str, int], bound: Bound) -> dict[str, int]:
     counts = dict(samples) if isinstance(samples, Mapping) else {"": samples}
     drawn = drawn_variables(bound)
     for name, count in counts.items():
-        counts[name] = whole("samples", count, what="whole number of draws, or a dict of them by variable,")
+        counts[name] = whole("samples", count, what="whole number of draws, or a dict of such by variable")
         if name and name not in drawn:
             raise OptionError(
                 f"`samples` names `{name}`, which is no variable of a distribution", hint=suggest(name, drawn)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from sympy import Basic
@@ -187,10 +187,8 @@ class Generator:
 
     def _check_given(self, given: Mapping[str, Tensor]) -> None:
         """Refuse unknown names, and values of another event shape than was declared or seen."""
-        known = {spelled(v) for f in self.factors for v in (*f.variables, *f.givens)}
+        self.check_names(given)
         for name, value in given.items():
-            if name not in known:
-                raise DataError(f"the model has no variable `{name}`", hint=suggest(name, known))
             self._check_event(name, value)
             self.check_fixed(name, value)
         if self.observed and set(self.observed) <= set(given) and not self.certain:
@@ -198,6 +196,13 @@ class Generator:
                 f"{', '.join(f'`{name}`' for name in self.observed)} given, so that nothing is left to draw",
                 hint="leave out what is to be drawn; `reconstruct` infers the latent variables and decodes",
             )
+
+    def check_names(self, given: Iterable[str]) -> None:
+        """Refuse names that no factor has."""
+        known = {spelled(v) for f in self.factors for v in (*f.variables, *f.givens)}
+        for name in given:
+            if name not in known:
+                raise DataError(f"the model has no variable `{name}`", hint=suggest(name, known))
 
     def check_fixed(self, name: str, value: Tensor) -> None:
         """Refuse a value from which nothing can be drawn; see there."""

@@ -30,6 +30,8 @@ def sample(
     jumps = () if time is None else map(spelled, time.jumps)
     whole = {name: torch.tensor(given[name]) for name in jumps if isinstance(given.get(name), int)}
     values = {name: value for name, value in {**given, **whole}.items() if name != length}
+    if length is None:
+        _generator(model).check_names(values)
     fixed = read_data(values, tuple(values), lambda: next(model.parameters(), None))
     with torch.no_grad(), seeded(seed, _device(model)), model.objective.bound.pointing():
         if length is not None:

@@ -34,6 +34,10 @@ def collect(
     if values is None:
         return dict(keywords)
     if isinstance(values, Mapping):
+        if twice := values.keys() & keywords:
+            raise DataError(
+                f"`{min(twice)}` is given twice, in the dict and by keyword", hint="leave one out"
+            )
         return {**values, **keywords}
     if len(wanted) == 1 and not keywords:
         return {wanted[0]: values}
@@ -138,6 +142,9 @@ def check_draws(n: int, data: Mapping[str, Tensor]) -> int:
 
 def _tensor(name: str, value: object, find: Callable[[], Tensor | None]) -> Tensor:
     if isinstance(value, Tensor):
+        if value.is_nested or value.layout is not torch.strided:
+            kind, way = ("nested", "to_padded_tensor(0.0)") if value.is_nested else ("sparse", "to_dense()")
+            raise DataError(f"`{name}` is a {kind} tensor", hint=f"write `{name}.{way}`", about=name)
         return value
     if value is None or isinstance(value, str | bytes | Number | Mapping):
         raise DataError(
@@ -148,9 +155,10 @@ def _tensor(name: str, value: object, find: Callable[[], Tensor | None]) -> Tens
     try:
         tensor = torch.as_tensor(value)
     except (TypeError, ValueError, RuntimeError) as error:
-        if isinstance(value, list) and all(isinstance(v, Tensor) for v in value):
+        if isinstance(value, list | tuple) and all(isinstance(v, Tensor) for v in value):
             raise DataError(
-                f"`{name}` is a list of tensors, which only `fit` reads, as sequences of different lengths",
+                f"`{name}` is a {type(value).__name__} of tensors, which only `fit` reads, as sequences of "
+                "different lengths",
                 hint=f"pad them: `x, lengths = symdgm.data.ragged({name})`, and pass `{name}=x, T=lengths`",
                 about=name,
             ) from error

@@ -25,7 +25,7 @@ from symdgm.distributions.shapes import (
     show,
 )
 from symdgm.distributions.support import check_finite
-from symdgm.errors import ParameterError, ShapeError, refuse_unknown
+from symdgm.errors import OptionError, ParameterError, ShapeError, refuse_unknown
 
 
 class Family(Parametric):
@@ -171,6 +171,11 @@ class Family(Parametric):
     ) -> dict[str, Tensor]:
         """Draw ``{variable: [*shape, batch, *event]}``; see `Distribution.sample`."""
         refuse_unknown(unknown, ("given", "n", "shape", "generator", "sample_axes", "check"))
+        if generator is not None and not isinstance(generator, torch.Generator):
+            raise OptionError(
+                f"`generator` is a {type(generator).__name__}",
+                hint="write `torch.Generator().manual_seed(0)`",
+            )
         batch = read_batch(n, self.given, self.described)
         parameters, leading, elements = self.evaluate(given, sample_axes=sample_axes)
         if check:

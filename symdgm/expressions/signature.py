@@ -24,6 +24,7 @@ from sympy import Basic, Rational, Tuple
 from sympy.core.symbol import Str
 
 from symdgm.caches import remembered
+from symdgm.errors import OptionError
 from symdgm.expressions.applications import Apply, Call, Density, Transposed
 from symdgm.expressions.arithmetic import Minus, Plus, Power, Quotient, Times
 from symdgm.expressions.calculus import IntegralOver
@@ -67,11 +68,18 @@ def signature(expression: Basic) -> str:
     Returns:
         32 hexadecimal digits (BLAKE2b, 16 bytes) of `canonical`.
 
+    Raises:
+        OptionError: it is no node, such as a text.
+
     Example:
         >>> a, b = Name("a"), Name("b")
         >>> signature(a + b) == signature(b + a), signature(a / b) == signature(b / a)
         (True, False)
     """
+    if not isinstance(expression, Basic):
+        raise OptionError(
+            f"a {type(expression).__name__} has no signature", hint="read a text first, by `symdgm.parse`"
+        )
     return blake2b(canonical(expression).encode(errors="surrogatepass"), digest_size=DIGEST_BYTES).hexdigest()
 
 

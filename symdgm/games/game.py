@@ -94,6 +94,8 @@ def find_player(players: Mapping[str, Player], name: str | None) -> Player:
         return next(iter(players.values()))
     found = [p for p in players.values() if isinstance(name, str) and name in (p.name, p.label)]
     if name is None or not found:
+        if list(players) == [""]:
+            raise OptionError("the objective is no game, and has no players", hint="leave `player` out")
         lacking = f"there is no player `{name}`"
         problem, asked = ("a game has a loss for each player", "") if name is None else (lacking, name)
         raise OptionError(problem, hint=f"write `player=...`; {suggest(asked, players)}")

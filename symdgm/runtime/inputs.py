@@ -15,8 +15,12 @@ Kinds = list[tuple[str, torch.Size, torch.dtype, torch.device]]
 
 
 def kinds(data: Mapping[str, object]) -> Kinds:
-    """Of what kind data are; what is no tensor is left out, so that they are not those of checked data."""
-    return [(k, v.shape, v.dtype, v.device) for k, v in data.items() if isinstance(v, Tensor)]
+    """Of what kind data are; what is no dense tensor is left out: no such data were checked."""
+    return [
+        (k, v.shape, v.dtype, v.device)
+        for k, v in data.items()
+        if isinstance(v, Tensor) and v.layout is torch.strided and not v.is_nested
+    ]
 
 
 def identifiers(frozen: Frozen) -> dict[str, str]:

@@ -6,6 +6,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from symdgm.errors import OptionError
+
 
 def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
     """Writes a file so that a reader, or a machine that stops, sees the old content or the new.
@@ -15,8 +17,13 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
     Args:
         path: the file; its folder is made if it is missing.
         content: all of it.
+
+    Raises:
+        OptionError: the path is that of a folder.
     """
     target = Path(path)
+    if target.is_dir():
+        raise OptionError(f"`{target}` is a folder", hint="write the name of a file in it")
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:

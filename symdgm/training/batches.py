@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast, final
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset, default_collate
 
 from symdgm.errors import DataError, OptionError
 from symdgm.training.forms import named, placed
@@ -231,8 +232,23 @@ def _loader(dataset: Dataset[Any], layout: Layout, seed: int) -> DataLoader[Any]
         shuffle=not streamed and layout.shuffle,
         drop_last=layout.drop_last,
         generator=torch.Generator().manual_seed(seed),
-        collate_fn=collated if layout.ragged else None,
+        collate_fn=partial(_stacked, collated if layout.ragged else default_collate),
     )
+
+
+def _stacked(collate: Callable[[list[Any]], Any], items: list[Any]) -> Any:
+    """The items of a Dataset as a batch.
+
+    Raises:
+        DataError: they cannot be put together.
+    """
+    try:
+        return collate(items)
+    except (TypeError, RuntimeError) as error:
+        raise DataError(
+            f"the items of the Dataset make no batch: {error}",
+            hint="`__getitem__` returns a tensor, or a tuple or dict of them, of one shape for all items",
+        ) from error
 
 
 def _check_iterable(data: object, epochs: int) -> None:

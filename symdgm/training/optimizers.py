@@ -84,6 +84,11 @@ def by_player(owned: Iterable[str], option: Value | Mapping[str, Value]) -> dict
     names = list(owned)
     if not isinstance(option, Mapping):
         return dict.fromkeys(names, option)
+    if option and list(names) == [""] and "" not in option:
+        raise OptionError(
+            f"`{next(iter(option))}` is named, but the objective is no game, and has no players",
+            hint="write the value itself, not a dict",
+        )
     refuse_unknown(option, names, what="player")
     return {name: option.get(name) for name in names}
 

@@ -123,6 +123,11 @@ class Stepper:
         evaluation = self.trainable.evaluate(batch, player.name)
         self._guard.value(attempt, evaluation.value)
         if not evaluation.value.requires_grad:
+            if not torch.is_grad_enabled():
+                raise ParameterError(
+                    "gradients are switched off around a training step",
+                    hint="train outside of `torch.no_grad()` and `torch.inference_mode()`",
+                )
             whose = f" of player `{player.name}`" if player.name else ""
             raise ParameterError(
                 f"the objective{whose} depends on no parameter",

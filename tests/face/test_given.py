@@ -142,7 +142,7 @@ def test_the_words() -> None:
         fitted(epochs=list(range(100)))
     with pytest.raises(OptionError, match="unknown option `momentum`\n"):
         model().configure(momentum=0.9)
-    with pytest.raises(OptionError, match="unknown player `1`"):
+    with pytest.raises(OptionError, match="`1` is named, but the objective is no game"):
         fitted(lr={1: 0.1})
     with pytest.raises(OptionError, match="`beta` is -1\nwrite a finite number, 0 or more"):
         zoo.vae(4, beta=-1)
@@ -154,7 +154,7 @@ def test_the_words() -> None:
 
 def test_a_player_is_named_by_a_text() -> None:
     for value in (v for v in ODD if not isinstance(v, str)):
-        with pytest.raises(OptionError, match="there is no player"):
+        with pytest.raises(OptionError, match="is no game, and has no players"):
             model().player(value)
 
 
