@@ -76,8 +76,9 @@ class Objective(Arithmetic):
         memory_budget: bytes, or ``"2 GB"``, for what networks compute of draws and states, gradients
             included; beyond it a few at a time are computed, with the same values: `symdgm.runtime.parts`.
         names: networks that the formula applies, scalars (a number, a 0-d tensor, an `nn.Parameter`, or a
-            function of the training step), distributions under another name, event shapes of variables. A
-            function of one parameter ``step`` is a schedule, another one a network where it is applied.
+            function of the training step), tensors with the shape of an event, distributions under another
+            name, event shapes of variables. A function of one parameter ``step`` is a schedule, another one
+            a network where it is applied.
 
     Raises:
         GrammarError: the text is no formula; a caret shows where.
