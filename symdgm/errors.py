@@ -18,6 +18,7 @@ class SymdgmError(ValueError):
         hint: what to write instead, or the candidates; shown on a line of its own.
         source: the text that the author wrote, if the error is about a text.
         span: ``(start, end)`` character offsets into ``source``; the caret stands under ``start``.
+        about: the variable whose value is wrong, by which an objective finds the span.
 
     Example:
         >>> error = SymdgmError("no factor is called r", hint="did you mean `q`?")
@@ -35,15 +36,17 @@ class SymdgmError(ValueError):
         hint: str | None = None,
         source: str | None = None,
         span: tuple[int, int] | None = None,
+        about: str | None = None,
     ) -> None:
         super().__init__(problem, hint, source, span)
         self.problem = problem
         self.hint = hint
         self.source = source
         self.span = span
+        self.about = about
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild, (type(self), self.problem, self.hint, self.source, self.span)
+        return _rebuild, (type(self), self.problem, self.hint, self.source, self.span, self.about)
 
     def __str__(self) -> str:
         lines = [self.problem]
@@ -57,13 +60,18 @@ class SymdgmError(ValueError):
         """The same error, pointing into a text; an error that already points keeps its own place."""
         if self.source is not None:
             return self
-        return type(self)(self.problem, hint=self.hint, source=source, span=span)
+        return type(self)(self.problem, hint=self.hint, source=source, span=span, about=self.about)
 
 
 def _rebuild(
-    kind: type[SymdgmError], problem: str, hint: str | None, source: str | None, span: tuple[int, int] | None
+    kind: type[SymdgmError],
+    problem: str,
+    hint: str | None,
+    source: str | None,
+    span: tuple[int, int] | None,
+    about: str | None,
 ) -> SymdgmError:
-    return kind(problem, hint=hint, source=source, span=span)
+    return kind(problem, hint=hint, source=source, span=span, about=about)
 
 
 class GrammarError(SymdgmError):

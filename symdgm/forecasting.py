@@ -98,12 +98,15 @@ def _check_given(generator: Generator, given: Mapping[str, Tensor]) -> None:
     time = timeline(generator.environment)
     sequences = {spelled(s) for s in time.sequences}
     variables = (v for f in generator.factors for v in (*f.variables, *f.givens) if not time.covers(v))
-    known = sequences | set(map(spelled, (*variables, *time.jumps)))
+    jumps = set(map(spelled, time.jumps))
+    known = sequences | jumps | set(map(spelled, variables))
     for name, value in given.items():
         if name not in known:
             raise DataError(f"the model has no variable `{name}`", hint=suggest(name, known))
         if name in sequences and value.dim() < 2:
             raise ShapeError(f"`{name}` has no steps", hint="a sequence is [n, steps, *event]")
+        if name not in jumps:
+            generator.check_fixed(name, value.flatten(0, 1) if name in sequences else value)
 
 
 def _steps(unrolled: Unrolled, steps: object) -> int:

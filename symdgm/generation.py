@@ -11,7 +11,7 @@ from torch.nn import Parameter
 
 from symdgm.binding import Environment, Factor
 from symdgm.binding.environment import without_parameters
-from symdgm.binding.observations import check_count, check_event
+from symdgm.binding.observations import check_count, check_event, check_fixed
 from symdgm.distributions import Data, Deterministic, Distribution, Family
 from symdgm.distributions.shapes import show
 from symdgm.errors import DataError, NameResolutionError, ShapeError, suggest
@@ -192,11 +192,17 @@ class Generator:
             if name not in known:
                 raise DataError(f"the model has no variable `{name}`", hint=suggest(name, known))
             self._check_event(name, value)
+            self.check_fixed(name, value)
         if self.observed and set(self.observed) <= set(given) and not self.certain:
             raise DataError(
                 f"{', '.join(f'`{name}`' for name in self.observed)} given, so that nothing is left to draw",
                 hint="leave out what is to be drawn; `reconstruct` infers the latent variables and decodes",
             )
+
+    def check_fixed(self, name: str, value: Tensor) -> None:
+        """Refuse a value from which nothing can be drawn; see there."""
+        weights = (p for f in self.factors for p in f.distribution.parameters())
+        check_fixed(self.environment, name, value, next((p for p in weights if p.is_floating_point()), None))
 
     def _check_event(self, name: str, value: Tensor) -> None:
         """Refuse a value of another event shape than was declared or seen."""

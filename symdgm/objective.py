@@ -248,30 +248,30 @@ class Objective(Arithmetic):
 
         Args:
             values: by name.
-            each: whether values are looked at every time, or the first of each shape only; on an
-                accelerator, which would have to be waited for, it is always the latter.
+            each: whether values are looked at every time, or the first of each shape only, as always on an
+                accelerator, which would have to be waited for.
         """
-        known = self._checked == kinds(values)
-        data: dict[str, Tensor] = dict(values) if known else self._tensors(values)  # type: ignore[arg-type]
-        if known and not each:
-            return data
-        always = each and all(v.is_cpu for v in data.values())
-        if self.validate and (always or self.runner.key(data, Output.MEAN) not in self.runner.programs):
-            check_values(self.bound.environment, data, self._anchor, known=known)
+        if (known := self._checked == kinds(values)) and not each:
+            return dict(values)  # type: ignore[arg-type]
+        with self.bound.pointing():
+            data: dict[str, Tensor] = dict(values) if known else self._tensors(values)  # type: ignore[arg-type]
+            always = each and all(v.is_cpu for v in data.values())
+            if self.validate and (always or self.runner.key(data, Output.MEAN) not in self.runner.programs):
+                check_values(self.bound.environment, data, self._anchor, known=known)
         self._checked = kinds(data)
         return data
 
     def _tensors(self, values: Mapping[str, object]) -> dict[str, Tensor]:
-        optional = self.accepted[len(self.data) :]
         # The usual case first: a step pays for every dict that is built.
         known = values if values.keys() == set(self.data) else respelled(values, self.accepted, parse)
-        data = read_data(known, self.data, self._anchor, optional)
+        data = read_data(known, self.data, self._anchor, self.accepted[len(self.data) :])
         check_batch(data)
         return data
 
     def check(self, values: Mapping[str, object]) -> None:
-        """Check names, batch sizes, dtypes and supports of data; see `__call__` for the errors."""
-        check_values(self.bound.environment, self._tensors(values), self._anchor)
+        """Check names, batch sizes, dtypes and supports of data; see `__call__`."""
+        with self.bound.pointing():
+            check_values(self.bound.environment, self._tensors(values), self._anchor)
 
     def inputs(self, values: object = None, /, *, n: int = 1, **data: object) -> dict[str, Any]:
         """The arguments with which `code` repeats an evaluation: ``exec(code)``, ``objective(**inputs)``.

@@ -31,7 +31,7 @@ def sample(
     whole = {name: torch.tensor(given[name]) for name in jumps if isinstance(given.get(name), int)}
     values = {name: value for name, value in {**given, **whole}.items() if name != length}
     fixed = read_data(values, tuple(values), lambda: next(model.parameters(), None))
-    with torch.no_grad(), seeded(seed, _device(model)):
+    with torch.no_grad(), seeded(seed, _device(model)), model.objective.bound.pointing():
         if length is not None:
             return forecasting.sample(_generator(model), n, given.get(length), fixed, mean=mean)
         return _generator(model).sample(n, fixed, mean=mean)

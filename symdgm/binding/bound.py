@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from sympy import Basic
@@ -12,7 +13,7 @@ from symdgm.binding.environment import Environment
 from symdgm.binding.observations import check_kinds
 from symdgm.binding.written import Written
 from symdgm.errors import SymdgmError
-from symdgm.expressions.names import spelled
+from symdgm.expressions.names import Name, Subscripted, base, spelled
 
 
 @dataclass
@@ -71,3 +72,19 @@ class Bound:
         if self.text is None or not self.text.source:
             return error
         return error.at(self.text.source, self.text.spans.get(self.written.get(node, node)))
+
+    @contextmanager
+    def pointing(self) -> Iterator[None]:
+        """Inside, an error about the value of a variable has a caret where the formula first reads it."""
+        try:
+            yield
+        except SymdgmError as error:
+            if error.about is None or self.text is None or not self.text.source:
+                raise
+            places = [at for node, at in self.text.spans.items() if error.about in _names(node)]
+            raise error.at(self.text.source, min(places, default=None)) from error.__cause__
+
+
+def _names(node: Basic) -> tuple[str, ...]:
+    """The names under which a variable, or a step of one, may be given."""
+    return (spelled(node), spelled(base(node))) if isinstance(node, Name | Subscripted) else ()

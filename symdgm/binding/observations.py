@@ -107,6 +107,7 @@ def read_data(
             raise DataError(
                 f"the objective needs the data `{name}`, but got {got}",
                 hint=f"pass `{name}=...`, [batch, *event]",
+                about=name,
             )
     given = [*wanted, *(name for name in optional if name in values)]
     return {name: _tensor(name, values[name], like) for name in given}
@@ -142,6 +143,7 @@ def _tensor(name: str, value: object, find: Callable[[], Tensor | None]) -> Tens
         raise DataError(
             f"`{name}` is {type(value).__name__}, not a tensor",
             hint=f"pass `{name}=...` as a tensor [batch, *event]",
+            about=name,
         )
     try:
         tensor = torch.as_tensor(value)
@@ -150,9 +152,12 @@ def _tensor(name: str, value: object, find: Callable[[], Tensor | None]) -> Tens
             raise DataError(
                 f"`{name}` is a list of tensors, which only `fit` reads, as sequences of different lengths",
                 hint=f"pad them: `x, lengths = symdgm.data.ragged({name})`, and pass `{name}=x, T=lengths`",
+                about=name,
             ) from error
         raise DataError(
-            f"`{name}` cannot be read as a tensor: {error}", hint="pass a tensor or a numeric array"
+            f"`{name}` cannot be read as a tensor: {error}",
+            hint="pass a tensor or a numeric array",
+            about=name,
         ) from error
     like = find()
     if like is None:
@@ -170,7 +175,9 @@ def check_batch(data: Mapping[str, Tensor]) -> None:
     if len(sizes) > 1 or None in sizes:
         table = ", ".join(f"{k} {list(v.shape)}" for k, v in data.items())
         raise ShapeError(
-            f"the data have no common batch size: {table}", hint="every variable is [batch, *event]"
+            f"the data have no common batch size: {table}",
+            hint="every variable is [batch, *event]",
+            about=next((k for k, v in data.items() if not v.dim()), None),
         )
     if 0 in sizes:
         raise ShapeError("the batch has no examples", hint="pass at least one")
@@ -227,11 +234,13 @@ def _check_kind(name: str, value: Tensor, like: Tensor) -> None:
         raise ShapeError(
             f"`{name}` is on {value.device}, but the networks are on {like.device}",
             hint=f'write `{name}.to("{like.device}")`',
+            about=name,
         )
     if value.is_floating_point() and value.dtype != like.dtype:
         raise ShapeError(
             f"`{name}` has the dtype {value.dtype}, but the networks have {like.dtype}",
             hint=f"write `{name}.to({like.dtype})`",
+            about=name,
         )
 
 
@@ -252,14 +261,59 @@ def check_event(environment: Environment, name: str, value: Tensor) -> None:
         raise ShapeError(
             f"`{name}` has the event shape {list(value.shape[1:])}, but {was}",
             hint=f"every variable is [batch, *event], here {expected}",
+            about=name,
         )
 
 
-def _check_support(environment: Environment, name: str, value: Tensor) -> None:
-    over = [f.distribution for f in environment.factors if is_over(environment, f.variables, name)]
-    families = [d for d in over if isinstance(d, Family)]
-    for family in families:
+def check_fixed(environment: Environment, name: str, value: Tensor, like: Tensor | None) -> None:
+    """Refuse a value to draw the others from: it has no density under any distribution over it, or is NaN.
+
+    Args:
+        environment: what is bound.
+        name: of the variable.
+        value: ``[n, *event]``; of a sequence, all of its steps together.
+        like: a weight of the networks, if there is one.
+
+    Raises:
+        ShapeError: a dtype or a device other than the networks', or another event shape than was declared.
+        SupportError: a value outside the support, or NaN.
+    """
+    if like is not None:
+        _check_kind(name, value, like)
+    check_event(environment, name, value)
+    families = _families(environment, name)
+    refusals = [e for family in families if (e := _refusal(family, name, value)) is not None]
+    if refusals and len(refusals) == len(families):  # a posterior may have a smaller support than the prior
+        raise refusals[0]
+    if not families:
+        _check_finite(name, value)
+
+
+def _refusal(family: Family, name: str, value: Tensor) -> SymdgmError | None:
+    try:
         family.check_support(value, name)
-    if not families and value.is_floating_point() and not torch.isfinite(value).all():
+    except SymdgmError as error:
+        error.about = name
+        return error
+    return None
+
+
+def _check_support(environment: Environment, name: str, value: Tensor) -> None:
+    families = _families(environment, name)
+    refused = next((e for family in families if (e := _refusal(family, name, value)) is not None), None)
+    if refused is not None:
+        raise refused
+    if not families:
+        _check_finite(name, value)
+
+
+def _families(environment: Environment, name: str) -> list[Family]:
+    over = [f.distribution for f in environment.factors if is_over(environment, f.variables, name)]
+    return [d for d in over if isinstance(d, Family)]
+
+
+def _check_finite(name: str, value: Tensor) -> None:
+    if value.is_floating_point() and not torch.isfinite(value).all():
         what = "NaN" if torch.isnan(value).any() else "infinite values"
-        raise SupportError(f"`{name}` contains {what}", hint="clean the data first, as by `torch.nan_to_num`")
+        hint = "clean the data first, as by `torch.nan_to_num`"
+        raise SupportError(f"`{name}` contains {what}", hint=hint, about=name)

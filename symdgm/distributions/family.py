@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Never
 
 import torch
@@ -23,7 +24,8 @@ from symdgm.distributions.shapes import (
     same_elements,
     show,
 )
-from symdgm.errors import ShapeError, refuse_unknown
+from symdgm.distributions.support import check_finite
+from symdgm.errors import ParameterError, ShapeError, refuse_unknown
 
 
 class Family(Parametric):
@@ -172,7 +174,8 @@ class Family(Parametric):
         batch = read_batch(n, self.given, self.described)
         parameters, leading, elements = self.evaluate(given, sample_axes=sample_axes)
         if check:
-            self.check_parameters(parameters)
+            with self._blaming(given or {}):
+                self.check_parameters(parameters)
         full = read_shape(shape, "shape") + (leading or batch) + self.event_at(elements, parameters)
         return {self.variable: self.draw(parameters, full, generator)}
 
@@ -199,7 +202,8 @@ class Family(Parametric):
         parameters, leading, elements = self.evaluate(given, sample_axes=inner, like=value)
         if elements is None:  # numbers alone: the value says over which elements they hold
             elements = value.shape[axes:]
-        log_prob = self.score_at(value, parameters, leading, elements, check)
+        with self._blaming(given):
+            log_prob = self.score_at(value, parameters, leading, elements, check)
         return log_prob, {self.variable: value.ndim - len(self.event_at(elements, parameters)) - 1}
 
     def score_at(
@@ -224,6 +228,16 @@ class Family(Parametric):
             self.check_support(value, self.variable, parameters)
             self.check_parameters(parameters)
         return _sum_last(self.log_density(value, parameters), len(elements))
+
+    @contextmanager
+    def _blaming(self, given: Mapping[str, Tensor]) -> Iterator[None]:
+        """Inside, wrong parameters are the fault of a condition that is not finite, if there is one."""
+        try:
+            yield
+        except ParameterError:
+            for name, value in given.items():
+                check_finite(value, name, self.described)
+            raise
 
     def entropy(
         self, given: Mapping[str, Tensor] | None = None, *, sample_axes: SampleAxes | None = None

@@ -142,7 +142,6 @@ class Stepper:
 
     def _clip(self, parameters: Sequence[nn.Parameter]) -> Tensor:
         """Clips in place; a flag which is not 0 if some gradient was not finite."""
-        # Before anything is clipped: clipping an infinite entry would hide it.
         gradients = [p.grad for p in parameters if p.grad is not None]
         if not gradients:
             raise ParameterError(
@@ -150,14 +149,25 @@ class Stepper:
                 hint="weights that were replaced, as by `load_state_dict(..., assign=True)`, need another "
                 "optimiser: call `model.configure(...)` once more",
             )
-        bad = self._bad_entries(gradients)
         if self._clip_value is not None:
+            bad = self._bad_entries(gradients)  # clipping an infinite entry would hide it
             nn.utils.clip_grad_value_(parameters, self._clip_value)
-        if self._clip_norm is not None:
-            size = nn.utils.clip_grad_norm_(parameters, self._clip_norm)
-            # Finite entries can have an infinite norm, by which all would become 0.
-            bad = bad.logical_or_(~torch.isfinite(size))
-        return bad
+            return bad if self._clip_norm is None else bad.logical_or_(self._scale(gradients, parameters))
+        if self._clip_norm is None:
+            return self._bad_entries(gradients)
+        return self._scale(gradients, parameters)
+
+    def _scale(self, gradients: Sequence[Tensor], parameters: Sequence[nn.Parameter]) -> Tensor:
+        """Scales gradients to the largest norm of all of them; whether that norm is not finite.
+
+        Finite entries can have an infinite norm, by which all would become 0.
+        """
+        size, most = nn.utils.get_total_norm(gradients), self._clip_norm
+        assert most is not None
+        # What is small enough would be multiplied by 1. Nobody waits for an accelerator to know.
+        if self._recorder is not None or not size.is_cpu or size.item() + 1e-6 > most:
+            nn.utils.clip_grads_with_norm_(parameters, most, size)
+        return ~torch.isfinite(size)
 
 
 STEP_OPTIONS = tuple(

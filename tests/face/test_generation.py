@@ -222,7 +222,7 @@ def test_values_of_a_wrong_shape(evaluated: bool) -> None:
         with pytest.raises((ShapeError, DataError)):
             model.sample(x=x)
     with pytest.raises(
-        ShapeError, match=r"`z` has the event shape \[\], but .* is over \[3\]\n.* here \[3\]"
+        ShapeError, match=r"`z` has the event shape \[\], but .* is over \[3\]\n.*\n +\^\n.* here \[3\]"
     ):
         model.sample(z=torch.tensor(1.0))
 

@@ -311,7 +311,11 @@ def test_refusals_of_factors_of_one_step():
         ({"T": 2.5}, OptionError, "`T` is 2.5"),
         ({"x": torch.ones(3)}, ShapeError, r"`x` has no steps\na sequence is \[n, steps, \*event\]"),
         ({"y": torch.ones(3, 2)}, DataError, "the model has no variable `y`\nknown: `h`, `x`, `z`"),
-        ({"x": torch.ones(3, 2, 4), "z": torch.ones(2, 2, 2)}, ShapeError, "numbers of rows do not agree"),
+        (
+            {"x": torch.ones(3, 2, 4).double(), "z": torch.ones(2, 2, 2).double()},
+            ShapeError,
+            "numbers of rows do not agree",
+        ),
     ],
 )
 def test_refusals(given, error, words):

@@ -7,7 +7,7 @@ import torch
 from torch._subclasses import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from symdgm.training.finiteness import LARGE, ONE_CALL, Finiteness
+from symdgm.training.finiteness import ONE_CALL, Finiteness
 
 CPU = torch.device("cpu")
 
@@ -39,12 +39,10 @@ def test_other_layouts_and_dtypes(value):
 
 
 @pytest.mark.parametrize(("value", "bad"), [(1.0, 0), (1e30, 0), (math.nan, 1), (-math.inf, 1)])
-def test_large_tensors_are_only_read(value, bad):
-    large = torch.zeros(LARGE)
+def test_large_tensors(value, bad):
+    large = torch.zeros(100_000)
     large[-1] = value
-    version = large._version
     assert Finiteness(CPU)([large, torch.ones(2)]) == bad
-    assert value != 1.0 or large._version == version
 
 
 def test_double_precision_as_default() -> None:

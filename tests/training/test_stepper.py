@@ -29,7 +29,14 @@ def by_hand(model, steps, *, clip_norm=None, clip_value=None, make=torch.optim.A
 
 
 @pytest.mark.parametrize(
-    "clip", [{}, {"clip_norm": 0.5}, {"clip_value": 0.01}, {"clip_norm": 0.3, "clip_value": 0.05}]
+    "clip",
+    [
+        {},
+        {"clip_norm": 0.5},
+        {"clip_norm": 1e6},
+        {"clip_value": 0.01},
+        {"clip_norm": 0.3, "clip_value": 0.05},
+    ],
 )
 def test_bit_equal_to_a_loop_by_hand(clip):
     torch.manual_seed(0)
