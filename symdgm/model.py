@@ -306,9 +306,9 @@ class Model(nn.Module):
         """The equation as text, and the digest of its structure."""
         return {"equation": str(self.text), "digest": self.objective.signature}
 
-    def evaluate(self, batch: Mapping[str, Tensor], player: str = "") -> Evaluation:
+    def evaluate(self, batch: Mapping[str, Tensor], player: str = "", *, apart: bool = False) -> Evaluation:
         """One evaluation of a player's objective on tensors that were checked."""
-        return evaluate(self.sides, player, batch)
+        return evaluate(self.sides, player, batch, apart=apart)
 
     def schedule(self, step: int) -> None:
         """Set the scheduled scalars."""

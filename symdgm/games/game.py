@@ -130,15 +130,17 @@ def split_batch(objective: Objective, batch: Mapping[str, Tensor]) -> tuple[dict
     return data, 1 if data else len(next(iter(batch.values())))
 
 
-def evaluate(players: Mapping[str, Player], name: str, batch: Mapping[str, Tensor]) -> Evaluation:
-    """One evaluation of a player's objective on what `read_batch` returned."""
+def evaluate(
+    players: Mapping[str, Player], name: str, batch: Mapping[str, Tensor], *, apart: bool
+) -> Evaluation:
+    """One evaluation of a player's objective on what `read_batch` returned; see `Trainable.evaluate`."""
     objective = players[name].objective
     if not name and "" not in batch:  # one who plays alone: all data are its own, and the gradients too
-        value, terms = objective.evaluate(batch)
+        value, terms = objective.evaluate(batch, apart=apart)
     else:
         data, n = split_batch(objective, batch)
         with turn_of(name, players):
-            value, terms = objective.evaluate(data, n=n)
+            value, terms = objective.evaluate(data, n=n, apart=apart)
     return Evaluation(value, terms, maximized=objective.direction == "maximize")
 
 

@@ -32,7 +32,8 @@ class Program:
 
     Args:
         text: its source.
-        function: what the source defines.
+        plain: what the source defines; every term of its result is differentiable.
+        function: what runs: the same, or with `compile` graphs, of whose results the value alone is.
         inputs: its arguments: identifier and what it is, such as ``("x", "data:x")``.
         statements: its statements one by one.
         labels: the observed variables whose values are classes.
@@ -43,6 +44,7 @@ class Program:
     """
 
     text: str
+    plain: Callable[..., Result]
     function: Callable[..., Result]
     inputs: tuple[tuple[str, str], ...]
     statements: tuple[Statement, ...]

@@ -114,8 +114,7 @@ class Runner:
         self, program: Program, data: Mapping[str, Tensor], n: int, around: torch.dtype | None, apart: bool
     ) -> Result:
         """The result of a function, for a precision around."""
-        compiled = program.function
-        function = compiled.plain if apart and isinstance(compiled, Compiled) else compiled
+        function = program.plain if apart else program.function
         try:
             arguments = self._arguments(program, data, n, self.precision or around)
             if around is None:
@@ -220,9 +219,8 @@ class Runner:
             statements,
             "value, terms",
         )
-        self.programs[key] = self.latest[output] = replace(
-            program, text=text, function=self._callable(text, emission)
-        )
+        plain, call = self._callables(text, emission)
+        self.programs[key] = self.latest[output] = replace(program, text=text, plain=plain, function=call)
         return self(data, n=n, output=output, apart=apart)
 
     def _keep(self, key: Hashable, output: Output, emission: Emission, text: str) -> Program:
@@ -230,13 +228,14 @@ class Runner:
         by_identifier = {i: what for what, i in self.identifiers.items()}
         inputs = tuple((i, by_identifier[i]) for i in emission.inputs)
         self.events.update(emission.events)
-        call = self._callable(text, emission)
+        plain, call = self._callables(text, emission)
         networks = {
             i: self.frozen.sources[name].call
             for i, (kind, name) in ((i, parted(what)) for i, what in inputs)
             if kind == "network"
         }
-        program = Program(text, call, inputs, emission.statements, emission.labels, emission.ranges, networks)
+        labels, ranges = emission.labels, emission.ranges
+        program = Program(text, plain, call, inputs, emission.statements, labels, ranges, networks)
         self.programs.keep(key, program)
         self.latest[output] = program
         return program
@@ -246,13 +245,13 @@ class Runner:
         first = next(iter(data), None)
         return self.identifiers["n"] if first is None else f"{self.identifiers[f'data:{first}']}.shape[0]"
 
-    def _callable(self, text: str, emission: Emission) -> Callable[..., Result]:
+    def _callables(self, text: str, emission: Emission) -> tuple[Callable[..., Result], ...]:
         plain = defined(text, helpers := {"carried": self.carried})
         if self.backend is None:
-            return plain
+            return plain, plain
         if self.frozen.bound.sequences and not self.frozen.differentiates:
-            return in_graphs(emission, str(self.docstring), self.backend, helpers) or plain
-        return Compiled(text, self.backend, emission.uneven.axes, plain)
+            return plain, in_graphs(emission, str(self.docstring), self.backend, helpers) or plain
+        return plain, Compiled(text, self.backend, emission.uneven.axes, plain)
 
     def _emitted(self, data: Mapping[str, Tensor], n: int, output: Output) -> Emission:
         """The first evaluation; where a variable has too many states to be summed over, that by draws."""

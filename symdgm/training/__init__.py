@@ -23,7 +23,7 @@ Example:
     ...     def __init__(self):
     ...         self.mu = torch.nn.Parameter(torch.zeros(1))
     ...         self.players = {"": [self.mu]}
-    ...     def evaluate(self, batch, player=""):
+    ...     def evaluate(self, batch, player="", *, apart=False):
     ...         value = -0.5 * ((batch["x"] - self.mu) ** 2).mean()
     ...         return Evaluation(value, {"log p(x)": value}, maximized=True)
     ...     def schedule(self, step): pass

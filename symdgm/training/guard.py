@@ -177,9 +177,8 @@ def _explain(trainable: Trainable, attempt: Attempt) -> SymdgmError:
 
 def explain_gradient(trainable: Trainable, attempt: Attempt) -> NonFiniteError:
     """The error for a finite value with a gradient that is not: which parameters, and through which terms."""
-    # Under anomaly detection nothing is one graph, so that every term is differentiable by itself.
-    with attempt.replayed(), torch.autograd.set_detect_anomaly(True, check_nan=False):
-        evaluation = trainable.evaluate(attempt.batch, attempt.player.name)
+    with attempt.replayed():
+        evaluation = trainable.evaluate(attempt.batch, attempt.player.name, apart=True)
     parameters = attempt.player.parameters
     terms = [name for name, term in evaluation.terms.items() if _is_bad(_gradients(term, parameters))]
     gradients = _gradients(evaluation.value, parameters)

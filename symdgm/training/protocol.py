@@ -59,10 +59,16 @@ class Trainable(Protocol):
     def identity(self) -> Mapping[str, str]:
         """``equation``, the text for people, and ``digest``, its structure, by which files are compared."""
 
-    def evaluate(self, batch: Mapping[str, Tensor], player: str = "") -> Evaluation:
+    def evaluate(self, batch: Mapping[str, Tensor], player: str = "", *, apart: bool = False) -> Evaluation:
         """The objective of ``player`` on a batch ``{name: [batch, *event]}``.
 
         Without data the batch has one tensor ``[n, 0]`` under the empty name, which says how many are drawn.
+
+        Args:
+            batch: the data.
+            player: whose objective it is.
+            apart: whether each term is differentiable by itself, which no step needs, and a compiled one is
+                not; with ``False`` the value alone may be.
         """
 
     def schedule(self, step: int) -> None:

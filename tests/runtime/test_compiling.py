@@ -7,9 +7,9 @@ import warnings
 
 import pytest
 import torch
+from shared_networks import Encoder
 from torch import Tensor, nn
 from torch._dynamo.utils import counters
-from torch.nn.functional import softplus
 from torch.utils.flop_counter import FlopCounterMode
 
 import symdgm as sd
@@ -18,16 +18,6 @@ from symdgm.runtime.compiling import Compiled
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 X = (torch.arange(48).view(8, 6) % 5 < 2).float()
-
-
-class Encoder(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.body = nn.Linear(6, 4)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        loc, scale = self.body(x).chunk(2, -1)
-        return loc, softplus(scale)
 
 
 def vae(**options: object) -> sd.Model:
@@ -149,6 +139,24 @@ def test_a_bad_gradient_names_its_term() -> None:
     shift.data.zero_()
     with pytest.raises(NonFiniteError, match="its gradient is not through the term"):
         model.train_step(n=4)
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")
+def test_a_bad_gradient_names_its_term_in_graphs_between_loops() -> None:
+    shift = nn.Parameter(torch.tensor(1.0))
+    parts = (
+        sd.Normal("p(x_t|h_t)", nn.Linear(2, 2), scale=1.0),
+        sd.Deterministic("p(h_t|x_{t-1},h_{t-1})", nn.GRUCell(2, 2)),
+    )
+    equation = "minimize -sum_{t=1}^T log p(x_t|h_t) + sqrt(a)"
+    model, x = sd.Model(equation, *parts, a=shift, compile="aot_eager"), torch.ones(4, 5, 2)
+    for _ in range(3):
+        model.train_step(x=x)
+    for term in model.terms(x=x).values():
+        term.backward(retain_graph=True)  # each by itself
+    shift.data.zero_()
+    with pytest.raises(NonFiniteError, match=r"its gradient is not through the term sqrt\(a\): `scalar_a`"):
+        model.train_step(x=x)
 
 
 def test_each_graph_is_for_batches_of_any_size() -> None:

@@ -4,9 +4,10 @@ import copy
 
 import pytest
 import torch
+from shared_networks import Encoder
 from torch import nn
 from torch.nn.functional import softplus
-from training_models import VAE, Encoder
+from training_models import VAE
 
 import symdgm as sd
 from symdgm.binding import Scalars

@@ -29,7 +29,7 @@ class Root:
         self.v = nn.Parameter(torch.ones(2))
         self.players = {"": [self.w, self.v]}
 
-    def evaluate(self, batch, player=""):
+    def evaluate(self, batch, player="", *, apart=False):
         root, linear = self.w.sqrt().sum(), (self.v * self.w).sum() * batch["x"].mean()
         return Evaluation(root + linear, {"sqrt": root, "linear": linear})
 

@@ -29,7 +29,7 @@ class Mean:
         self.identity = {"equation": "E_p(x)[x^2]", "digest": "mean"}
         self.rows = []
 
-    def evaluate(self, batch, player=""):
+    def evaluate(self, batch, player="", *, apart=False):
         (rows,) = (len(value) for value in batch.values())
         self.rows.append(rows)
         value = ((self.mu + torch.randn(rows)) ** 2).mean()

@@ -4,9 +4,9 @@ import copy
 
 import pytest
 import torch
+from shared_networks import Encoder
 from taping import Tape, taped
 from torch import nn
-from training_models import Encoder
 
 import symdgm as sd
 from symdgm.errors import NonFiniteError, SymdgmWarning

@@ -8,22 +8,9 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import softplus
 
 from symdgm.errors import NonFiniteError, SupportError, SymdgmError
 from symdgm.training import Evaluation, RandomState
-
-
-class Encoder(nn.Module):
-    """The loc and the scale of two latents, of six features."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.body = nn.Linear(6, 4)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        loc, scale = self.body(x).chunk(2, -1)
-        return loc, softplus(scale)
 
 
 class VAE:
@@ -48,7 +35,7 @@ class VAE:
         self.modes: list[bool] = []
         self.spoil: Callable[[int, Tensor], Tensor] = lambda step, value: value
 
-    def evaluate(self, batch: Mapping[str, Tensor], player: str = "") -> Evaluation:
+    def evaluate(self, batch: Mapping[str, Tensor], player: str = "", *, apart: bool = False) -> Evaluation:
         x = batch["x"]
         mu, log_sigma = self.encoder(x).chunk(2, -1)
         z = mu + log_sigma.exp() * torch.randn_like(mu)
@@ -103,7 +90,7 @@ class Saddle:
         self.identity = {"equation": "min_a max_b V(a, b)", "digest": "saddle"}
         self.order: list[str] = []
 
-    def evaluate(self, batch: Mapping[str, Tensor], player: str = "") -> Evaluation:
+    def evaluate(self, batch: Mapping[str, Tensor], player: str = "", *, apart: bool = False) -> Evaluation:
         self.order.append(player)
         scale = batch["x"].mean()
         value = scale * (self.a * self.b + self.a**2 / 2 - self.b**2 / 2).sum()
