@@ -24,6 +24,7 @@ from symdgm.distributions import Distribution
 from symdgm.errors import NameResolutionError, SymdgmError
 from symdgm.expressions.macros import in_order
 from symdgm.expressions.names import Name, Subscripted, base, spelled
+from symdgm.expressions.scope import free_names
 from symdgm.expressions.scope import replace as replaced
 from symdgm.expressions.statements import Definition
 from symdgm.families import parameters_of
@@ -139,11 +140,14 @@ class _Build:
         _check_tables({k: v for k, (name, v) in self.names.items() if name in tables}, tensors)
         self.tensors = {self.names[k][0]: v for k, v in tensors.items()}
         begun = {spelled(f) for f in self.statements.beginnings.values() if isinstance(f, ATOMS)}
-        taken = {*self.shapes, *tensors, *(k for k, (name, _) in self.names.items() if name in begun)}
-        others = {k: v for k, (_, v) in self.names.items() if k not in taken}
         objectives = [statement_of(o).body for o in self.statements.objectives]
         used = [*objectives, *formulas, *self._right_sides()]
-        return classify(used, self.declared, others, parse, self.options, self.time)
+        alone = [e for e in (*objectives, *formulas) if not isinstance(e, ATOMS)]
+        within = {spelled(n) for e in alone for n in free_names(e)} - tables
+        wholly = {k for k in tensors if self.names[k][0] not in within}
+        taken = {*self.shapes, *wholly, *(k for k, (name, _) in self.names.items() if name in begun)}
+        others = {k: v for k, (_, v) in self.names.items() if k not in taken}
+        return classify(used, self.declared, others, parse, self.options, self.time, variables=variables)
 
     def _formulas(self) -> list[Basic]:
         """The parameters of all families."""

@@ -11,6 +11,10 @@ from torch import Tensor, nn
 from symdgm.binding import Bound, BoundFacts, Environment, Factor, Written, bind
 from symdgm.errors import NameResolutionError
 from symdgm.expressions.applications import Apply, Density
+from symdgm.expressions.depth import nodes
+from symdgm.expressions.names import spelled
+from symdgm.expressions.resolved import EntryOf
+from symdgm.expressions.scope import free_names
 from symdgm.lowering import Output, freeze
 from symdgm.parts import register
 from symdgm.rewriting import Derivation, Term
@@ -52,17 +56,28 @@ class Formula(nn.Module):
             bound, Derivation(bound.expression, (), terms), BoundFacts(environment, bound.expression), {}
         )
         register(self, {name: environment.networks[name] for name in bound.networks})
+        used = dict.fromkeys(spelled(n.args[0]) for n in nodes(bound.expression, EntryOf))
+        register(self, {name: environment.tables[name] for name in used})
         register(self, {str(f.node): f.distribution for f in factors_within(bound)})
         for name, parameter in environment.scalars.parameters().items():
             if name in bound.scalars:
                 self.register_parameter(f"scalar_{name}", parameter)
         self._used = bound.data
+        parts = zip(formulas, bound.expression.args, strict=True)
+        self._constant = [
+            name for name, part in parts if not {*map(spelled, free_names(part))} & {*bound.data}
+        ]
         self._runner = Runner(frozen, list(formulas), ", ".join(map(str, formulas.values())), self._anchor)
 
     def forward(self, *given: Tensor) -> dict[str, Tensor]:
         """The parameters at given values, each ``[batch, *event]``."""
         data = {name: value for name, value in zip(self.given, given, strict=True) if name in self._used}
-        return self._runner(data, output=Output.EVENTS)[1]
+        found = dict(self._runner(data, output=Output.EVENTS)[1])
+        if given:
+            # A tensor that no given variable changes has no batch of its own, but every parameter has one.
+            whole = {k: found[k] for k in self._constant if found[k].dim()}
+            found |= {k: v.expand(len(given[0]), *v.shape) for k, v in whole.items()}
+        return found
 
     def _anchor(self) -> Tensor | None:
         return next(self.parameters(), None)

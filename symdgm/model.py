@@ -68,7 +68,7 @@ class Model(nn.Module):
         checkpoint: how many steps are computed anew together; see `Objective`.
         precision: what networks compute in; see `Objective`.
         memory_budget: for draws and states; see `Objective`.
-        names: networks, scalars (numbers, parameters, functions of the step), event shapes; see `Objective`.
+        names: networks, scalars (numbers, functions of the step), tensors, event shapes; see `Objective`.
 
     Raises:
         GrammarError: the text cannot be read.

@@ -75,8 +75,8 @@ class Objective(Arithmetic):
             single precision, as they do under a `torch.autocast` of your own.
         memory_budget: bytes, or ``"2 GB"``, for what networks compute of draws and states, gradients
             included; beyond it a few at a time are computed, with the same values: `symdgm.runtime.parts`.
-        names: networks that the formula applies, scalars (a number, a 0-d tensor, an `nn.Parameter`, or a
-            function of the training step), distributions under another name, event shapes of variables. A
+        names: networks that the formula applies, scalars (a number, a 0-d tensor or parameter, or a function
+            of the training step), tensors, distributions under another name, event shapes of variables. A
             function of one parameter ``step`` is a schedule, another one a network where it is applied.
 
     Raises:

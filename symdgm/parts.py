@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, final
 
 from torch import nn
@@ -11,7 +11,7 @@ from symdgm.binding import Bound
 from symdgm.distributions import Deterministic
 from symdgm.distributions.networks import refuse_another
 from symdgm.distributions.reach import modules_within
-from symdgm.errors import OptionError
+from symdgm.errors import OptionError, refuse_unknown
 
 
 @final
@@ -22,14 +22,30 @@ class Shelf(nn.Module):
         children: name → what is bound to it; of a function, the modules that it uses.
 
     Example:
-        >>> list(Shelf({"p(x|z)": nn.Linear(1, 1)}).state_dict())
-        ['p(x|z).weight', 'p(x|z).bias']
+        >>> shelf = Shelf({"p(x|z, y)": nn.Linear(1, 1)})
+        >>> list(shelf), list(shelf.state_dict())
+        (['p(x|z, y)'], ['p(x|z, y).weight', 'p(x|z, y).bias'])
+        >>> shelf["p(x|z,y)"]
+        Linear(in_features=1, out_features=1, bias=True)
     """
 
     def __init__(self, children: Mapping[str, object]) -> None:
         super().__init__()
         register(self, children)
         copy_only(self)
+
+    def __getitem__(self, name: str) -> nn.Module:
+        """A module by its name; blanks do not matter.
+
+        Raises:
+            OptionError: nothing has that name.
+        """
+        names = {known.replace(" ", ""): known for known in self}
+        refuse_unknown([str(name).replace(" ", "")], [*names], what="name")
+        return self.get_submodule(names[str(name).replace(" ", "")])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modules)
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Refuse to put another module in the place of one that the formula is bound to."""

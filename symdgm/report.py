@@ -153,7 +153,8 @@ def _groups(objective: Objective) -> dict[str, list[nn.Parameter]]:
     groups: dict[str, list[nn.Parameter]] = {}
     shelves = [*objective.factors.named_children(), *objective.networks.named_children()]
     owned = [(name, list(child.parameters())) for name, child in shelves]
-    owned += [(name, [p]) for name, p in objective.scalars.parameters().items()]
+    alone = {**dict(objective.networks.named_parameters(recurse=False)), **objective.scalars.parameters()}
+    owned += [(name, [p]) for name, p in alone.items()]
     for name, parameters in owned:
         own = [p for p in parameters if p.requires_grad and p not in taken]
         taken |= set(own)

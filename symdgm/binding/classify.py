@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -44,6 +44,7 @@ def classify(
     options: Sequence[str] = (),
     time: Timeline | None = None,
     text: Written | None = None,
+    variables: Collection[str] = (),
 ) -> Environment:
     """The environment of a formula.
 
@@ -58,6 +59,7 @@ def classify(
         options: keywords that are no names, to suggest for a misspelt one.
         time: the sequences of the formulas, where they are known already.
         text: where the formula was read, for carets.
+        variables: names of variables besides those of the distributions.
 
     Raises:
         OptionError: a keyword that the formula does not use, or a value that can be none of these.
@@ -73,6 +75,8 @@ def classify(
     shapes: dict[str, torch.Size] = {}
     tables: dict[str, object] = {}
     indexed, inline = indexed_names(expressions), _drawn_in_place(expressions)
+    laws = [*declared, *_bound_laws(names, read)]
+    arguments = {*variables, *_arguments([*expressions, *(node for node, _ in laws)])}
     _refuse_spelled_twice(names, read)
     for keyword, value in names.items():
         node = read(keyword)
@@ -91,6 +95,8 @@ def classify(
             networks[name] = value
         elif is_scalar(value):
             scalars[name] = value
+        elif isinstance(value, Tensor) and name not in arguments and not _is_step(time, node):
+            tables[name] = value
         else:
             raise _at(_meaningless(keyword, value, applied=name in applied), text, [node])
     if time is not None:
@@ -142,7 +148,8 @@ def _meaningless(keyword: str, value: object, *, applied: bool) -> OptionError:
         is_a = f"it has shape {list(value.shape)}" if isinstance(value, Tensor) else "it is a str"
         return OptionError(
             f"`{keyword}` must be one number; {is_a}",
-            hint="give a number, a 0-d tensor, an nn.Parameter, or a function of the training step",
+            hint="give a number, a 0-d tensor, or a function of the training step; data are given when the "
+            "formula is evaluated",
         )
     return OptionError(
         f"`{keyword}` is bound to {type(value).__name__}, which has no meaning in this formula",
@@ -155,10 +162,15 @@ def _time(
     expressions: Sequence[Basic], declared: Declared, names: Mapping[str, object], read: Read
 ) -> Timeline | None:
     """The sequences of formulas and of all that is declared, by keyword too."""
-    others = [part for value in names.values() if isinstance(value, Distribution) for part in _parts(value)]
-    nodes = [*declared, *((declared_node(part, read), part) for part in others)]
+    nodes = [*declared, *_bound_laws(names, read)]
     computed = [node for node, d in nodes if isinstance(d, Deterministic)]
     return timeline_of(expressions, [node for node, _ in nodes], computed, _keys(names, read))
+
+
+def _bound_laws(names: Mapping[str, object], read: Read) -> list[tuple[Basic, Distribution]]:
+    """The distributions that keywords are bound to."""
+    parts = [part for value in names.values() if isinstance(value, Distribution) for part in _parts(value)]
+    return [(declared_node(part, read), part) for part in parts]
 
 
 def _parts(distribution: Distribution) -> Sequence[Distribution]:
@@ -231,6 +243,17 @@ def _called(expressions: Iterable[Basic]) -> set[str]:
     """The names of functions and distributions, with and without their subscripts."""
     found = {head for e in expressions for head in heads(e)}
     return {spelled(h) for h in found} | {spelled(h.head) for h in found if isinstance(h, Subscripted)}
+
+
+def _is_step(time: Timeline | None, node: Basic) -> bool:
+    """Whether a name is a step of a sequence."""
+    return time is not None and base(node) in time.sequences
+
+
+def _arguments(expressions: Iterable[Basic]) -> set[str]:
+    """What densities and networks are asked at: variables, which no tensor that is bound stands for."""
+    asked = [n for e in expressions for n in nodes(e, Apply, Density)]
+    return {spelled(v) for n in asked for v in (*values_of(n), *givens_of(n))}
 
 
 def is_number(value: Callable[..., object]) -> bool:

@@ -142,6 +142,8 @@ def called_nothing(environment: Environment, head: Basic) -> NameResolutionError
     bound = [f for f in environment.factors if not f.derived]
     meant = dict.fromkeys(f"`{f.head}`" for f in bound if without_parameters(f.head) == head)
     hint = f"did you mean {', '.join(meant)}? bound: " if meant else "bound: "
+    if spelled(head).startswith("data"):
+        hint = f'data under a name of their own are declared, as in `sd.Data("{head}(x)")`; {hint}'
     return NameResolutionError(f"no distribution is called `{head}`", hint=hint + listing(bound))
 
 

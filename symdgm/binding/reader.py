@@ -21,6 +21,7 @@ from symdgm.errors import NameResolutionError, SymdgmError, suggest
 from symdgm.expressions.applications import Apply, Density, call
 from symdgm.expressions.arithmetic import Times
 from symdgm.expressions.names import Name, Subscripted, spelled
+from symdgm.expressions.resolved import EntryOf
 
 PI, SIGMA = Name("pi"), Name("sigma")
 """Names that mean the number and the sigmoid where they are not bound (LANGUAGE.md 8.24)."""
@@ -165,6 +166,8 @@ class Reader:
         if scalar is not None:
             self.scalars[scalar] = None
             return node
+        if spelled(node) in self.environment.tables and not self.is_variable(node):
+            return EntryOf(node)
         if not self.is_variable(node):
             self._refuse_applicable(node)
         if node != PI or self.is_variable(node):

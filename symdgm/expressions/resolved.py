@@ -4,7 +4,7 @@
 | --- | --- | --- |
 | `Component` | the j-th component of an event | ``z_j`` |
 | `RowOf` | a value at another example of the batch | ``x_j`` |
-| `EntryOf` | an entry of a table | ``u_k`` |
+| `EntryOf` | an entry of a table, or a tensor as a whole | ``u_k``, ``mu`` |
 | `OwnRow` | the number of the example itself | ``i`` |
 | `Permuted` | each component from a random example of its own | ``permuted(z)`` |
 | `StoppedLaw` | a law whose parameters get no gradient | ``sg[q(z|x)]`` |
@@ -44,10 +44,10 @@ class Permuted(Node):
 
 
 class EntryOf(Node):
-    """An entry of what a name is bound to: args of the node ``(name, index, …)``."""
+    """An entry of what a name is bound to, or all of it: args of the node ``(name, index, …)``."""
 
     __slots__ = ()
-    kinds = (Expr, Expr, [Expr])
+    kinds = (Expr, [Expr])
 
 
 class OwnRow(Node):

@@ -117,9 +117,10 @@ def _chosen(
         needy = [d for d in divergences if d.kind in LOSSES and _needs_critic(d, environment)]
         candidates = needy or [d for d in divergences if d.kind in LOSSES]
         if len(candidates) != 1:
-            listed = ", ".join(f"`{d}`" for d in candidates) or "none"
+            listed = ", ".join(f"`{d}`" for d in candidates)
+            these = f"these could have one: {listed}" if listed else "none here could have one"
             raise OptionError(
-                f"`critic` is for one divergence, but these could have one: {listed}",
+                f"`critic` is for one divergence, but {these}",
                 hint="say whose it is: `critic={'JS[data(x) || p(x)]': network}`; a critic estimates "
                 f"{', '.join(kind.removesuffix('_1') for kind in LOSSES)}",
             )

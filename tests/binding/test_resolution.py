@@ -220,6 +220,7 @@ FAILURES = [
     ),
     ("H[q(z|x), p(x|z)]", "a cross-entropy compares two distributions", "H", "factors of `p`"),
     ("H[r]", "no distribution is called `r`", "r]", "bound:"),
+    ("E_{data_l(x)}[log p(x)]", "no distribution is called `data_l`", "data_l", 'sd.Data("data_l(x)")'),
     ("E_q(z|x)[log p(x|z)] + log p(z)", "it is also used outside of it", "p(z)", "move what depends on `z`"),
     (
         "E_{a, b ~ q(z|x)}[log p(x|z)]",
@@ -283,7 +284,7 @@ def test_networks_are_applied() -> None:
         ({"beta": "one"}, "`beta` must be one number; it is a str", "a 0-d tensor"),
         ({"beta": nn.Linear(1, 1)}, "`beta` is bound to Linear", "bind a distribution"),
         ({"beta": True, "betta": 1.0}, "`betta`", "leave it out"),
-        ({"beta": torch.ones(2)}, "`beta` must be one number; it has shape [2]", "a 0-d tensor"),
+        ({"x": torch.ones(2)}, "`x` must be one number; it has shape [2]", "data are given when"),
         ({"samples": 0}, "`samples` is 0", "1 or more"),
         ({"samples": 2.5}, "`samples` is 2.5", "1 or more"),
         ({"samples": {"w": 2}}, "`samples` names `w`", "did you mean|known"),

@@ -33,6 +33,17 @@ def test_samples_have_the_shapes_of_the_events() -> None:
     assert by_block().sample()["x"].shape == (1, PIXELS)
 
 
+def test_laws_by_their_names() -> None:
+    model = conditional()
+    assert list(model.factors) == ["p(z)", "q(z|x, y)", "p(x|z, y)"]
+    x, y = torch.ones(3, PIXELS), torch.eye(2)[[0, 1, 1]]
+    codes = model.factors["q(z|x,y)"].mean({"x": x, "y": y})["z"]
+    assert torch.equal(codes, model.factors["q(z|x, y)"].mean({"x": x, "y": y})["z"])
+    assert torch.equal(codes, dict(model.factors.named_children())["q(z|x, y)"].mean({"x": x, "y": y})["z"])
+    with pytest.raises(OptionError, match=r"unknown name `q\(z\|x\)`[^`]*`q\(z\|x,y\)`"):
+        model.factors["q(z|x)"]
+
+
 def test_seeds_repeat_and_leave_the_callers_stream_alone() -> None:
     model = by_block()
     torch.manual_seed(1)

@@ -354,7 +354,7 @@ def test_refusals() -> None:
         sd.Critic(critic(), gradient_penalty=-1)
     with pytest.raises(OptionError, match="`spectral_norm` finds no linear or convolutional layer"):
         sd.Critic(nn.Tanh(), spectral_norm=True)
-    with pytest.raises(OptionError, match=r"`critic` is for one divergence, but these could have one: none"):
+    with pytest.raises(OptionError, match=r"`critic` is for one divergence, but none here could have one"):
         sd.Model("minimize ||f(x)||^2", sd.Data("data(x)"), f=nn.Linear(2, 2), critic=critic())
     with pytest.raises(OptionError, match=r"could have one: `KL\[.*`, `JS\[.*`\nsay whose it is"):
         sd.Model("minimize KL[data(x) || p(x)] + JS[data(x) || p(x)]", *parts, critic=critic())

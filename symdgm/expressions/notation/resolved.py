@@ -11,8 +11,10 @@ from symdgm.expressions.resolved import OwnRow, StoppedLaw
 
 
 def indexed(node: Basic, parts: list[Piece], s: Spelling) -> Piece:
-    """``z_j``, ``(f(x))_j``, ``a_{k,l}``."""
+    """``z_j``, ``(f(x))_j``, ``a_{k,l}``; a tensor that stands without an index is its name."""
     value, *indices = parts
+    if not indices:
+        return value
     head = value.text if isinstance(node.args[0], Name) else s.bracket(value).text
     return Piece(f"{head}_{s.script(','.join(i.text for i in indices))}", last=Edge.NAME, tall=value.tall)
 
