@@ -15,11 +15,12 @@ from symdgm.binding.observations import read_data
 from symdgm.binding.timeline import ONE
 from symdgm.distributions import Deterministic, Distribution
 from symdgm.equations import distributions_of
-from symdgm.errors import NameResolutionError
+from symdgm.errors import NameResolutionError, OptionError
 from symdgm.expressions.names import IndexRange, Name, Subscripted, base, spelled
 from symdgm.expressions.steps import offset_of
 from symdgm.forecasting import sample
 from symdgm.generation import Generator
+from symdgm.given import whole as whole_number
 from symdgm.parsing import parse
 from symdgm.training.randomness import seeded
 
@@ -76,6 +77,10 @@ def rollout(
         )
     whole = Tuple(*(Subscripted(s, IndexRange(ONE, Name("T"))) for s in stepped))
     data = {name: value for name, value in given.items() if _is_data(name, value)}
+    if steps is not None:
+        whole_number("steps", steps, what="whole number of steps")
+    elif not {spelled(s) for s in stepped} & data.keys():
+        raise OptionError("nothing says how many steps there are", hint="write `rollout(..., steps=32)`")
     others = {name: value for name, value in given.items() if name not in data}
     environment = classify([whole], declared, others, parse, ("n", "steps", "index", "mean", "seed"))
     parameters = [p for d in distributions_of(distributions) for p in d.parameters()]

@@ -69,6 +69,14 @@ def is_named_tuple(output: object) -> bool:
 
 
 def _check_numeric(name: str, value: object, call_text: str, any_dtype: bool) -> None:
+    if isinstance(value, Tensor) and value.layout is not torch.strided:
+        raise ParameterError(
+            f"{call_text} returned {name} as a sparse tensor", hint=f"return `{name}.to_dense()`"
+        )
+    if isinstance(value, Tensor) and any_dtype and value.is_complex():
+        raise ParameterError(
+            f"{call_text} returned {name} of dtype {value.dtype}", hint="return its real part, or its `abs()`"
+        )
     if isinstance(value, Tensor) and not (any_dtype or value.is_floating_point()):
         raise ParameterError(
             f"{call_text} returned {name} of dtype {value.dtype}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
@@ -18,9 +19,13 @@ Ragged = Mapping[str, Sequence[str]]
 
 def is_list(value: object) -> bool:
     """Whether a value is a list of sequences ``[steps, *event]``, which differ in their steps alone."""
-    if not isinstance(value, list) or len(value) < 2 or not all(isinstance(v, Tensor) for v in value):
+    if (
+        not isinstance(value, list)
+        or len(value) < 2
+        or not all(isinstance(v, (Tensor, np.ndarray)) for v in value)
+    ):
         return False
-    return all(v.dim() and v.shape[1:] == value[0].shape[1:] for v in value)
+    return all(v.ndim and v.shape[1:] == value[0].shape[1:] for v in value)
 
 
 def padded(parts: Mapping[str, object], ragged: Ragged) -> dict[str, object]:
@@ -54,7 +59,10 @@ def padded(parts: Mapping[str, object], ragged: Ragged) -> dict[str, object]:
                 f"the sequences of {', '.join(f'`{n}`' for n in lists)} differ in their steps, or have none",
                 hint="all variables of one example have the same number of steps, at least one",
             )
-        found |= {n: pad_sequence([s.detach() for s in v], batch_first=True) for n, v in lists.items()}
+        found |= {
+            n: pad_sequence([torch.as_tensor(s).detach() for s in v], batch_first=True)
+            for n, v in lists.items()
+        }
         found[lengths] = torch.tensor(counts)
     return found
 

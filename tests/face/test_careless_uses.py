@@ -105,6 +105,26 @@ SLIPS = {
         OptionError,
         "`generator` is a int\nwrite `torch.Generator",
     ),
+    "steps of a rollout": (
+        lambda m: sd.rollout(sd.Normal("p(z_t|z_{t-1})", lambda z: (z, 1.0)), n=2, z_0=0.0, z=2, T=3),
+        OptionError,
+        r"nothing says how many steps there are\nwrite `rollout\(..., steps=32\)`",
+    ),
+    "no steps": (
+        lambda m: sd.rollout(sd.Normal("p(z_t|z_{t-1})", lambda z: (z, 1.0)), n=2, z_0=0.0, z=2, steps=0),
+        OptionError,
+        "`steps` is 0\nwrite a whole number of steps, 1 or more",
+    ),
+    "complex": (
+        lambda m: sd.Objective("f(x)", sd.Data("data(x)"), f=lambda x: x.sum(-1) * 1j)(x=X),
+        ParameterError,
+        "returned value of dtype torch.complex64",
+    ),
+    "sparse output": (
+        lambda m: sd.Objective("||f(x)||^2", sd.Data("data(x)"), f=lambda x: x.to_sparse())(x=X),
+        ParameterError,
+        "returned value as a sparse tensor",
+    ),
     "text": (lambda m: sd.signature("log p(x)"), OptionError, "a str has no signature\nread a text first"),
 }  # fmt: skip
 
@@ -120,6 +140,19 @@ def test_a_folder_is_no_file(tmp_path):
     with pytest.raises(OptionError, match="is a folder\nwrite the name of a file in it"):
         made().save(tmp_path)
     assert list(tmp_path.parent.glob(f".{tmp_path.name}.*")) == []
+
+
+def test_arrays_of_different_lengths_are_sequences_as_tensors_are():
+    """They were read as one sequence and lengths."""
+    x = [torch.randn(5, 2), torch.randn(3, 2)]
+    found = []
+    for data in (x, [v.numpy() for v in x]):
+        torch.manual_seed(0)
+        model = sd.Model(
+            "maximize sum_{t=1}^T log p(x_t|x_{t-1})", sd.Normal("p(x_t|x_{t-1})", nn.Linear(2, 2), scale=1.0)
+        )
+        found.append(model.fit(data, epochs=1, seed=0, progress=False).last.value)
+    assert found[0] == found[1]
 
 
 def test_a_dense_batch_of_the_same_values_is_taken():
