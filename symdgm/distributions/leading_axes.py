@@ -53,7 +53,7 @@ def _restore(output: Any, leading: torch.Size) -> object:
         return {key: _restore(value, leading) for key, value in output.items()}
     if is_named_tuple(output):
         return type(output)(*(_restore(value, leading) for value in output))
-    if isinstance(output, tuple | list):
+    if isinstance(output, (tuple, list)):
         return [_restore(value, leading) for value in output]
     return output
 

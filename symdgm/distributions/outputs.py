@@ -58,7 +58,7 @@ def _named(output: Any, alternatives: Alternatives) -> dict[str, Any] | None:
         return dict(output)
     if is_named_tuple(output):
         return dict(output._asdict())
-    values = list(output) if isinstance(output, tuple | list) else [output]
+    values = list(output) if isinstance(output, (tuple, list)) else [output]
     canonical = alternatives[0]
     return dict(zip(canonical, values, strict=True)) if len(values) == len(canonical) else None
 
@@ -128,6 +128,6 @@ def describe(output: object) -> str:
         return f"tensor {show(output.shape)}"
     if isinstance(output, Mapping):
         return "a dict {" + ", ".join(f"{key!r}: {describe(value)}" for key, value in output.items()) + "}"
-    if isinstance(output, tuple | list):
+    if isinstance(output, (tuple, list)):
         return f"a {type(output).__name__} (" + ", ".join(describe(value) for value in output) + ")"
     return type(output).__name__

@@ -34,7 +34,7 @@ def read_shape(shape: Shape, option: str) -> torch.Size:
         torch.Size([16])
     """
     lengths = (shape,) if isinstance(shape, int) else shape
-    if not isinstance(lengths, tuple | list) or not all(_is_length(length) for length in lengths):
+    if not isinstance(lengths, (tuple, list)) or not all(_is_length(length) for length in lengths):
         raise OptionError(
             f"`{option}` is {shape!r}", hint=f"write positive lengths, such as `{option}=16` or `(3, 32)`"
         )

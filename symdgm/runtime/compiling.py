@@ -153,7 +153,7 @@ def _reason(error: Exception) -> str:
     text = str(error)
     if "compiler" in text.lower() and ("InvalidCxxCompiler" in text or "No working C++" in text):
         return "there is no working C++ compiler"
-    if "torch.autograd.grad" in text:
+    if "torch.autograd.grad" in text or "requires_grad_" in text:
         return "it takes a derivative of more than one number, a Jacobian or a Laplacian, which has no graph"
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return f"{type(error).__name__}: {' '.join(lines[:3])}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from functools import cache
 from typing import Any, final
 
 import torch
@@ -72,8 +71,10 @@ def full_precision(device: str) -> AbstractContextManager[object]:
     return nullcontext() if surrounding(device) is None else torch.autocast(device, enabled=False)
 
 
-has_autocast = cache(torch.amp.is_autocast_available)
-"""Whether a kind of device has autocast: to ask others, such as ``meta``, whether it is on, is an error."""
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def has_autocast(device: str) -> bool:
+    """Whether a kind of device has autocast; to ask others, as ``meta``, whether it is on is an error."""
+    return torch.amp.is_autocast_available(device)
 
 
 def _device(values: tuple[Any, ...], named: Mapping[str, Any]) -> str:

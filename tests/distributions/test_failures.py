@@ -11,7 +11,7 @@ from symdgm.distributions.flows import Flow
 from symdgm.errors import ShapeError, SupportError
 
 Z, X = torch.zeros(4, 2), torch.zeros(4, 3)
-LINEAR = r"the network failed in `Linear\(z\)` of Normal p\(x\|z\) with z \[4, 2\]: mat1 and mat2"
+LINEAR = r"the network failed in `Linear\(z\)` of Normal p\(x\|z\) with z \[4, 2\]: (addmm: )?mat1 and mat2"
 
 
 class Broken(Flow):

@@ -103,8 +103,9 @@ def test_a_change_is_seen_and_compiled(name: str) -> None:
         compiled, plain = found(name, "aot_eager"), found(name, False)
     assert has_effect(plain)
     torch.testing.assert_close(compiled, plain)
-    graphs = 1 if name == "hook of a parameter" else 2
-    assert counters["stats"]["unique_graphs"] == graphs
+    # For fixed weights, torch before 2.13 goes on to compute the gradients that nobody takes.
+    graphs = {"hook of a parameter": {1}, "fixed weights": {1, 2}}.get(name, {2})
+    assert counters["stats"]["unique_graphs"] in graphs
 
 
 @pytest.mark.parametrize("name", BACKWARD)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 import torch
+from abilities import needs_compiled_expansion
 from torch import Tensor, nn
 from torch._dynamo.utils import counters
 
@@ -82,11 +83,14 @@ def test_gradients_by_two_variables_of_one_function() -> None:
 
 
 def test_a_penalty_of_a_critic_is_part_of_its_graph() -> None:
+    needs_compiled_expansion()
     agree(PENALTY, 2, z=2, G=lambda: nn.Linear(2, 4), D=Critic, **{"lambda": 1.0})
 
 
 @pytest.mark.parametrize("law", ["Normal(z; 0, 1)", "Uniform(z; 0, 1)", "Logistic(z; 0, 1)"])
 def test_nothing_is_compiled_anew_for_a_number_of_draws(law: str) -> None:
+    if "Uniform" in law:
+        needs_compiled_expansion()
     agree(f"p(z) = {law}\n minimize E_p(z)[sum(G(z)^2)]", z=2, G=lambda: nn.Linear(2, 4))
 
 
@@ -98,7 +102,7 @@ def test_nothing_is_compiled_anew_for_a_number_of_draws(law: str) -> None:
             nn.Identity,
             "a Jacobian or a Laplacian, which has no graph",
         ),
-        ("||grad_x D(x)||^2", lambda: nn.BatchNorm1d(5), "add_"),
+        ("||grad_x D(x)||^2", lambda: nn.BatchNorm1d(5), "(add_|Observed exception)"),
     ],
     ids=["a Laplacian", "a network that changes itself"],
 )

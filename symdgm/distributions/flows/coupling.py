@@ -143,7 +143,7 @@ class Coupling(Flow, ABC):
         count = self.element.count
         event = (self.event_shape[0] if channels is None else channels, *self.event_shape[1:])
         each = (len(read), *event)
-        if isinstance(out, tuple | list) and [t.shape for t in out] == [each] * count:
+        if isinstance(out, (tuple, list)) and [t.shape for t in out] == [each] * count:
             return torch.stack(tuple(out), -1)
         wanted = (len(read), count * event[0], *event[1:])
         if isinstance(out, Tensor) and out.shape == wanted:

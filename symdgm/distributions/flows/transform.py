@@ -111,7 +111,7 @@ def _check_bijective(transform: Transform) -> None:
 def _trained(transform: Transform, seen: set[int]) -> Iterator[nn.Parameter]:
     """The trained numbers inside a transform and its parts, which no module knows of."""
     for value in vars(transform).values():
-        for part in value if isinstance(value, list | tuple) else [value]:
+        for part in value if isinstance(value, (list, tuple)) else [value]:
             if id(part) in seen:  # a transform and its inverse hold each other
                 continue
             if isinstance(part, nn.Parameter):
