@@ -8,11 +8,18 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+import torch
 from hypothesis import settings
 
 # A deadline would make tests fail by the load of the machine.
 settings.register_profile("symdgm", deadline=None, print_blob=True)
 settings.load_profile("symdgm")
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    """Every test draws the same noise in whatever order the workers take them."""
+    torch.manual_seed(0)
 
 
 def pytest_addoption(parser):

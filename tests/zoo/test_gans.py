@@ -68,7 +68,7 @@ def test_either_player_has_the_objective_of_the_paper(make: Callable[..., Model]
         torch.manual_seed(1)
         wanted = by_hand(model, x)[i]
         own = [p for p in player.parameters if reaches(found, p) or reaches(wanted, p)]
-        assert len(own) > 4
+        assert len(own) >= 4
         zd.assert_same(model, wanted, found, own)
 
 
