@@ -12,7 +12,7 @@ from torch import Tensor
 
 from symdgm.binding import Environment, Excerpt, Written
 from symdgm.binding.observations import check_draws
-from symdgm.errors import OptionError, suggest
+from symdgm.errors import DataError, OptionError, suggest
 from symdgm.games.averages import Average, clip
 from symdgm.games.critics import Critics, estimate_divergences, record, with_critics
 from symdgm.games.players import Listed, Player, make_players
@@ -136,6 +136,12 @@ def evaluate(
     players: Mapping[str, Player], name: str, batch: Mapping[str, Tensor], *, apart: bool
 ) -> Evaluation:
     """One evaluation of a player's objective on what `read_batch` returned; see `Trainable.evaluate`."""
+    given: object = batch
+    if isinstance(given, Tensor):
+        raise DataError(
+            "`model.evaluate` is what a step calls, with a dict of checked tensors",
+            hint="write `model.loss(x)` for the loss, `model.terms(x)` for its terms",
+        )
     objective = players[name].objective
     if not name and "" not in batch:  # one who plays alone: all data are its own, and the gradients too
         value, terms = objective.evaluate(batch, apart=apart)

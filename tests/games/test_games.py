@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn.functional import logsigmoid
 
 import symdgm as sd
-from symdgm.errors import GrammarError, NotSupportedError, OptionError
+from symdgm.errors import DataError, GrammarError, NotSupportedError, OptionError
 from symdgm.rewriting.rule import Kind
 
 LEAST_SQUARES = """
@@ -268,3 +268,9 @@ def test_a_report_for_each_player() -> None:
 def test_validation_watches_every_player() -> None:
     history = gan()[0].fit(data(), validation=data(8), epochs=1, seed=0, progress=False)
     assert {"D", "G"} <= set(history.last.validation_terms)
+
+
+@pytest.mark.parametrize("player", ["D", ""])
+def test_a_tensor_is_no_batch_of_a_step(player: str) -> None:
+    with pytest.raises(DataError, match=r"dict of checked tensors\nwrite `model.loss\(x\)`"):
+        gan()[0].evaluate(data(), player)  # type: ignore[arg-type]
