@@ -18,7 +18,7 @@ from symdgm.binding.factors import Factor
 from symdgm.binding.observations import check_draws, collect
 from symdgm.binding.paths import Path
 from symdgm.bounding import ObjectiveBound, bound_of
-from symdgm.display.derivations import derivation_latex, derivation_text
+from symdgm.display.derivations import derivation_latex, derivation_text, equation_latex
 from symdgm.distributions import Custom, Distribution
 from symdgm.errors import SymdgmError
 from symdgm.expressions.applications import Apply, Density
@@ -27,7 +27,7 @@ from symdgm.expressions.calculus import IntegralOver
 from symdgm.expressions.depth import nodes
 from symdgm.expressions.expectations import Binder
 from symdgm.expressions.indices import Aggregate, Index
-from symdgm.expressions.notation import latex, unicode
+from symdgm.expressions.notation import unicode
 from symdgm.expressions.statements import Definition
 from symdgm.given import whole
 from symdgm.lowering import Estimate, Frozen, initial_values
@@ -140,7 +140,7 @@ class Derivation:
 
     def latex(self) -> str:
         """The derivation as an ``aligned`` block."""
-        return derivation_latex(latex(self.title), self.steps)
+        return derivation_latex(equation_latex(self.title), self.steps)
 
     def __len__(self) -> int:
         return len(self.steps)

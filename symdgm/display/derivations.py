@@ -79,14 +79,19 @@ def derivation_latex(title: str, steps: tuple[Step, ...]) -> str:
     return "\\begin{aligned}\n" + "\n".join(lines) + "\n\\end{aligned}"
 
 
+def equation_latex(formula: Basic) -> str:
+    """An equation in LaTeX, for an ``aligned`` block; one that is wider than a page goes on below."""
+    return _BELOW.join(_lines(formula))
+
+
 def _change_latex(change: Change, kind: Kind) -> str:
-    before = _BELOW.join(_lines(change.before))
+    before = equation_latex(change.before)
     if change.note:
         note = "".join(_note(change, str, unicode))
         wide = _width(change.before) > _WIDE or _width(change.before) + len(note) > _PAGE
         return rf"{before} {_BELOW if wide else ''}{''.join(_note(change, _text, latex))}"
     apart = _BELOW if _width(change.before) + _width(change.after) > _PAGE else ""
-    return rf"{before} {apart}{_SIGN[kind]} {_BELOW.join(_lines(change.after))}"
+    return rf"{before} {apart}{_SIGN[kind]} {equation_latex(change.after)}"
 
 
 def _width(formula: Basic) -> int:

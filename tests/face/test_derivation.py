@@ -90,6 +90,9 @@ def test_a_wide_equation_goes_over_several_lines_and_keeps_every_term() -> None:
     step = next(s for s in built.derivation.steps if s.name == "distributivity")
     (change,) = step.changes
     lines = built.derivation.latex().splitlines()
+    title = lines[1].removeprefix("& ").removesuffix(r" \\[4pt]")
+    assert r"\\ & \qquad " in title
+    assert sd.parse(title.replace(r"\\ & \qquad ", "")) == sd.parse(str(built.derivation.title))
     (line,) = (s for s in lines if s.count(r"\\ & \qquad") > 2)
     before, after = line.removeprefix(r"& \quad ").removesuffix(r" \\[4pt]").split(r"\\ & \qquad = ")
     sides = [side.replace(r"\\ & \qquad ", "") for side in (before, after)]
