@@ -57,13 +57,16 @@ def _parts(data: object, variables: Sequence[str], lengths: Sequence[str]) -> Ma
         raise DataError(
             f"the data have {_count(len(parts), 'part')}, the model has "
             f"{_count(len(variables), 'data variable')}: {names}",
-            hint=_hint(len(parts), variables),
+            hint=_hint(parts, variables),
         )
     return dict(zip(variables, parts, strict=True))
 
 
-def _hint(parts: int, variables: Sequence[str]) -> str:
-    if len(variables) == 1 and parts > 1:
+def _hint(parts: Sequence[object], variables: Sequence[str]) -> str:
+    shapes = {getattr(part, "shape", None) for part in parts}
+    if len(parts) > len(variables) and len(shapes) == 1 and None not in shapes:
+        return "rows are put together first, by `torch.stack(rows)` or `numpy.stack(rows)`"
+    if len(variables) == 1 and len(parts) > 1:
         name = variables[0]
         return f"the model has no second variable: give `{name}` alone, as in `fit({name})`"
     return f"name them: {{{', '.join(f'{name!r}: ...' for name in variables)}}}"

@@ -51,6 +51,7 @@ def test_data_never_carry_a_gradient():
     ("data", "variables", "words"),
     [
         ((X, Y), ["x"], r"the model has no second variable: give `x` alone, as in `fit\(x\)`"),
+        (list(X), ["x"], r"5 parts, .*: `x`\nrows are put together first, by `torch.stack\(rows\)`"),
         ([[0.0, 1.0], [1.0, 0.0]], ["x"], r"numbers or lists, not of tensors\nconvert them first"),
         ([0.0, 1.0], ["x"], "numbers or lists, not of tensors"),
         ({"x": X, "lable": Y}, ["x", "label"], "no data variable `lable`\ndid you mean `label`"),
