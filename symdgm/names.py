@@ -58,3 +58,14 @@ def canonical(text: str) -> str:
     text = "".join(LETTERS.get(c, c) for c in text)
     text = re.sub(r"[A-Za-z]+", lambda m: VARIANTS.get(m.group(), m.group()), text)
     return re.sub(r"_\{([A-Za-z0-9]+)\}", r"_\1", text)
+
+
+def differential(name: str) -> str:
+    """``dz``; where that would be read as one name, with a blank.
+
+    Example:
+        >>> differential("z_1"), differential("theta"), differential("latent")
+        ('dz_1', 'dtheta', 'd latent')
+    """
+    word = re.split(r"[^A-Za-z0-9]", name, maxsplit=1)[0]
+    return f"d {name}" if len(word) > 1 and word not in GREEK else f"d{name}"

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import final
 
 from symdgm.distributions.declaration import Declaration
-from symdgm.names import DECORATIONS, GREEK
+from symdgm.names import DECORATIONS, GREEK, differential
 
 WORD = re.compile(r"[A-Za-z]+|.")
 MARKED = re.compile(
@@ -81,7 +81,7 @@ class _Text(Notation):
         return name
 
     def integral(self, body: str, continuous: Sequence[str], finite: Sequence[str]) -> str:
-        whole = "int " * bool(continuous) + body + "".join(f" d{name}" for name in continuous)
+        whole = "int " * bool(continuous) + body + "".join(f" {differential(name)}" for name in continuous)
         return "".join(f"sum_{_braced(name)} " for name in finite) + whole
 
     def ratio(self, above: str, below: str) -> str:

@@ -154,3 +154,10 @@ def test_random_expressions_are_read_back(seed: int) -> None:
         node = grower.grow(grower.random.randint(1, 4))
         for write in SPELLINGS:
             assert parse(write(node)) == node, write(node)
+
+
+@pytest.mark.parametrize("name", ["z", "zz", "h1", "theta", "latent", "z_1", "lambda_{t-1}", "z'"])
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_integrals_over_variables_of_any_name(name: str, spelling: Callable[[Basic], str]) -> None:
+    node = parse(f"int p({name}) p(x|{name}) d {name}")
+    assert parse(spelling(node)) == node

@@ -123,6 +123,16 @@ def test_the_law_of_a_path_is_computed_by_its_steps_and_a_marginal_is_shown() ->
     assert "rules of probability" not in shown
 
 
+@pytest.mark.parametrize(
+    ("latent", "by"), [("latent", "d latent"), ("h1", "d h1"), ("theta", "dθ"), ("z_1", "dz_1")]
+)
+def test_a_marginal_over_a_latent_of_any_name_is_shown(latent: str, by: str) -> None:
+    prior = sd.Normal(f"p({latent})", loc=0.0, scale=1.0, event_shape=2)
+    likelihood = sd.Normal(f"p(x|{latent})", nn.Linear(2, 3), scale=1.0)
+    shown = repr(sd.Objective("log p(x)", prior, likelihood).derivation)
+    assert any(line.startswith("     p(x) = ∫") and line.endswith(by) for line in shown.splitlines())
+
+
 def test_estimates_say_what_they_are() -> None:
     text = repr(objective(FORMS["elbo_analytic"], samples=5).derivation)
     assert "is estimated by the mean of 5 draws from q(z|x) for each example" in text

@@ -13,6 +13,7 @@ from symdgm.expressions.names import IndexRange, Labelled, Listing, Name, Placeh
 from symdgm.expressions.notation.pieces import Edge, Level, Piece, beside
 from symdgm.expressions.notation.spelling import Spelling
 from symdgm.expressions.places import is_family
+from symdgm.names import differential
 
 SIMPLE = (Name, Subscripted, Labelled, Apply, Density)
 """What a function takes without a bracket."""
@@ -176,5 +177,5 @@ def integral(node: IntegralOver, parts: list[Piece], s: Spelling) -> Piece:
         sign += f"_{s.script(bounds[0].text)}^{s.script(bounds[1].text)}"
     loose = body.level is Level.SUM or body.signed or body.open is not None
     inside = s.bracket(body).text if loose else body.text
-    gap = " \\, d " if s.braces else " d"
-    return replace(beside(f"{sign} {inside}{gap}{variable.text}", Level.POWER, [body]), open=frozenset())
+    by = f"\\, d {variable.text}" if s.braces else differential(variable.text)
+    return replace(beside(f"{sign} {inside} {by}", Level.POWER, [body]), open=frozenset())
