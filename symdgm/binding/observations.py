@@ -157,8 +157,8 @@ def _tensor(name: str, value: object, find: Callable[[], Tensor | None]) -> Tens
     except (TypeError, ValueError, RuntimeError) as error:
         if isinstance(value, list | tuple) and all(isinstance(v, Tensor) for v in value):
             raise DataError(
-                f"`{name}` is a {type(value).__name__} of tensors, which only `fit` reads, as sequences of "
-                "different lengths",
+                f"`{name}` is a {type(value).__name__} of tensors; `fit` alone reads a list of them, as "
+                "sequences of different lengths",
                 hint=f"pad them: `x, lengths = symdgm.data.ragged({name})`, and pass `{name}=x, T=lengths`",
                 about=name,
             ) from error

@@ -28,7 +28,7 @@ BAD = [
     (
         {"x": [X[0], X[0, :5]]},
         DataError,
-        r"list of tensors, which only `fit` reads.*\n.*\n +\^\npad them: .*ragged\(x\)",
+        r"list of tensors; `fit` alone reads a list of them.*\n.*\n +\^\npad them: .*ragged\(x\)",
     ),
     ({"x": X[:, :5]}, ShapeError, "the network failed|event shape"),
 ]

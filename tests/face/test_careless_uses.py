@@ -56,7 +56,7 @@ SLIPS = {
     ),
     "sparse fixed": (lambda m: m.sample(z=X[:, :2].to_sparse()), DataError, "`z` is a sparse tensor"),
     "nested": (lambda m: m.loss(x=nested()), DataError, r"`x` is a nested tensor\n(.*\n){2}write `x.to_p"),
-    "tuple": (lambda m: m.loss(x=(X, X)), DataError, "`x` is a tuple of tensors, which only `fit` reads"),
+    "tuple": (lambda m: m.loss(x=(X, X)), DataError, "`x` is a tuple of tensors; `fit` alone reads a list"),
     "twice": (lambda m: m.loss({"x": X}, x=X), DataError, "`x` is given twice, in the dict and by keyword"),
     "player": (lambda m: m.loss(x=X, player="G"), OptionError, "is no game.*\nleave `player` out"),
     "lr": (lambda m: m.fit(X, lr={"G": 1e-3}), OptionError, "`G` is named, but the objective is no game"),
