@@ -18,8 +18,8 @@ class Finiteness:
     """Says whether gradients are finite, by a flag that stays on their device.
 
     The kernel of gradient scaling is used with the scale 1: it takes one call for all tensors, which is a
-    fifth of the price of their sums where they are small, and two thirds of it amid the step of a large
-    model. What it multiplies by 1 stays as it is.
+    fifth of the price of their sums where they are small, and as much where they are large. What it
+    multiplies by 1 stays as it is.
 
     Args:
         device: where the gradients are.
