@@ -75,8 +75,7 @@ def classify(
     shapes: dict[str, torch.Size] = {}
     tables: dict[str, object] = {}
     indexed, inline = indexed_names(expressions), _drawn_in_place(expressions)
-    laws = [*declared, *_bound_laws(names, read)]
-    arguments = {*variables, *_arguments([*expressions, *(node for node, _ in laws)])}
+    arguments = {*variables, *_arguments(expressions, [*declared, *_bound_laws(names, read)])}
     _refuse_spelled_twice(names, read)
     for keyword, value in names.items():
         node = read(keyword)
@@ -101,12 +100,9 @@ def classify(
             raise _at(_meaningless(keyword, value, applied=name in applied), text, [node])
     if time is not None:
         factors = [of_now(time, *factor) for factor in factors]
+        time = _with_data(time, [node for node, _ in factors], tables, initial)
     numbered = tuple(Factor(i, node, d) for i, (node, d) in enumerate(factors))
     _refuse_duplicates(numbered)
-    if time is not None:
-        own = {base(v) for node, _ in factors for v in values_of(node)}
-        sequences = frozenset(s for s in time.sequences if s in own or spelled(s) not in tables)
-        time = replace(time, initial=initial, sequences=sequences)
     return Environment(numbered, networks, Scalars(scalars), shapes, tables, time=time)
 
 
@@ -123,6 +119,15 @@ def named(keyword: str, read: Read) -> Basic:
             f"`{keyword}` cannot be bound, for the language reads it as something else than a name",
             hint="call it otherwise, here and in the formula: `tr`, `sum`, `max` and the like are operations",
         ) from error
+
+
+def _with_data(
+    time: Timeline, laws: Sequence[Basic], tables: Mapping[str, object], initial: dict[Basic, float | Tensor]
+) -> Timeline:
+    """The sequences with their values before the first step; what is bound as a table is none of them."""
+    own = {base(v) for node in laws for v in values_of(node)}
+    sequences = frozenset(s for s in time.sequences if s in own or spelled(s) not in tables)
+    return replace(time, initial=initial, sequences=sequences)
 
 
 def _beginning(
@@ -250,9 +255,9 @@ def _is_step(time: Timeline | None, node: Basic) -> bool:
     return time is not None and base(node) in time.sequences
 
 
-def _arguments(expressions: Iterable[Basic]) -> set[str]:
+def _arguments(expressions: Iterable[Basic], laws: Declared) -> set[str]:
     """What densities and networks are asked at: variables, which no tensor that is bound stands for."""
-    asked = [n for e in expressions for n in nodes(e, Apply, Density)]
+    asked = [n for e in (*expressions, *(node for node, _ in laws)) for n in nodes(e, Apply, Density)]
     return {spelled(v) for n in asked for v in (*values_of(n), *givens_of(n))}
 
 

@@ -109,11 +109,11 @@ def _factors(node: Basic) -> Iterator[Basic]:
 
 
 def _walk(expression: Basic) -> Iterator[tuple[Basic, Place]]:
-    todo = [(expression, TERM)]
-    while todo:
-        node, place = todo.pop()
+    waiting = [(expression, TERM)]
+    while waiting:
+        node, place = waiting.pop()
         yield node, place
-        todo += [(part, inner) for part, inner, _ in reversed(places(node, place))]
+        waiting += [(part, inner) for part, inner, _ in reversed(places(node, place))]
 
 
 def _formal(node: Basic, samples: frozenset[Basic]) -> Basic | None:

@@ -34,14 +34,14 @@ def tree(expression: Basic) -> str:
     """
     lines = []
     sizes = _sizes(expression)
-    todo = [(expression, "", "")]
-    while todo:
-        node, first, rest = todo.pop()
+    waiting = [(expression, "", "")]
+    while waiting:
+        node, first, rest = waiting.pop()
         lines.append(first + (_line(node) if sizes[node] <= PARTS else _kind(node)))
         parts = () if isinstance(node, Name) else node.args
         for i, part in enumerate(reversed(parts)):
             corner, bar = ("└── ", "    ") if i == 0 else ("├── ", "│   ")
-            todo.append((part, rest + corner, rest + bar))
+            waiting.append((part, rest + corner, rest + bar))
     return "\n".join(lines)
 
 

@@ -103,13 +103,13 @@ def bound_variables(node: Basic) -> tuple[Basic, ...]:
 def value_names(law: Basic) -> tuple[Basic, ...]:
     """The value names of a law: ``(z,)`` for ``q(z|x)``, ``(x, y)`` for ``p(x) q(y|x)``."""
     found: list[Basic] = []
-    todo = [law]
-    while todo:
-        node = todo.pop()
+    waiting = [law]
+    while waiting:
+        node = waiting.pop()
         if isinstance(node, Density | Apply):
             found += [name for value in _values(node) for name in _formal(value)]
         elif is_made_of_laws(node):
-            todo += reversed(node.args)
+            waiting += reversed(node.args)
     return _once(found)
 
 

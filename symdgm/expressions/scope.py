@@ -100,13 +100,13 @@ def heads(expression: Basic) -> frozenset[Basic]:
 @remembered(4096)
 def _heads(expression: Basic) -> frozenset[Basic]:
     found = set()
-    todo = [(expression, TERM)]
-    while todo:
-        node, place = todo.pop()
+    waiting = [(expression, TERM)]
+    while waiting:
+        node, place = waiting.pop()
         if _is_head(node, place):
             found.add(node)
         elif not is_closed(node, place):
-            todo += [(part, inner) for part, inner, _ in places(node, place)]
+            waiting += [(part, inner) for part, inner, _ in places(node, place)]
     return frozenset(found)
 
 

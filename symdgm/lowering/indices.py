@@ -156,13 +156,13 @@ def _taken(lowering: Lowering, node: Aggregate, scope: Scope) -> Iterator[PlanNo
 def names_read(lowering: Lowering, node: Basic) -> set[Basic]:
     """The free names of an expression; a parameter of a law stands for what the law is given."""
     found: set[Basic] = set()
-    todo = list(free_names(node))
-    while todo:
-        name = todo.pop()
+    waiting = list(free_names(node))
+    while waiting:
+        name = waiting.pop()
         if name in found:
             continue
         found.add(name)
-        todo += [n for read in lowering.facts.reads(name) if read != name for n in free_names(read)]
+        waiting += [n for read in lowering.facts.reads(name) if read != name for n in free_names(read)]
     return found
 
 

@@ -82,11 +82,11 @@ def room_of(path: Path) -> str:
 
 def imports(source: str) -> Iterator[tuple[int, str]]:
     """Line and full name of all imports, those in functions too, but not those for the type checker."""
-    todo: list[ast.AST] = [ast.parse(source)]
-    while todo:
-        node = todo.pop()
+    waiting: list[ast.AST] = [ast.parse(source)]
+    while waiting:
+        node = waiting.pop()
         if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
-            todo.extend(node.orelse)
+            waiting.extend(node.orelse)
             continue
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
@@ -95,7 +95,7 @@ def imports(source: str) -> Iterator[tuple[int, str]]:
             yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
         elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("import_module", "__import__"):
             yield from ((node.lineno, arg.value) for arg in node.args if is_text(arg))
-        todo.extend(ast.iter_child_nodes(node))
+        waiting.extend(ast.iter_child_nodes(node))
 
 
 def is_text(node: ast.AST) -> bool:

@@ -128,12 +128,12 @@ def _written(node: Basic, spelling: Spelling) -> str:
 
 def _typeset(node: Basic, spelling: Spelling) -> str:
     done: list[Piece] = []
-    todo: list[tuple[Basic, Writer, Spelling, bool]] = [(node, _writer(node), spelling, False)]
-    while todo:
-        item, writer, signs, ready = todo.pop()
+    waiting: list[tuple[Basic, Writer, Spelling, bool]] = [(node, _writer(node), spelling, False)]
+    while waiting:
+        item, writer, signs, ready = waiting.pop()
         if not ready and item.args and type(item) in WRITERS:
-            todo.append((item, writer, signs, True))
-            todo += reversed([(child, w, s, False) for child, w, s in _children(item, signs)])
+            waiting.append((item, writer, signs, True))
+            waiting += reversed([(child, w, s, False) for child, w, s in _children(item, signs)])
         else:
             count = len(item.args) if ready else 0
             parts = done[len(done) - count :]

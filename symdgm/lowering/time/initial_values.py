@@ -29,7 +29,9 @@ def initial_values(frozen: Frozen) -> list[Step]:
     nodes = ordered([root.value for root in frozen.roots])
     found = (c for node in nodes for c in _zeros(frozen, environment, environment.time, node))
     changes = tuple(dict.fromkeys(found))
-    return [Step("initial value", Relation.ASSUMPTION, WHY, changes, frozen.bound.expression)][: len(changes)]
+    if not changes:
+        return []
+    return [Step("initial value", Relation.ASSUMPTION, WHY, changes, frozen.bound.expression)]
 
 
 def _zeros(frozen: Frozen, environment: Environment, time: Timeline, node: PlanNode) -> Iterator[Change]:

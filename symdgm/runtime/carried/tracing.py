@@ -167,16 +167,16 @@ def refuse_unlike(recorder: Recorder, before: Sequence[Tensor], after: Sequence[
 
 def is_custom(value: Tensor) -> bool:
     """Whether a derivative on the way to a value was written in Python."""
-    todo: list[Any] = [value.grad_fn]
+    waiting: list[Any] = [value.grad_fn]
     seen: set[Any] = set()
-    while todo:
-        node = todo.pop()
+    while waiting:
+        node = waiting.pop()
         if node is None or node in seen:
             continue
         seen.add(node)
         if isinstance(node, torch.autograd.function.BackwardCFunction):
             return True
-        todo += [following for following, _ in node.next_functions]
+        waiting += [following for following, _ in node.next_functions]
     return False
 
 
